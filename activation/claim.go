@@ -1,0 +1,185 @@
+package activation
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+)
+
+// want is the kind of file a method can return.
+type want struct {
+	what    string
+	accepts func(File) bool
+}
+
+func listeners(network string) want {
+	return want{article(network, "listener"), func(f File) bool { return f.Listening && (network == "" || f.is(network)) }}
+}
+
+func packets(network string) want {
+	return want{article(network, "packet socket"), func(f File) bool { return isPacket(f.Network) && (network == "" || f.is(network)) }}
+}
+
+// connections takes stream sockets without a peer as well: that is what a connection looks like once the other end
+// has reset it.
+func connections() want {
+	return want{"a connection", func(f File) bool {
+		return !f.Listening && (isStream(f.Network) || isPacket(f.Network) && f.Peer != "")
+	}}
+}
+
+func plainFiles() want {
+	return want{"a plain file", func(f File) bool { return !f.Listening && !isNet(f.Network) }}
+}
+
+func article(network, what string) string {
+	return strings.TrimSuffix("a "+network, " ") + " " + what
+}
+
+// is says whether the file is a socket of the network as package net calls it.
+func (f File) is(network string) bool {
+	base, version := splitNetwork(network)
+	switch version {
+	case "4":
+		return f.Network == base && f.family == familyIPv4
+	case "6":
+		return f.Network == base && f.family == familyIPv6
+	}
+	return f.Network == base
+}
+
+// splitNetwork cuts "tcp4" into "tcp" and "4", and "ip6:icmp" into "ip" and "6".
+func splitNetwork(network string) (base, version string) {
+	network, _, _ = strings.Cut(network, ":")
+	for _, base := range []string{"tcp", "udp", "ip"} {
+		if version, ok := strings.CutPrefix(network, base); ok && (version == "4" || version == "6") {
+			return base, version
+		}
+	}
+	return network, ""
+}
+
+func checkNetwork(network string, known func(string) bool) error {
+	if base, _ := splitNetwork(network); !known(base) {
+		return fmt.Errorf("activation: %w", net.UnknownNetworkError(network))
+	}
+	return nil
+}
+
+func (t *Table) has(name string) bool {
+	for _, e := range t.entries {
+		if e.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// fittingLocked returns the unclaimed files of that name that w accepts, at least one.
+func (t *Table) fittingLocked(name string, w want) ([]*entry, error) {
+	var fit []*entry
+	var others []string
+	var named, closed bool
+	for _, e := range t.entries {
+		if e.Name != name {
+			continue
+		}
+		named = true
+		closed = closed || e.closed
+		switch {
+		case e.Claimed || e.closed:
+		case w.accepts(e.File):
+			fit = append(fit, e)
+		default:
+			others = append(others, e.String())
+		}
+	}
+	switch {
+	case len(fit) > 0:
+		return fit, nil
+	case len(others) > 0:
+		return nil, fmt.Errorf("activation: %s is not %s: %w", strings.Join(others, ", "), w.what, ErrWrongType)
+	case closed:
+		return nil, closedUnclaimed(name)
+	case named:
+		return nil, allClaimed(name)
+	}
+	return nil, notHanded(name)
+}
+
+func (t *Table) claimFirst(name string, w want) (*entry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fit, err := t.fittingLocked(name, w)
+	if err != nil {
+		return nil, err
+	}
+	fit[0].Claimed = true
+	return fit[0], nil
+}
+
+func (t *Table) claimOne(name string, w want, network, address string) (*entry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fit, err := t.fittingLocked(name, w)
+	if err != nil {
+		return nil, err
+	}
+	e, err := pick(fit, network, address)
+	if err != nil {
+		return nil, err
+	}
+	e.Claimed = true
+	return e, nil
+}
+
+// release puts a claimed file back that was not given away after all.
+func (t *Table) release(e *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.Claimed = false
+}
+
+func (t *Table) takeAll(name string, w want) ([]*entry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fit, err := t.fittingLocked(name, w)
+	for _, e := range fit {
+		e.Claimed = true
+	}
+	return fit, err
+}
+
+// claimAll claims every file of that name that w accepts and converts each. If one cannot be converted, all are closed.
+func claimAll[T io.Closer](t *Table, name string, w want, convert func(*entry) (T, error)) ([]T, error) {
+	fit, err := t.takeAll(name, w)
+	if err != nil {
+		return nil, err
+	}
+	var all []T
+	var failed error
+	for _, e := range fit {
+		if failed != nil {
+			_ = e.close()
+			continue
+		}
+		one, err := convert(e)
+		if err != nil {
+			failed = err
+			continue
+		}
+		all = append(all, one)
+	}
+	if failed != nil {
+		closeEach(all)
+		return nil, failed
+	}
+	return all, nil
+}
+
+func closeEach[T io.Closer](all []T) {
+	for _, one := range all {
+		_ = one.Close()
+	}
+}
