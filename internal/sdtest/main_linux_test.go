@@ -1,0 +1,113 @@
+package sdtest_test
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/sdtest"
+)
+
+// roleVariable picks what this binary does instead of testing.
+const (
+	roleVariable   = "HEIRLOOM_SDTEST_ROLE"
+	bootRole       = "boot"
+	mainThreadRole = "main-thread"
+)
+
+// A goroutine that locks its thread while packages are initialised gets the process's first.
+func init() {
+	if os.Getenv(roleVariable) == mainThreadRole {
+		runtime.LockOSThread()
+	}
+}
+
+func TestMain(m *testing.M) {
+	switch role := os.Getenv(roleVariable); role {
+	case "":
+		os.Exit(runLeakFree(m))
+	case bootRole:
+		bootAndStay()
+	case mainThreadRole:
+		enterFromMainThread()
+	default:
+		fmt.Fprintf(os.Stderr, "%s=%q: no such role\n", roleVariable, role)
+		os.Exit(2)
+	}
+}
+
+// bootAndStay boots a machine, leaves a process in it, says where it is, and waits to be killed.
+func bootAndStay() {
+	m, err := sdtest.BootBare("/")
+	if err == nil {
+		_, err = m.Run("sh", "-c", "sleep infinity >/dev/null 2>&1 &")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(m.PID1(), m.Cgroup())
+	select {}
+}
+
+// enterFromMainThread calls Inside from the first thread, on which the scheduler then likes to run what Inside starts. If
+// that thread went inside, /proc/self would be about the machine.
+func enterFromMainThread() {
+	m, err := sdtest.BootBare("/")
+	before, _ := os.Readlink("/proc/self/ns/net")
+	runtime.UnlockOSThread()
+	if err == nil {
+		err = m.Inside(func() error { return nil })
+	}
+	if after, _ := os.Readlink("/proc/self/ns/net"); err == nil && before != after {
+		err = fmt.Errorf("the process was in %s and is in %s", before, after)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// runLeakFree runs the tests and fails if they leave descriptors or goroutines.
+func runLeakFree(m *testing.M) int {
+	// The first listener opens the runtime's own descriptors, which stay.
+	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
+		_ = l.Close()
+	}
+	before := descriptors()
+	goroutines := runtime.NumGoroutine()
+	code := m.Run()
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		return code // a fuzzing test binary keeps descriptors of its own
+	}
+	if after := descriptors(); !slices.Equal(before, after) {
+		fmt.Fprintf(os.Stderr, "leaked descriptors:\nbefore %q\nafter  %q\n", before, after)
+		code = max(code, 1)
+	}
+	// A goroutine that has told its result may take a moment to end.
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<20)
+			fmt.Fprintf(os.Stderr, "leaked goroutines:\n%s\n", stacks[:runtime.Stack(stacks, true)])
+			return max(code, 1)
+		}
+	}
+	return code
+}
+
+// descriptors lists what this process has open.
+func descriptors() []string {
+	var open []string
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+			open = append(open, e.Name()+" "+target)
+		}
+	}
+	return open
+}

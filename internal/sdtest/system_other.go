@@ -1,0 +1,24 @@
+//go:build !linux
+
+package sdtest
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"syscall"
+)
+
+var errOther = fmt.Errorf("machines need Linux, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
+
+func checkHost() error { return errOther }
+
+func boot(string) (*core, error) { return nil, errOther }
+
+func enter(int) error { return errOther }
+
+func signalProcess(string, syscall.Signal) error { return errOther }
+
+func onMainThread() bool { return false }
+
+func closeDescriptor(int) error { return errOther }
