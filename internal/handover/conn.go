@@ -1,0 +1,117 @@
+package handover
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// MaxDescriptors is how many descriptors a Message may carry. The kernel's own limit, SCM_MAX_FD, is 253.
+const MaxDescriptors = 250
+
+// maxReason keeps a failure's text, the only part of a message without a bound, well inside maxPacket.
+const (
+	maxReason = 4 << 10
+	maxPacket = 128 << 10
+)
+
+var (
+	// ErrMalformed is matched by the error for a packet that is no Message.
+	ErrMalformed = errors.New("malformed handover message")
+	// ErrTruncated is matched by the error for a message of whose descriptors the kernel could deliver only some, because
+	// the process has too many open. Those that came are returned with it.
+	ErrTruncated = errors.New("descriptors lost on the handover socket")
+)
+
+// A Conn is one end of a handover socket. Any goroutine may Send; one at a time may Receive.
+type Conn struct {
+	unix *net.UnixConn
+
+	sending sync.Mutex
+
+	packet, oob []byte // Receive's buffers
+}
+
+// NewConn makes a Conn of one end of a pair and owns it from then on.
+func NewConn(unix *net.UnixConn) *Conn {
+	return &Conn{unix: unix}
+}
+
+// Send sends m, and with it duplicates of descriptors, which remain the caller's. It waits while the other side is slow to
+// read, and returns an error matching syscall.EPIPE when there is no other side any more.
+func (c *Conn) Send(m Message, descriptors ...int) error {
+	if len(m.Reason) > maxReason {
+		m.Reason = m.Reason[:maxReason] + "..."
+	}
+	packet, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", m.Type, err)
+	}
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if _, _, err := c.unix.WriteMsgUnix(packet, rights(descriptors), nil); err != nil {
+		return fmt.Errorf("send %s: %w", m.Type, err)
+	}
+	return nil
+}
+
+// Receive returns the next message and the descriptors that came with it, which are the caller's, close-on-exec and in the
+// order in which they were sent. It returns io.EOF when the other side is gone, and an error matching
+// os.ErrDeadlineExceeded, with no message lost, after SetReadDeadline.
+func (c *Conn) Receive() (Message, []int, error) {
+	if c.packet == nil {
+		c.packet, c.oob = make([]byte, maxPacket), make([]byte, rightsSpace)
+	}
+	n, oobn, flags, _, err := c.unix.ReadMsgUnix(c.packet, c.oob)
+	if wasReset(err) {
+		n, oobn, flags, _, err = c.unix.ReadMsgUnix(c.packet, c.oob)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return Message{}, nil, io.EOF
+	case err != nil:
+		return Message{}, nil, fmt.Errorf("receive from the handover socket: %w", err)
+	}
+	descriptors, err := parseRights(c.oob[:oobn])
+	if err != nil {
+		return Message{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	var m Message
+	if err := json.Unmarshal(c.packet[:n], &m); err != nil {
+		closeAll(descriptors)
+		return Message{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if truncated(flags) {
+		return m, descriptors, ErrTruncated
+	}
+	return m, descriptors, nil
+}
+
+// SetReadDeadline makes a waiting or later Receive fail once t has passed; the zero time lets it wait forever.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	return c.unix.SetReadDeadline(t)
+}
+
+// SetWriteDeadline does the same for Send.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	return c.unix.SetWriteDeadline(t)
+}
+
+// Control calls f with the descriptor of this end, which stays the Conn's and is valid until f returns.
+func (c *Conn) Control(f func(fd int)) error {
+	raw, err := c.unix.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { f(int(fd)) })
+}
+
+// Close closes this end. The other side receives what was sent before, then io.EOF, unless another process holds this end
+// as well.
+func (c *Conn) Close() error {
+	return c.unix.Close()
+}

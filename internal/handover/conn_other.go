@@ -1,0 +1,41 @@
+//go:build !linux
+
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+)
+
+const rightsSpace = 0
+
+// Pair returns an error matching errors.ErrUnsupported: processes are replaced on Linux only.
+func Pair() (ours *Conn, theirs int, err error) {
+	return nil, -1, unsupported()
+}
+
+// FromDescriptor returns an error matching errors.ErrUnsupported.
+func FromDescriptor(int) (*Conn, error) {
+	return nil, unsupported()
+}
+
+// NetConn returns an error matching errors.ErrUnsupported.
+func NetConn(int) (net.Conn, error) {
+	return nil, unsupported()
+}
+
+func unsupported() error {
+	return fmt.Errorf("handover socket on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+func rights([]int) []byte { return nil }
+
+func parseRights([]byte) ([]int, error) { return nil, nil }
+
+func truncated(int) bool { return false }
+
+func wasReset(error) bool { return false }
+
+func closeAll([]int) {}

@@ -1,0 +1,160 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/handover"
+)
+
+// An ancestor is an older generation that still drains, the direct predecessor or one before it, as this process sees it
+// over the handover socket.
+type ancestor struct {
+	conn       *handover.Conn
+	pid        int
+	generation int
+	reports    chan handover.Report // answers to handover.Status, room for one
+	asking     chan struct{}        // held, by a place in it, by whoever asks
+	released   chan struct{}        // closed to stop reading the socket
+	read       chan struct{}        // closed when nothing reads it any more
+}
+
+func newAncestor(conn *handover.Conn, pid, generation int) *ancestor {
+	return &ancestor{
+		conn:       conn,
+		pid:        pid,
+		generation: generation,
+		reports:    make(chan handover.Report, 1),
+		asking:     make(chan struct{}, 1),
+		released:   make(chan struct{}),
+		read:       make(chan struct{}),
+	}
+}
+
+// A letter is a message for the goroutine that owns the state. The end of the socket comes as one with an error.
+type letter struct {
+	from        *ancestor // nil if from the heir
+	message     handover.Message
+	descriptors []int
+	err         error
+}
+
+// listenTo serves the connections that come from a, and passes everything else on, until a is gone or let go.
+func (s *Service) listenTo(a *ancestor, letters chan<- letter) {
+	defer close(a.read)
+	for {
+		m, fds, err := a.conn.Receive()
+		switch {
+		case err == nil && m.Type == handover.Connections, errors.Is(err, handover.ErrTruncated):
+			s.welcome(a, m, fds)
+			continue
+		case err == nil && m.Type == handover.Draining && m.Report != nil:
+			select {
+			case a.reports <- *m.Report:
+			default: // nobody waits for it any more
+			}
+			continue
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return // let go
+		}
+		select {
+		case letters <- letter{from: a, message: m, descriptors: fds, err: err}:
+		case <-a.released: // an end-of-file shows to the next reader as well, and a reload is asked of it again
+			closeDescriptors(fds)
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// welcome takes over connections, as many as it can. They are acknowledged first: until then the sender holds on to them,
+// and one that it must take back may not have been served here.
+func (s *Service) welcome(a *ancestor, m handover.Message, fds []int) {
+	server := s.serverFor(m.Listener, m.Address)
+	if server == nil {
+		closeDescriptors(fds)
+		fds = nil
+	}
+	conns := make([]net.Conn, 0, len(fds))
+	for i, fd := range fds {
+		nc, err := handover.NetConn(fd)
+		if err != nil {
+			s.log.Warn("cannot take over a connection", "listener", m.Listener, "error", err)
+			closeDescriptors(fds[i+1:])
+			break
+		}
+		conns = append(conns, nc)
+	}
+	if err := a.conn.Send(handover.Message{Type: handover.Taken, Count: len(conns)}); err != nil {
+		s.log.Debug("predecessor went away while it handed over connections", "pid", a.pid, "error", err)
+	}
+	for _, nc := range conns {
+		server.receive(nc, server.movable)
+	}
+}
+
+// serverFor finds the server for connections accepted on a listener: by name, and by address if a name repeats.
+func (s *Service) serverFor(name, address string) *httpServer {
+	var found *httpServer
+	for _, h := range s.servers {
+		if !h.movable || h.name != name {
+			continue
+		}
+		if h.listener.Addr().String() == address {
+			return h
+		}
+		if found == nil {
+			found = h
+		}
+	}
+	return found
+}
+
+// release stops reading a's socket, between two messages. It is called once.
+func (a *ancestor) release() {
+	close(a.released)
+	_ = a.conn.SetReadDeadline(longAgo)
+	<-a.read
+}
+
+// give hands the socket to heir, whose ancestor a is from then on.
+func (a *ancestor) give(heir *handover.Conn) error {
+	a.release()
+	var err error
+	controlErr := a.conn.Control(func(fd int) {
+		err = heir.Send(handover.Message{Type: handover.Adopt, PID: a.pid, Generation: a.generation}, fd)
+	})
+	_ = a.conn.Close()
+	return errors.Join(err, controlErr)
+}
+
+// report asks a how far its drain is.
+func (a *ancestor) report(ctx context.Context) (handover.Report, error) {
+	select {
+	case a.asking <- struct{}{}:
+		defer func() { <-a.asking }()
+	case <-ctx.Done():
+		return handover.Report{}, ctx.Err()
+	}
+	select {
+	case <-a.reports: // too late for whoever asked before
+	default:
+	}
+	_ = a.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	if err := a.conn.Send(handover.Message{Type: handover.Status}); err != nil {
+		return handover.Report{}, err
+	}
+	select {
+	case r := <-a.reports:
+		return r, nil
+	case <-a.read:
+		return handover.Report{}, net.ErrClosed
+	case <-ctx.Done():
+		return handover.Report{}, ctx.Err()
+	}
+}

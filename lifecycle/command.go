@@ -1,0 +1,130 @@
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/handover"
+)
+
+var (
+	// ErrUsage is matched by the error of Command for arguments that it does not know.
+	ErrUsage = errors.New("usage: reload | status [-json]")
+	// ErrNotRunning is matched by the error of Command when no service answers on the control socket.
+	ErrNotRunning = errors.New("the service is not running")
+)
+
+// Command asks the running service, over its control socket, what args say, and writes the answer to out:
+//
+//	reload         replace the process, and wait until that is done
+//	status         tell where the service stands, for people
+//	status -json   the same for machines: see Status
+//
+// It is for the main of the service's own program, whose unit then says ExecReload=/usr/bin/PROGRAM reload. options must be
+// those of the service as far as they set Name or ControlSocket. Only root and the user that the service runs as may ask.
+//
+// The error of a reload matches ErrReload when the successor did not become ready, and says why; the program should then
+// exit with a status other than zero. Other errors match ErrUsage, ErrNotRunning or ErrStopping.
+func Command(ctx context.Context, options Options, args []string, out io.Writer) error {
+	options = options.withDefaults()
+	asJSON := slices.Contains(args, "-json") || slices.Contains(args, "--json")
+	switch {
+	case len(args) == 1 && args[0] == "reload":
+		return commandReload(ctx, options, out)
+	case len(args) == 1 && args[0] == "status", len(args) == 2 && args[0] == "status" && asJSON:
+		return commandStatus(ctx, options, out, asJSON)
+	default:
+		return fmt.Errorf("%q: %w", strings.Join(args, " "), ErrUsage)
+	}
+}
+
+func commandReload(ctx context.Context, options Options, out io.Writer) error {
+	var o handover.Outcome
+	if err := ask(ctx, options, http.MethodPost, "/reload", &o); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s: generation %d (pid %d) serves, after %v\n", options.Name, o.Generation, o.PID, o.Duration.Round(time.Millisecond))
+	return err
+}
+
+func commandStatus(ctx context.Context, options Options, out io.Writer, asJSON bool) error {
+	var status Status
+	if err := ask(ctx, options, http.MethodGet, "/status", &status); err != nil {
+		return err
+	}
+	if !asJSON {
+		return status.write(out)
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(status)
+}
+
+// ask makes one request over the control socket.
+func ask(ctx context.Context, options Options, method, path string, answer any) error {
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialControl(ctx, options)
+		},
+	}}
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+controlName+path, nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		var wrapped *url.Error // which says nothing more than the path
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err
+		}
+		return fmt.Errorf("ask %s: %w", options.Name, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", options.Name, err)
+	}
+	text := strings.TrimSpace(string(body))
+	switch {
+	case response.StatusCode == http.StatusConflict:
+		return ErrStopping
+	case response.StatusCode == http.StatusInternalServerError && strings.HasPrefix(text, ErrReload.Error()):
+		return fmt.Errorf("%w%s", ErrReload, strings.TrimPrefix(text, ErrReload.Error()))
+	case response.StatusCode != http.StatusOK:
+		return fmt.Errorf("ask %s: %s", options.Name, text)
+	}
+	return json.Unmarshal(body, answer)
+}
+
+// dialControl tries the places where the control socket may be: that of the unit, for ExecReload=, then those of a service in
+// a terminal, and that of the unit again for an operator in a shell.
+func dialControl(ctx context.Context, options Options) (net.Conn, error) {
+	var paths []string
+	switch dir := runtimeDirectory(); {
+	case options.ControlSocket != "":
+		paths = []string{options.ControlSocket}
+	case dir != "":
+		paths = []string{filepath.Join(dir, "control")}
+	default:
+		paths = append(fallbackControlSockets(options.Name), filepath.Join("/run", options.Name, "control"))
+		paths = slices.Compact(slices.Sorted(slices.Values(paths)))
+	}
+	var dialer net.Dialer
+	for _, path := range paths {
+		if nc, err := dialer.DialContext(ctx, "unix", path); err == nil {
+			return nc, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: no answer on %s", ErrNotRunning, strings.Join(paths, " or "))
+}

@@ -1,0 +1,235 @@
+package lifecycle
+
+import (
+	"context"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/notify"
+)
+
+// barrierTimeout bounds the wait for the service manager to have read who the main process is.
+const barrierTimeout = 2 * time.Second
+
+// onReload begins a reload, joins one, or passes it on, as the state has it.
+func (m *machine) onReload(r reloadRequest) {
+	switch m.state {
+	case Starting, Reloading:
+		m.joined = append(m.joined, r)
+	case Ready:
+		m.waiting = append(m.waiting, r)
+		m.reload()
+	case Draining:
+		m.forward([]reloadRequest{r})
+	}
+}
+
+// next begins the reload that those asked for which came too late for the last.
+func (m *machine) next() {
+	if m.state == Ready && len(m.joined) > 0 {
+		m.waiting, m.joined = m.joined, nil
+		m.reload()
+	}
+}
+
+func (m *machine) reload() {
+	m.become(Reloading)
+	m.log.Info("reloading", "program", m.program)
+	m.tell(notify.Reloading(), m.statusLine("reloading"))
+	m.attempt = m.startAttempt()
+}
+
+// attemptResult is a channel that is never ready while there is no attempt.
+func (m *machine) attemptResult() <-chan attemptResult {
+	if m.attempt == nil {
+		return nil
+	}
+	return m.attempt.result
+}
+
+func (m *machine) onResult(r attemptResult) {
+	outcome := handover.Outcome{
+		At:         m.attempt.started,
+		Duration:   time.Since(m.attempt.started),
+		Generation: m.generation,
+		PID:        os.Getpid(),
+	}
+	m.attempt = nil
+	switch {
+	case r.err != nil:
+		outcome.Reason = r.err.Error()
+		m.reloadFailed(outcome)
+	case m.state == Draining: // told to stop meanwhile, and too late to call the successor off
+		m.orphan = r.heir
+		_ = m.orphan.conn.Send(handover.Message{Type: handover.Stop, Left: time.Until(m.ends)})
+		m.workers.Go(func() { m.listenToHeir(r.heir) })
+	default:
+		outcome.Generation, outcome.PID = r.heir.generation, r.heir.pid
+		m.handOver(r.heir, outcome)
+	}
+}
+
+// reloadFailed goes on as before. READY=1 ends the RELOADING=1 whatever came of it.
+func (m *machine) reloadFailed(outcome handover.Outcome) {
+	m.last = &outcome
+	m.log.Error("reload failed, this generation goes on serving", "reason", outcome.Reason)
+	if m.state == Reloading {
+		m.become(Ready)
+		m.tell(notify.Ready(), m.statusLine("ready; the last reload failed: "+outcome.Reason))
+	}
+	m.answer(m.waiting, outcome)
+	m.waiting = nil
+	m.next()
+}
+
+// handOver makes the successor, which serves already, the main process, and drains.
+//
+// While the service manager has not read that message this process is the main one to it, and the only one it listens to;
+// hence the barrier before anybody is told that the reload is done.
+func (m *machine) handOver(h *heir, outcome handover.Outcome) {
+	testHook("hand over")
+	m.tell(notify.MainPID(h.pid), notify.Ready(), notify.Status(statusText("ready", h.generation)))
+	ctx, cancel := context.WithTimeout(context.Background(), barrierTimeout)
+	defer cancel()
+	if err := m.notifier.Barrier(ctx); err != nil {
+		m.log.Warn("the service manager is slow to take note of the successor", "error", err)
+	}
+	testHook("handed over")
+	m.log.Info("handed over", "generation", h.generation, "pid", h.pid, "took", outcome.Duration)
+	m.last = &outcome
+	m.answer(fromAncestors(&m.waiting), outcome)
+	m.giveAncestors(h)
+	if err := h.conn.Send(handover.Message{Type: handover.Main, Outcome: &outcome}); err != nil {
+		m.log.Debug("the successor is gone already", "pid", h.pid, "error", err)
+	}
+	m.heir = h
+	m.taker.Store(h)
+	m.workers.Go(h.run)
+	m.workers.Go(func() { m.listenToHeir(h) })
+	m.drain()
+	m.answer(m.waiting, outcome) // no sooner: a new connection to the control socket is the heir's from now on
+	m.waiting = nil
+	_ = fromAncestors(&m.joined) // they ask the heir again when it tells them of itself
+	m.forward(m.joined)
+	m.joined = nil
+}
+
+// giveAncestors passes the older generations on to the heir, before it may itself be replaced.
+func (m *machine) giveAncestors(h *heir) {
+	for _, a := range m.ancestors {
+		if err := a.give(h.conn); err != nil {
+			m.log.Debug("cannot pass on an older generation", "pid", a.pid, "error", err)
+		}
+	}
+	m.ancestors = nil
+}
+
+// fromAncestors takes those requests out of the list that an older generation passed on.
+func fromAncestors(list *[]reloadRequest) []reloadRequest {
+	var passedOn, own []reloadRequest
+	for _, r := range *list {
+		if r.from != nil {
+			passedOn = append(passedOn, r)
+		} else {
+			own = append(own, r)
+		}
+	}
+	*list = own
+	return passedOn
+}
+
+// forward passes reloads on to the heir, which does one for all of them.
+func (m *machine) forward(requests []reloadRequest) {
+	if len(requests) == 0 {
+		return
+	}
+	if m.heir != nil && m.heir.conn.Send(handover.Message{Type: handover.Reload}) == nil {
+		m.forwarded = append(m.forwarded, requests)
+		return
+	}
+	m.answer(requests, handover.Outcome{Reason: ErrStopping.Error()})
+}
+
+// takeForwarded takes all that is still to be answered by the heir.
+func (m *machine) takeForwarded() []reloadRequest {
+	all := slices.Concat(m.forwarded...)
+	m.forwarded = nil
+	return all
+}
+
+// answer tells each of requests the outcome.
+func (m *machine) answer(requests []reloadRequest, outcome handover.Outcome) {
+	for _, r := range requests {
+		if r.answer != nil {
+			r.answer(outcome)
+		}
+	}
+}
+
+// listenToHeir takes note of what the heir has taken, and passes everything else on.
+func (m *machine) listenToHeir(h *heir) {
+	for {
+		msg, fds, err := h.conn.Receive()
+		closeDescriptors(fds)
+		if err == nil && msg.Type == handover.Taken {
+			h.taken(msg.Count)
+			continue
+		}
+		select {
+		case m.letters <- letter{message: msg, err: err}:
+		case <-m.gone:
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (m *machine) onHeirLetter(msg handover.Message, err error) {
+	switch {
+	case err != nil && m.orphan != nil:
+		m.orphan.quit()
+		m.orphan = nil
+		return
+	case err != nil:
+		m.heirLost(err)
+		return
+	case m.heir == nil:
+		return
+	}
+	switch msg.Type {
+	case handover.Status:
+		report := m.report()
+		_ = m.heir.conn.Send(handover.Message{Type: handover.Draining, Report: &report})
+	case handover.Heir:
+		m.heir.introduce(msg)
+		m.forward(m.takeForwarded()) // the heir before has not got to it
+		m.drain()
+	case handover.Hurry:
+		m.finishIn(msg.Left)
+	case handover.Stop:
+		m.heir.lose()
+		m.finishIn(msg.Left)
+		m.drain()
+	case handover.Reloaded:
+		if msg.Outcome != nil && len(m.forwarded) > 0 {
+			m.answer(m.forwarded[0], *msg.Outcome)
+			m.forwarded = m.forwarded[1:]
+		}
+	}
+}
+
+// heirLost serves what is left here until it can be let go.
+func (m *machine) heirLost(err error) {
+	m.log.Warn("the successor is gone: finishing without it", "pid", m.heir.pid, "error", err)
+	m.heir.lose()
+	m.answer(m.takeForwarded(), handover.Outcome{Reason: "the successor is gone"})
+	m.drain()
+}
+
+func (m *machine) statusLine(text string) notify.State {
+	return notify.Status(statusText(text, m.generation))
+}

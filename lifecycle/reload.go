@@ -1,0 +1,151 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/handover"
+)
+
+// A reloadRequest asks for a reload. answer, which may be nil, is called once, from the goroutine that owns the state.
+type reloadRequest struct {
+	answer func(handover.Outcome)
+	from   *ancestor // that passed it on
+}
+
+// An attempt is a reload under way: a successor from its start until it serves, or is given up.
+type attempt struct {
+	started time.Time
+	cancel  context.CancelFunc
+	result  chan attemptResult // room for one
+}
+
+type attemptResult struct {
+	heir *heir
+	err  error
+}
+
+// startAttempt starts a successor and leaves it to a goroutine to wait until it serves.
+func (s *Service) startAttempt() *attempt {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), s.options.ReloadTimeout,
+		fmt.Errorf("the successor was not ready within %v", s.options.ReloadTimeout))
+	a := &attempt{started: time.Now(), cancel: cancel, result: make(chan attemptResult, 1)}
+	go func() {
+		defer cancel()
+		h, err := s.raise(ctx)
+		a.result <- attemptResult{h, err}
+	}()
+	return a
+}
+
+// raise starts a successor and returns it once it serves. A successor that failed has ended when raise returns.
+func (s *Service) raise(ctx context.Context) (*heir, error) {
+	conn, theirs, err := handover.Pair()
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.startSuccessor(conn, theirs)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	defer p.release()
+	s.log.Debug("started the successor", "pid", p.pid, "program", s.program)
+	ready, err := s.shakeHands(ctx, conn, p)
+	if err != nil {
+		p.kill()
+		_ = conn.Close()
+		return nil, err
+	}
+	ready.PID, ready.Generation = p.pid, s.generation+1
+	return newHeir(conn, ready, s.takeBack), nil
+}
+
+// startSuccessor starts the program with every listener and theirs, which it closes here, as its handover socket.
+func (s *Service) startSuccessor(conn *handover.Conn, theirs int) (*process, error) {
+	names := []string{activation.HandoverName}
+	fds := []int{theirs}
+	defer func() { closeDescriptors(fds) }()
+	m := handover.Message{Type: handover.Inheritance, Protocol: handover.Protocol, PID: os.Getpid(), Generation: s.generation}
+	for _, l := range s.listeners {
+		fd, err := duplicate(l.Listener)
+		if err != nil {
+			return nil, fmt.Errorf("hand over listener %q: %w", l.name, err)
+		}
+		fds, names = append(fds, fd), append(names, l.name)
+		if l.bound != nil {
+			m.Bound = append(m.Bound, *l.bound)
+		}
+	}
+	env, err := activation.Environ(os.Environ(), os.Getpid(), names)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Send(m); err != nil {
+		return nil, err
+	}
+	return startProcess(s.program, os.Args, env, fds, s.notifier != nil)
+}
+
+// shakeHands waits until the successor is ready, lets it accept connections, and waits until it does.
+//
+// It accepts none before: a successor that dies on the way must not take a connection with it.
+func (s *Service) shakeHands(ctx context.Context, conn *handover.Conn, p *process) (handover.Message, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(longAgo) })
+	defer stop()
+	ready, err := await(ctx, conn, handover.Ready)
+	if err == nil {
+		testHook("ready")
+		if err = conn.Send(handover.Message{Type: handover.Go}); err == nil {
+			testHook("go")
+			_, err = await(ctx, conn, handover.Serving)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return ready, s.obituary(p)
+	}
+	if err == nil && !stop() { // the time was over just now
+		return ready, context.Cause(ctx)
+	}
+	return ready, err
+}
+
+// await receives until a message of type want comes.
+func await(ctx context.Context, conn *handover.Conn, want handover.Type) (handover.Message, error) {
+	for {
+		m, fds, err := conn.Receive()
+		closeDescriptors(fds)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
+			return m, context.Cause(ctx)
+		case err != nil:
+			return m, err
+		case m.Type == handover.Failed:
+			return m, errors.New(m.Reason)
+		case m.Type == want && want == handover.Ready && m.Protocol < handover.MinProtocol:
+			return m, fmt.Errorf("the successor speaks handover protocol %d, this process %d and newer", m.Protocol, handover.MinProtocol)
+		case m.Type == want:
+			return m, nil
+		}
+	}
+}
+
+// obituary says how a successor ended that closed the handover socket.
+func (s *Service) obituary(p *process) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	how, err := p.wait(ctx)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%s closed the handover socket: it is no heirloom program, or has not called lifecycle.New", s.program)
+	case how != "":
+		return fmt.Errorf("the successor (pid %d) ended before it was ready: %s", p.pid, how)
+	default:
+		return fmt.Errorf("the successor (pid %d) ended before it was ready", p.pid)
+	}
+}

@@ -1,0 +1,306 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/notify"
+)
+
+var (
+	// ErrReload is matched by the error of a reload that failed. The service goes on as if it had not been asked.
+	ErrReload = errors.New("reload failed")
+	// ErrStopping is matched by the error of a reload that was asked of a service on its way out.
+	ErrStopping = errors.New("the service is stopping")
+	// ErrDrainTimeout is matched by the error of a Run whose drain did not end in Options.DrainTimeout.
+	ErrDrainTimeout = errors.New("drain timed out")
+	// ErrReserved is matched by the error of Listen for a name that heirloom itself uses.
+	ErrReserved = errors.New("the name is heirloom's own")
+	// ErrRunning is matched by the errors of Listen, HTTP and Run when Run was called before.
+	ErrRunning = errors.New("the service runs already")
+)
+
+// handshakeTimeout bounds the wait for what the predecessor wrote before it started this process.
+const handshakeTimeout = 5 * time.Second
+
+// A Service is one generation of a daemon. New makes it; Listen and HTTP say what it serves; Run serves.
+//
+// Goroutines may share a Service, but Listen and HTTP come before Run.
+type Service struct {
+	options    Options
+	log        hclog.Logger
+	program    string
+	notifier   *notify.Notifier
+	table      *activation.Table
+	generation int
+	handed     []handover.Bound // what the predecessor had bound itself
+	ancestor   *ancestor        // the predecessor, until Run takes it over
+	signals    chan os.Signal
+
+	conns    *registry
+	taker    atomic.Pointer[heir] // of connections at rest, once this generation has handed over
+	returned chan struct{}        // receives, with room for one, when the taker gave some back
+	lingered atomic.Bool          // the linger is over: what rests and cannot move is closed
+	late     atomic.Bool          // half the drain is over: what never rests is told Connection: close
+
+	reloads chan reloadRequest
+	queries chan chan statusAnswer
+	gone    chan struct{} // closed when Run returns
+
+	mu        sync.Mutex
+	running   bool
+	listeners []*listener
+	servers   []*httpServer
+	control   *httpServer
+}
+
+// A listener is what Listen returned, and what a successor has to know of it.
+type listener struct {
+	net.Listener
+	name  string
+	bound *handover.Bound // nil if it is systemd's
+}
+
+// New takes over what the process was started with: sockets, the predecessor, the service manager, the signals of options.
+// It comes first in main, before anything that opens descriptors or reads the variables of systemd.
+//
+// In a process that was started by a predecessor, which waits for this one to be ready, New, Listen and HTTP tell it of
+// their errors, and Fail tells it of others; so the operator learns them from `systemctl reload`.
+//
+// Variables that cannot be understood give an error that matches activation.ErrMalformed or notify.ErrInvalid. New must be
+// called once in a process.
+func New(options Options) (*Service, error) {
+	options = options.withDefaults()
+	s := &Service{
+		options:    options,
+		log:        options.Logger,
+		generation: 1,
+		conns:      newRegistry(),
+		signals:    make(chan os.Signal, 16),
+		returned:   make(chan struct{}, 1),
+		reloads:    make(chan reloadRequest),
+		queries:    make(chan chan statusAnswer),
+		gone:       make(chan struct{}),
+	}
+	if all := slices.Concat(options.ReloadSignals, options.StopSignals); len(all) > 0 {
+		signal.Notify(s.signals, all...)
+	}
+	if err := s.inherit(); err != nil {
+		signal.Stop(s.signals)
+		return nil, s.Fail(err)
+	}
+	return s, nil
+}
+
+func (s *Service) inherit() (err error) {
+	if s.program, err = programPath(s.options.Program); err != nil {
+		return err
+	}
+	if s.table, err = activation.Inherit(); err != nil {
+		return err
+	}
+	if ignored := s.table.Ignored(); ignored != nil {
+		s.log.Warn("ignored the sockets in the environment", "reason", ignored)
+	}
+	if conn, pid := s.table.Predecessor(); conn != nil {
+		if err := s.meet(handover.NewConn(conn), pid); err != nil {
+			return err
+		}
+	}
+	s.notifier, err = notify.New()
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return err
+}
+
+// meet reads what the predecessor left on the handover socket.
+func (s *Service) meet(conn *handover.Conn, pid int) error {
+	_ = conn.SetReadDeadline(time.Now().Add(handshakeTimeout))
+	m, _, err := conn.Receive()
+	if err == nil && (m.Type != handover.Inheritance || m.Protocol < handover.MinProtocol) {
+		err = fmt.Errorf("%w: %q, protocol %d", handover.ErrMalformed, m.Type, m.Protocol)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return fmt.Errorf("inheritance from process %d: %w", pid, err)
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	s.generation = m.Generation + 1
+	s.handed = m.Bound
+	s.ancestor = newAncestor(conn, pid, m.Generation)
+	return nil
+}
+
+// programPath returns the absolute path of the program to start on a reload: the path by which this process was started, to
+// be resolved anew each time, since packages replace the file and deployments move a symlink on the way. os.Executable would
+// name the old version.
+func programPath(program string) (string, error) {
+	if program != "" {
+		return filepath.Abs(program)
+	}
+	if path, err := exec.LookPath(os.Args[0]); err == nil {
+		return filepath.Abs(path)
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the program to start on a reload: %w", err)
+	}
+	return path, nil
+}
+
+// Generation returns which process of the service this is, counted from 1 since the service was started.
+func (s *Service) Generation() int { return s.generation }
+
+// Listen returns the listener of that name which systemd or the predecessor handed over, or else binds address on network,
+// as net.Listen does. It serves "tcp", "unix" and their kin; see [activation.Table.Listen] for which socket is taken when a
+// name repeats, and for the errors.
+//
+// What systemd handed over is taken whatever its address: its socket unit decides. What the predecessor had bound itself is
+// taken if it was asked for with the same network and address, and bound anew if not.
+//
+// The listener is the Service's: each successor gets a duplicate, and it is closed when this generation drains. A Unix path
+// is removed when the service ends, if the service, in this or an earlier generation, bound it.
+func (s *Service) Listen(name, network, address string) (net.Listener, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.running:
+		return nil, fmt.Errorf("listen %s: %w", name, ErrRunning)
+	case name == activation.HandoverName || name == controlName:
+		return nil, s.Fail(fmt.Errorf("listen %s: %w", name, ErrReserved))
+	}
+	l, err := s.listen(handover.Bound{Name: name, Network: network, Address: address})
+	if err != nil {
+		return nil, s.Fail(err)
+	}
+	return l.Listener, nil
+}
+
+func (s *Service) listen(want handover.Bound) (*listener, error) {
+	isBound := func(b handover.Bound) bool { return b.Name == want.Name }
+	l := &listener{name: want.Name, bound: &want}
+	var err error
+	switch {
+	case !slices.ContainsFunc(s.handed, isBound):
+		if s.isHanded(want.Name) {
+			l.bound = nil
+		}
+		l.Listener, err = s.table.Listen(want.Name, want.Network, want.Address)
+	case slices.Contains(s.handed, want):
+		l.Listener, err = s.table.Listen(want.Name, want.Network, want.Address)
+	default: // the predecessor had it elsewhere
+		l.Listener, err = activation.Bind(want.Network, want.Address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	setUnlink(l.Listener, false)
+	s.listeners = append(s.listeners, l)
+	return l, nil
+}
+
+// setUnlink says whether closing l removes its path, if it has one: while there is a successor to serve it, it must not.
+func setUnlink(l net.Listener, unlink bool) {
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(unlink)
+	}
+}
+
+func (s *Service) isHanded(name string) bool {
+	for _, f := range s.table.Files() {
+		if f.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// HTTP has server serve listener from Run on. Of a listener that Listen returned, the plain HTTP/1.1 connections move to the
+// successor on a reload, to the server that serves the listener of the same name there. If server.TLSConfig is set it must
+// hold a certificate, and the connections are served with TLS; they, like those of any other listener, stay until they have
+// been told to close.
+//
+// server must not be serving, and is the Service's from then on: HTTP sets its ConnState and Handler to call the ones it
+// finds, and neither Shutdown nor Close may be called on it, since both break requests. A hijacked connection is the
+// handler's, and counts until it is closed.
+func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running {
+		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrRunning)
+	}
+	name := ""
+	for _, l := range s.listeners {
+		if l.Listener == listener {
+			name = l.name
+		}
+	}
+	s.servers = append(s.servers, newHTTPServer(s, name, listener, server))
+	return nil
+}
+
+// Fail tells the predecessor, if there is one, why this process is not going to be ready, and returns err. The process
+// should then end: the predecessor goes on serving, and `systemctl reload` fails with that reason.
+func (s *Service) Fail(err error) error {
+	if s.ancestor != nil {
+		_ = s.ancestor.conn.Send(handover.Message{Type: handover.Failed, Reason: err.Error()})
+	}
+	return err
+}
+
+// Reload replaces this process as a reload signal does, and waits until that is done or ctx ends. A reload that is under way
+// is waited for and followed by another, which all those asked for meanwhile share, since it may have begun too early to see
+// what is new.
+//
+// The error matches ErrReload if the successor did not become ready, and then says why; ErrStopping if the service is on its
+// way out; errors.ErrUnsupported where there is no Linux.
+func (s *Service) Reload(ctx context.Context) error {
+	_, err := s.reload(ctx)
+	return err
+}
+
+func (s *Service) reload(ctx context.Context) (handover.Outcome, error) {
+	answer := make(chan handover.Outcome, 1)
+	select {
+	case s.reloads <- reloadRequest{answer: func(o handover.Outcome) { answer <- o }}:
+	case <-s.gone:
+		return handover.Outcome{}, ErrStopping
+	case <-ctx.Done():
+		return handover.Outcome{}, ctx.Err()
+	}
+	select {
+	case o := <-answer:
+		return o, outcomeError(o)
+	case <-s.gone:
+		return handover.Outcome{}, ErrStopping
+	case <-ctx.Done():
+		return handover.Outcome{}, ctx.Err()
+	}
+}
+
+func outcomeError(o handover.Outcome) error {
+	switch o.Reason {
+	case "":
+		return nil
+	case ErrStopping.Error():
+		return ErrStopping
+	default:
+		return fmt.Errorf("%w: %s", ErrReload, o.Reason)
+	}
+}

@@ -1,0 +1,216 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/handover"
+)
+
+// reportTimeout bounds the wait for the accounts of draining predecessors.
+const reportTimeout = 500 * time.Millisecond
+
+// Status tells where a service stands, as of the moment it was asked. It is what `PROGRAM status -json` prints; fields may
+// be added to it, and none will change its meaning.
+type Status struct {
+	Name         string        `json:"name"`
+	PID          int           `json:"pid"`
+	Generation   int           `json:"generation"`
+	Version      string        `json:"version,omitempty"`
+	State        State         `json:"state"`
+	Since        time.Time     `json:"since"` // when it came to State
+	Connections  Connections   `json:"connections"`
+	Requests     int           `json:"requests_in_flight"`
+	Predecessors []Predecessor `json:"predecessors"` // that still drain, the newest first
+	LastReload   *LastReload   `json:"last_reload"`  // nil if there was none
+}
+
+// Connections counts connections by http.ConnState.
+type Connections struct {
+	New      int `json:"new"`
+	Active   int `json:"active"`
+	Idle     int `json:"idle"`
+	Hijacked int `json:"hijacked"`
+}
+
+// A Predecessor is an older generation that still drains.
+type Predecessor struct {
+	PID         int         `json:"pid"`
+	Generation  int         `json:"generation"`
+	Since       time.Time   `json:"since"` // when its drain began
+	Connections Connections `json:"connections"`
+	Requests    int         `json:"requests_in_flight"`
+	Error       string      `json:"error,omitempty"` // why the figures are missing
+}
+
+// LastReload tells how the last reload went, by which this generation came or which it survived.
+type LastReload struct {
+	At         time.Time `json:"at"`     // when it began
+	Result     string    `json:"result"` // "done" or "failed"
+	Reason     string    `json:"reason,omitempty"`
+	Seconds    float64   `json:"seconds"`
+	Generation int       `json:"generation"` // which served after it
+}
+
+// Status asks the running service, and the predecessors that still drain, where they stand; it waits for them up to half a
+// second. Before and after Run it tells what it knows.
+func (s *Service) Status(ctx context.Context) (Status, error) {
+	query := make(chan statusAnswer, 1)
+	select {
+	case s.queries <- query:
+	case <-s.gone:
+		return Status{Name: s.options.Name, PID: os.Getpid(), Generation: s.generation, Version: s.options.Version, State: Gone}, nil
+	case <-ctx.Done():
+		return Status{}, ctx.Err()
+	}
+	answer := <-query
+	answer.status.Predecessors = reports(ctx, answer.ancestors)
+	return answer.status, nil
+}
+
+// A statusAnswer is what the owner of the state knows, and whom to ask for the rest.
+type statusAnswer struct {
+	status    Status
+	ancestors []*ancestor
+}
+
+// statusQueries is a channel that is never ready while this process is not the main one: it soon is.
+func (m *machine) statusQueries() <-chan chan statusAnswer {
+	if m.state == Starting {
+		return nil
+	}
+	return m.queries
+}
+
+func (m *machine) status() statusAnswer {
+	n := m.conns.count(m.control)
+	answer := statusAnswer{status: Status{
+		Name:        m.options.Name,
+		PID:         os.Getpid(),
+		Generation:  m.generation,
+		Version:     m.options.Version,
+		State:       m.state,
+		Since:       m.since,
+		Connections: n,
+		Requests:    n.Active,
+	}}
+	if m.last != nil {
+		answer.status.LastReload = lastReload(*m.last)
+	}
+	for i := len(m.ancestors) - 1; i >= 0; i-- {
+		answer.ancestors = append(answer.ancestors, m.ancestors[i])
+	}
+	return answer
+}
+
+func lastReload(o handover.Outcome) *LastReload {
+	last := &LastReload{At: o.At, Result: "done", Reason: o.Reason, Seconds: o.Duration.Seconds(), Generation: o.Generation}
+	if o.Reason != "" {
+		last.Result = "failed"
+	}
+	return last
+}
+
+// reports asks all ancestors at once. One that ends meanwhile is left out.
+func reports(ctx context.Context, ancestors []*ancestor) []Predecessor {
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	answers := make([]*Predecessor, len(ancestors))
+	var wg sync.WaitGroup
+	for i, a := range ancestors {
+		wg.Go(func() { answers[i] = predecessor(ctx, a) })
+	}
+	wg.Wait()
+	predecessors := []Predecessor{}
+	for _, p := range answers {
+		if p != nil {
+			predecessors = append(predecessors, *p)
+		}
+	}
+	return predecessors
+}
+
+func predecessor(ctx context.Context, a *ancestor) *Predecessor {
+	p := &Predecessor{PID: a.pid, Generation: a.generation}
+	r, err := a.report(ctx)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		return nil
+	case err != nil:
+		p.Error = "it did not answer in time"
+		return p
+	}
+	p.Since, p.Requests = r.Since, r.Requests
+	p.Connections = Connections{
+		New:      r.Connections["new"],
+		Active:   r.Connections["active"],
+		Idle:     r.Connections["idle"],
+		Hijacked: r.Connections["hijacked"],
+	}
+	return p
+}
+
+// maxStatusText keeps a STATUS= line readable, and far below the 4096 bytes that a notification may have.
+const maxStatusText = 1000
+
+// statusText is the line that `systemctl status` shows.
+func statusText(text string, generation int) string {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	if len(text) > maxStatusText {
+		text = strings.ToValidUTF8(text[:maxStatusText], "") + "..."
+	}
+	return fmt.Sprintf("generation %d, %s", generation, text)
+}
+
+// write writes the status for people.
+func (s Status) write(out io.Writer) error {
+	now := time.Now()
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s\tgeneration %d, %s for %s\n", s.Name, s.Generation, s.State, ago(now, s.Since))
+	fmt.Fprintf(w, "pid\t%d\n", s.PID)
+	if s.Version != "" {
+		fmt.Fprintf(w, "version\t%s\n", s.Version)
+	}
+	fmt.Fprintf(w, "connections\t%s\n", s.Connections)
+	fmt.Fprintf(w, "requests\t%d in flight\n", s.Requests)
+	if l := s.LastReload; l != nil {
+		fmt.Fprintf(w, "last reload\t%s %s ago after %.3f s", l.Result, ago(now, l.At), l.Seconds)
+		if l.Reason != "" {
+			fmt.Fprintf(w, ": %s", l.Reason)
+		}
+		fmt.Fprintln(w)
+	}
+	for _, p := range s.Predecessors {
+		fmt.Fprintf(w, "draining\tgeneration %d (pid %d) %s\n", p.Generation, p.PID, p.progress(now))
+	}
+	return w.Flush()
+}
+
+func (p Predecessor) progress(now time.Time) string {
+	if p.Error != "" {
+		return p.Error
+	}
+	return fmt.Sprintf("for %s, %d requests in flight, connections: %s", ago(now, p.Since), p.Requests, p.Connections)
+}
+
+func (c Connections) String() string {
+	text := fmt.Sprintf("%d active, %d idle, %d new", c.Active, c.Idle, c.New)
+	if c.Hijacked > 0 {
+		text += fmt.Sprintf(", %d hijacked", c.Hijacked)
+	}
+	return text
+}
+
+func ago(now, then time.Time) time.Duration {
+	d := now.Sub(then)
+	if d > time.Minute {
+		return d.Round(time.Second)
+	}
+	return d.Round(time.Millisecond)
+}
