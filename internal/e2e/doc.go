@@ -1,0 +1,3 @@
+// Package e2e holds the tests of examples/hello as its users run it: on real systemds, under a unit as one would ship it, and
+// in a terminal, under clients that never retry.
+package e2e

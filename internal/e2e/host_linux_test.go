@@ -1,0 +1,149 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/loadtest"
+	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/lifecycle"
+)
+
+// A host runs hello: a terminal, or a systemd.
+type host interface {
+	// install puts a program where the service is started from, as package managers do: by rename.
+	install(program string)
+	// link makes the place the service is started from a symlink that leads to a program.
+	link(program string)
+	// remove takes away the program.
+	remove()
+	// executable says whether the program may be executed.
+	executable(bool)
+	start()
+	// signal asks for a reload without waiting for it.
+	signal()
+	// reload reloads and returns what went wrong, to the operator's eyes.
+	reload() error
+	// status is what `hello status -json` prints, by a good copy of hello.
+	status() lifecycle.Status
+	// display is what an operator reads to know how the service is.
+	display() string
+	stop()
+	processes() []process
+	kill(pid int, sig syscall.Signal)
+	descriptors(pid int) int
+	threads(pid int) int
+	target() loadtest.Target
+	wait(what string, cond func() bool)
+}
+
+type process struct{ pid, ppid int }
+
+// A place is a kind of host.
+type place struct {
+	name    string
+	boot    func(t *testing.T) host
+	manager bool // a service manager: it knows the main process, and restarts it
+	truth   bool // whether reload fails when the reload failed
+}
+
+func places() []place {
+	all := []place{{name: "terminal", boot: newTerminal, truth: true}}
+	for _, v := range sdtest.Versions() {
+		all = append(all, place{
+			name: "systemd-" + v.String(), manager: true, truth: true,
+			boot: func(t *testing.T) host { return newManaged(t, v, false) },
+		})
+	}
+	for _, v := range []sdtest.Version{sdtest.V257, sdtest.V262} {
+		all = append(all, place{
+			name: "notify-reload-" + v.String(), manager: true,
+			boot: func(t *testing.T) host { return newManaged(t, v, true) },
+		})
+	}
+	return all
+}
+
+// everywhere runs a test at every place.
+func everywhere(t *testing.T, test func(t *testing.T, p place, h host)) {
+	for _, p := range places() {
+		t.Run(p.name, func(t *testing.T) {
+			h := p.boot(t)
+			h.install(program("v1"))
+			h.start()
+			test(t, p, h)
+		})
+	}
+}
+
+// settled waits until one process is left of the service, and returns its status.
+func settled(t *testing.T, h host) lifecycle.Status {
+	t.Helper()
+	var s lifecycle.Status
+	h.wait("one process to be left, ready", func() bool {
+		if len(h.processes()) != 1 {
+			return false
+		}
+		s = h.status()
+		return s.State == lifecycle.Ready && len(s.Predecessors) == 0
+	})
+	if p := h.processes(); len(p) != 1 || p[0].pid != s.PID {
+		t.Errorf("processes %v, but %d serves", p, s.PID)
+	}
+	return s
+}
+
+// crowd is every kind of client at once.
+func crowd() map[loadtest.Class]int {
+	clients := loadtest.OfEach(3)
+	clients[loadtest.KeepAlive] = 20
+	return clients
+}
+
+// verify stops the load and checks that nothing broke, and that clients that keep their connection kept it.
+func verify(t *testing.T, run *loadtest.Run) loadtest.Report {
+	t.Helper()
+	report := run.Stop()
+	loadtest.Verify(t, report)
+	for _, c := range report.ByClass {
+		switch c.Class {
+		case loadtest.KeepAlive, loadtest.Idle, loadtest.Slow, loadtest.ByteByByte, loadtest.Pipelined, loadtest.Upload:
+			if c.Connections != c.Clients {
+				t.Errorf("%d %s clients used %d connections, want one each", c.Clients, c.Class, c.Connections)
+			}
+		}
+	}
+	return report
+}
+
+func parseStatus(t *testing.T, out string) lifecycle.Status {
+	t.Helper()
+	var s lifecycle.Status
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		t.Fatalf("status: %v in %q", err, out)
+	}
+	return s
+}
+
+// poll waits for what tells nobody of its changes.
+func poll(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func reloadError(s lifecycle.Status) error {
+	if s.LastReload != nil && s.LastReload.Result == "done" {
+		return nil
+	}
+	return fmt.Errorf("reload: %+v", s.LastReload)
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

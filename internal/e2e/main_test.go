@@ -1,0 +1,63 @@
+package e2e_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// Programs under test, built once.
+var programs string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if runtime.GOOS != "linux" {
+		fmt.Println("not Linux: processes are not replaced here")
+		return 0
+	}
+	dir, err := os.MkdirTemp("", "heirloom-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	programs = dir
+	for name, build := range map[string][2]string{
+		"v1":     {"version=v1", "./examples/hello"},
+		"v2":     {"version=v2", "./examples/hello"},
+		"hang":   {"mode=hang", "./internal/e2e/testdata/faulty"},
+		"crash":  {"mode=crash", "./internal/e2e/testdata/faulty"},
+		"refuse": {"mode=refuse", "./internal/e2e/testdata/faulty"},
+	} {
+		cmd := exec.Command("go", "build", "-ldflags", "-X main."+build[0], "-o", filepath.Join(dir, name), build[1])
+		cmd.Dir = filepath.Join("..", "..")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // for the roots with another libc
+		if out, err := cmd.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", name, err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// program returns the path of a program under test.
+func program(name string) string { return filepath.Join(programs, name) }
+
+// script writes an executable file that is no heirloom program.
+func script(t *testing.T, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
