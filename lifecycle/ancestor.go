@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"time"
 
 	"github.com/heirloom-go/heirloom/internal/handover"
 )
@@ -18,6 +17,7 @@ type ancestor struct {
 	generation int
 	reports    chan handover.Report // answers to handover.Status, room for one
 	asking     chan struct{}        // held, by a place in it, by whoever asks
+	asked      bool                 // and is not answered yet; belongs to whoever holds asking
 	released   chan struct{}        // closed to stop reading the socket
 	read       chan struct{}        // closed when nothing reads it any more
 }
@@ -143,14 +143,18 @@ func (a *ancestor) report(ctx context.Context) (handover.Report, error) {
 	}
 	select {
 	case <-a.reports: // too late for whoever asked before
+		a.asked = false
 	default:
 	}
-	_ = a.conn.SetWriteDeadline(time.Now().Add(time.Second))
-	if err := a.conn.Send(handover.Message{Type: handover.Status}); err != nil {
-		return handover.Report{}, err
+	if !a.asked { // else it hangs, and should not find its queue full of questions
+		if err := a.conn.Send(handover.Message{Type: handover.Status}); err != nil {
+			return handover.Report{}, err
+		}
+		a.asked = true
 	}
 	select {
 	case r := <-a.reports:
+		a.asked = false
 		return r, nil
 	case <-a.read:
 		return handover.Report{}, net.ErrClosed

@@ -262,7 +262,9 @@ func (m *machine) onAncestorLetter(a *ancestor, msg handover.Message, fds []int)
 		m.takeOver(a)
 	case handover.Main:
 		testHook("main")
-		m.enthrone(msg.Outcome)
+		if m.state == Starting {
+			m.enthrone(msg.Outcome)
+		}
 	case handover.Adopt:
 		m.adopt(msg, fds)
 		return
@@ -323,7 +325,7 @@ func (m *machine) bury(a *ancestor) {
 	_ = a.conn.Close()
 	m.ancestors = slices.DeleteFunc(m.ancestors, func(b *ancestor) bool { return a == b })
 	m.log.Debug("an older generation is gone", "generation", a.generation, "pid", a.pid)
-	if m.state != Starting {
+	if m.state != Starting || a != m.ancestor {
 		return
 	}
 	m.log.Warn("the predecessor died while it handed over", "pid", a.pid)

@@ -55,6 +55,7 @@ func (s *Service) raise(ctx context.Context) (*heir, error) {
 		return nil, err
 	}
 	defer p.release()
+	testHook("started")
 	s.log.Debug("started the successor", "pid", p.pid, "program", s.program)
 	ready, err := s.shakeHands(ctx, conn, p)
 	if err != nil {

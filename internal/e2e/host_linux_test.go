@@ -80,6 +80,19 @@ func everywhere(t *testing.T, test func(t *testing.T, p place, h host)) {
 	}
 }
 
+// everywhereAtOnce is everywhere for a test that mostly waits.
+func everywhereAtOnce(t *testing.T, test func(t *testing.T, p place, h host)) {
+	for _, p := range places() {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			h := p.boot(t)
+			h.install(program("v1"))
+			h.start()
+			test(t, p, h)
+		})
+	}
+}
+
 // settled waits until one process is left of the service, and returns its status.
 func settled(t *testing.T, h host) lifecycle.Status {
 	t.Helper()

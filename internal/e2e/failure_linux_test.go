@@ -1,0 +1,93 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/heirloom-go/heirloom/internal/loadtest"
+)
+
+// A failure is a program that cannot succeed the one that runs, and what is said about it.
+type failure struct {
+	name   string
+	spoil  func(t *testing.T, h host)
+	reason string
+}
+
+func failures() []failure {
+	place := func(name string) func(*testing.T, host) {
+		return func(_ *testing.T, h host) { h.install(program(name)) }
+	}
+	placeScript := func(lines ...string) func(*testing.T, host) {
+		return func(t *testing.T, h host) { h.install(script(t, lines...)) }
+	}
+	return []failure{
+		{"exits", placeScript("#!/bin/sh", "exit 3"), "ended before it was ready"},
+		{"hangs", place("hang"), "not ready within 10s"},
+		{"crashes just before it is ready", place("crash"), "ended before it was ready"},
+		{"refuses its configuration", place("refuse"), `no such color: "blau"`},
+		{"is no heirloom program", placeScript("#!/bin/sh", "exec sleep 1000"), "not ready within 10s"},
+		{"is no heirloom program and closes what it was given", placeScript("#!/bin/sh", "for fd in 3 4 5 6 7; do eval \"exec $fd>&-\"; done", "exec sleep 1000"), "closed the handover socket"},
+		{"is no program at all", func(t *testing.T, h host) { h.install(script(t, "\x7fELF")) }, "exec format error"},
+		{"is not executable", func(_ *testing.T, h host) { h.executable(false) }, "permission denied"},
+		{"is missing", func(_ *testing.T, h host) { h.remove() }, "no such file or directory"},
+	}
+}
+
+// TestFailure replaces the program by one that does not become ready: the operator is told why, and no client notices.
+func TestFailure(t *testing.T) {
+	everywhereAtOnce(t, func(t *testing.T, p place, h host) {
+		run := loadtest.Start(h.target(), loadtest.OfEach(1))
+		before := h.status()
+		for _, f := range failures() {
+			f.spoil(t, h)
+			err := h.reload()
+			if p.truth && err == nil {
+				t.Errorf("%s: the reload succeeded", f.name)
+			}
+			h.wait("the service to be as before", func() bool { return len(h.processes()) == 1 })
+			s := h.status()
+			if s.PID != before.PID || s.LastReload == nil || s.LastReload.Result != "failed" || !strings.Contains(s.LastReload.Reason, f.reason) {
+				t.Errorf("%s: status %+v, last reload %+v, want process %d and a reason with %q", f.name, s, s.LastReload, before.PID, f.reason)
+			}
+			if text := h.display(); !strings.Contains(text, f.reason) {
+				t.Errorf("%s: the operator is shown no %q:\n%s", f.name, f.reason, text)
+			}
+		}
+		h.install(program("v2"))
+		if err := h.reload(); err != nil {
+			t.Errorf("a good program after the bad ones: %v", err)
+		}
+		verify(t, run)
+		if s := settled(t, h); s.Version != "v2" || s.Generation != before.Generation+1 {
+			t.Errorf("version %s, generation %d serve, want v2, %d", s.Version, s.Generation, before.Generation+1)
+		}
+	})
+}
+
+// TestUpgrade replaces the program: in place by rename, and behind a symlink that moves.
+func TestUpgrade(t *testing.T) {
+	everywhere(t, func(t *testing.T, _ place, h host) {
+		run := loadtest.Start(h.target(), crowd())
+		steps := []struct {
+			name    string
+			change  func(string)
+			version string
+		}{
+			{"rename", h.install, "v2"},
+			{"rename", h.install, "v1"},
+			{"symlink", h.link, "v2"},
+			{"symlink", h.link, "v1"},
+		}
+		for _, step := range steps {
+			step.change(program(step.version))
+			if err := h.reload(); err != nil {
+				t.Fatalf("%s to %s: %v", step.name, step.version, err)
+			}
+			if s := h.status(); s.Version != step.version {
+				t.Errorf("%s: version %s serves after the reload, want %s", step.name, s.Version, step.version)
+			}
+		}
+		verify(t, run)
+	})
+}
