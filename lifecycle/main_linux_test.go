@@ -74,6 +74,11 @@ func daemon(args []string) error {
 		ReadHeaderTimeout: duration("HEIRLOOM_TEST_HEADER"),
 		IdleTimeout:       duration("HEIRLOOM_TEST_IDLE"),
 	}
+	if os.Getenv("HEIRLOOM_TEST_TLS") != "" {
+		if server.TLSConfig, err = selfSigned(); err != nil {
+			return err
+		}
+	}
 	if err := service.HTTP(listener, server); err != nil {
 		return err
 	}

@@ -1,0 +1,192 @@
+package lifecycle_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/loadtest"
+	"github.com/heirloom-go/heirloom/lifecycle"
+)
+
+func TestStopFinishesRequests(t *testing.T) {
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_LINGER=300ms")
+	busy, idle, fresh, halfway := d.dial(), d.dial(), d.dial(), d.dial()
+	idle.ask("/")
+	idle.answer(1)
+	busy.ask("/?d=1s")
+	if _, err := halfway.Write([]byte("GET / HTTP/1.1\r\nHost: te")); err != nil {
+		t.Fatal(err)
+	}
+	d.eventually("the requests to arrive", func() bool { return d.status().Requests == 1 })
+	d.signal(syscall.SIGTERM)
+	d.eventually("the service to stop", func() bool { return strings.Contains(d.logged(), "stopping") })
+	idle.ask("/")
+	if !idle.answer(1) {
+		t.Error("a request within the linger was not told that the connection closes")
+	}
+	fresh.closed()
+	if _, err := halfway.Write([]byte("st\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if !halfway.answer(1) {
+		t.Error("a request completed after the linger was not told that the connection closes")
+	}
+	busy.answer(1)
+	busy.closed()
+	if err := d.awaitExit(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStopNow(t *testing.T) {
+	d := startLocal(t, "tcp")
+	busy := d.dial()
+	busy.ask("/?d=1h")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	pid := d.status().PID
+	for range 2 {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+		d.eventually("the signal to arrive", func() bool { return strings.Contains(d.logged(), "stopping") })
+	}
+	busy.closed()
+	checkDrainTimeout(t, d)
+}
+
+func TestDrainTimeout(t *testing.T) {
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_DRAIN=500ms")
+	busy := d.dial()
+	busy.ask("/?d=1h")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.signal(syscall.SIGTERM)
+	busy.closed()
+	checkDrainTimeout(t, d)
+}
+
+func checkDrainTimeout(t *testing.T, d *local) {
+	t.Helper()
+	var exit *exec.ExitError
+	if err := d.awaitExit(); !errors.As(err, &exit) {
+		t.Errorf("the process ended with %v, want an exit status", err)
+	}
+	if want := lifecycle.ErrDrainTimeout.Error(); !strings.Contains(d.logged(), want) {
+		t.Errorf("the log has no %q:\n%s", want, d.logged())
+	}
+}
+
+// TestStopWithPredecessor stops a service of which an older generation still answers a request.
+func TestStopWithPredecessor(t *testing.T) {
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_LINGER=200ms")
+	busy := d.dial()
+	busy.ask("/?d=2s")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.reload()
+	s := d.status()
+	if len(s.Predecessors) != 1 || s.Predecessors[0].Requests != 1 || s.Predecessors[0].Generation != 1 {
+		t.Errorf("predecessors %+v, want generation 1 with its request", s.Predecessors)
+	}
+	d.signal(syscall.SIGTERM)
+	busy.answer(1)
+	d.eventually("both processes to end", func() bool { return len(d.processes()) == 0 })
+	if logged := d.logged(); strings.Contains(logged, "timed out") || strings.Contains(logged, "panic") {
+		t.Error("the stop was not a clean one")
+	}
+}
+
+// TestUnix reloads a service on a Unix socket, whose path it must keep until the end, and then remove.
+func TestUnix(t *testing.T) {
+	d := startLocal(t, "unix")
+	run := loadtest.Start(loadtest.Target{Network: "unix", Address: d.address}, loadtest.OfEach(2))
+	for range 20 {
+		d.reload()
+	}
+	if err := run.WaitGeneration(t.Context(), 21); err != nil {
+		t.Error(err)
+	}
+	loadtest.Verify(t, run.Stop())
+	d.signal(syscall.SIGTERM)
+	d.eventually("every process to end", func() bool { return len(d.processes()) == 0 })
+	for _, path := range []string{d.address, d.dir + "/control"} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left behind (%v)", path, err)
+		}
+	}
+}
+
+// TestTimeoutsOfMovedConnections checks that a connection that moved is idle to the successor, and not new.
+func TestTimeoutsOfMovedConnections(t *testing.T) {
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_HEADER=300ms", "HEIRLOOM_TEST_IDLE=2s")
+	kept, idle, slow := d.dial(), d.dial(), d.dial()
+	for _, c := range []*client{kept, idle, slow} {
+		c.ask("/")
+		c.answer(1)
+	}
+	d.reload()
+	d.eventually("the connections to move", func() bool { return d.status().Connections.New == 3 })
+	time.Sleep(600 * time.Millisecond) // longer than ReadHeaderTimeout, shorter than IdleTimeout
+	kept.ask("/")
+	kept.answer(2)
+	if _, err := slow.Write([]byte("GET / HTTP/1.1\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	slow.closed() // ReadHeaderTimeout counts from the first byte
+	idle.closed() // IdleTimeout
+}
+
+// TestTLS checks that a connection that cannot move is told to close, rather than closed.
+func TestTLS(t *testing.T) {
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_LINGER=500ms")
+	kept, idle := d.dialTLS(), d.dialTLS()
+	kept.ask("/")
+	if kept.answer(1) {
+		t.Error("the connection closes though nothing was asked for")
+	}
+	idle.ask("/")
+	idle.answer(1)
+	d.reload()
+	kept.ask("/")
+	if !kept.answer(1) {
+		t.Error("the connection was not told that it closes")
+	}
+	kept.closed()
+	idle.closed()
+	fresh := d.dialTLS()
+	fresh.ask("/")
+	fresh.answer(2)
+	d.eventually("the predecessor to end", func() bool { return len(d.processes()) == 1 })
+}
+
+// TestKilledWithoutManager kills either side where nobody restarts it: the other serves on.
+func TestKilledWithoutManager(t *testing.T) {
+	tests := []struct {
+		kill   string
+		serves int
+	}{
+		{"1 started", 2}, {"1 ready", 2}, {"1 go", 2}, {"1 hand over", 2}, {"1 handed over", 2}, {"2 take over", 1},
+	}
+	for _, test := range tests {
+		t.Run(strings.ReplaceAll(test.kill, " ", "-"), func(t *testing.T) {
+			d := startLocal(t, "tcp")
+			if err := os.WriteFile(d.dir+"/kill", []byte(test.kill), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = d.command("reload")
+			_ = os.Remove(d.dir + "/kill")
+			d.eventually("one process to serve", func() bool {
+				out, err := d.command("status")
+				return err == nil && strings.Contains(out, "ready") && len(d.processes()) == 1
+			})
+			if s := d.status(); s.Generation != test.serves {
+				t.Errorf("generation %d serves, want %d", s.Generation, test.serves)
+			}
+			run := loadtest.Start(loadtest.Target{Address: d.address}, loadtest.OfEach(1))
+			d.reload()
+			loadtest.Verify(t, run.Stop())
+		})
+	}
+}
