@@ -80,7 +80,7 @@ func (m *machine) finishIn(left time.Duration) {
 	}
 }
 
-// giveUp closes what is left. Nothing that still runs is waited for.
+// giveUp closes what is left, in older generations too. Nothing that still runs is waited for.
 func (m *machine) giveUp() {
 	if m.attempt != nil {
 		m.attempt.cancel()
@@ -88,6 +88,9 @@ func (m *machine) giveUp() {
 	}
 	if m.heir != nil {
 		m.heir.lose()
+	}
+	for _, a := range m.ancestors {
+		_ = a.conn.Send(handover.Message{Type: handover.Stop})
 	}
 	if left := m.conns.count(m.control); left != (Connections{}) {
 		m.err = ErrDrainTimeout

@@ -98,6 +98,22 @@ func TestStopWithPredecessor(t *testing.T) {
 	}
 }
 
+// TestStopNowWithPredecessor tells the service a second time, which ends the older generation as well.
+func TestStopNowWithPredecessor(t *testing.T) {
+	d := startLocal(t, "tcp")
+	busy := d.dial()
+	busy.ask("/?d=1h")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.reload()
+	pid := d.status().PID
+	for range 2 {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+		d.eventually("the signal to arrive", func() bool { return strings.Contains(d.logged(), "stopping") })
+	}
+	busy.closed()
+	d.eventually("both processes to end", func() bool { return len(d.processes()) == 0 })
+}
+
 // TestUnix reloads a service on a Unix socket, whose path it must keep until the end, and then remove.
 func TestUnix(t *testing.T) {
 	d := startLocal(t, "unix")
@@ -121,19 +137,27 @@ func TestUnix(t *testing.T) {
 // TestTimeoutsOfMovedConnections checks that a connection that moved is idle to the successor, and not new.
 func TestTimeoutsOfMovedConnections(t *testing.T) {
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_HEADER=300ms", "HEIRLOOM_TEST_IDLE=2s")
-	kept, idle, slow := d.dial(), d.dial(), d.dial()
-	for _, c := range []*client{kept, idle, slow} {
+	kept, idle, slow, pieces := d.dial(), d.dial(), d.dial(), d.dial()
+	for _, c := range []*client{kept, idle, slow, pieces} {
 		c.ask("/")
 		c.answer(1)
 	}
 	d.reload()
-	d.eventually("the connections to move", func() bool { return d.status().Connections.New == 3 })
+	d.eventually("the connections to move", func() bool { return d.status().Connections.New == 4 })
 	time.Sleep(600 * time.Millisecond) // longer than ReadHeaderTimeout, shorter than IdleTimeout
 	kept.ask("/")
 	kept.answer(2)
 	if _, err := slow.Write([]byte("GET / HTTP/1.1\r\n")); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := pieces.Write([]byte("GET / HTTP/1.1\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond) // within ReadHeaderTimeout
+	if _, err := pieces.Write([]byte("Host: test\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	pieces.answer(2)
 	slow.closed() // ReadHeaderTimeout counts from the first byte
 	idle.closed() // IdleTimeout
 }
