@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"sync"
 	"time"
@@ -59,7 +58,8 @@ type machine struct {
 
 // Run serves until the service is replaced, or is told to stop by a signal or the end of ctx, and what it had begun is
 // finished. It returns nil then. It returns early, having drained the rest, with the error of a server that could not go on,
-// and an error that matches ErrDrainTimeout if connections had to be closed. The process should end when Run returns.
+// and an error that matches ErrDrainTimeout if connections had to be closed. The process should end when Run returns; the
+// signals of Options do nothing from then on.
 //
 // Run says that the service is ready: to the service manager, or to the predecessor, which then hands over. So it comes
 // last in main. What was handed over and nobody has asked for is closed then.
@@ -345,11 +345,11 @@ func (m *machine) hurryOldest() {
 	_ = oldest.conn.Send(handover.Message{Type: handover.Hurry, Left: hurryTimeout})
 }
 
-// end lets go of everything and waits for what runs on behalf of m.
+// end lets go of everything and waits for what runs on behalf of m. The signals stay caught: systemd may send SIGTERM more
+// than once, and it must not cut short what main does after Run.
 func (m *machine) end() {
 	m.become(Gone)
 	close(m.gone)
-	signal.Stop(m.signals)
 	for _, a := range m.ancestors {
 		a.release()
 		_ = a.conn.Close()

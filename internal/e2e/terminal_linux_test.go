@@ -144,7 +144,7 @@ func (h *terminal) status() lifecycle.Status {
 
 func (h *terminal) command(args ...string) string {
 	h.t.Helper()
-	cmd := exec.Command(program("v1"), args...)
+	cmd := exec.Command(program("hello"), args...)
 	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+h.dir)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -181,7 +181,7 @@ func (h *terminal) processes() []process {
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		pid, _ := strconv.Atoi(filepath.Base(dir))
 		ppid, _ := strconv.Atoi(fields[1])
-		if exe, _ := os.Readlink(dir + "/exe"); fields[0] != "Z" && exe != program("v1") {
+		if exe, _ := os.Readlink(dir + "/exe"); fields[0] != "Z" && exe != program("hello") {
 			list = append(list, process{pid, ppid})
 		}
 	}

@@ -73,6 +73,7 @@ func namespace(t *testing.T, pid int, name string) string {
 }
 
 func TestNothingIsLeft(t *testing.T) {
+	sdtest.Require(t, sdtest.V252)
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	var m *sdtest.Machine

@@ -1,0 +1,62 @@
+# make test   set up what the tests need, and run all of them
+# make check  format, vet, linters, tidy, other systems
+# make demo   reload a server ten times under load, and count the broken requests
+
+GO ?= go
+
+# git answers nobody but the owner of a checkout, and go would fail for want of an answer.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+.PHONY: all test setup check format vet lint tidy other-systems demo
+
+all: check test
+
+# One package at a time: tests that count broken requests under load, and those that boot systemd, would otherwise take the
+# processor from each other, and a limit in time would mean something else on each machine. Nothing is taken from the cache of
+# results: go does not see the systemds that the results depend on.
+test: setup
+	$(GO) run ./internal/testsummary -p 1 -count=1 -timeout 30m ./...
+
+# Root on a Debian machine gets all that the tests need: a C compiler for the race detector, Debian packages, and the folders
+# with other systemds. Anybody else, and who cannot reach a mirror, gets the list of what was left out, at the end.
+setup:
+	@if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "not root on Debian: tests that boot systemd are left out"; \
+	elif ! { $(INSTALL_CC) && $(GO) run ./internal/sdtest/cmd/sdroots; }; then \
+		[ "$$CI" != true ] && echo "the set-up failed: see the end for what was left out"; \
+	fi
+
+INSTALL_CC = { command -v cc >/dev/null || command -v gcc >/dev/null || \
+	{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends gcc libc6-dev; }; }
+
+check: format vet lint tidy other-systems
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
+
+# In every module: those that are nested as well.
+in_each_module = @find . -name go.mod -not -path '*/testdata/*' -not -path '*/.*/*' | sort | while read -r mod; do \
+	echo "$$mod: $(1)"; ( cd "$$(dirname "$$mod")" && $(1) ) </dev/null || exit 1; done
+
+format:
+	@files=$$(find . -name '*.go' -not -path './.*/*' -exec gofmt -l {} +) && [ -z "$$files" ] || { echo "gofmt: $$files"; exit 1; }
+
+vet:
+	$(call in_each_module,$(GO) vet ./...)
+
+lint:
+	$(call in_each_module,$(GO) run $(STATICCHECK) ./...)
+	$(call in_each_module,$(GO) run $(GOLANGCI_LINT) run ./...)
+
+tidy:
+	$(call in_each_module,$(GO) mod tidy -diff)
+
+# Elsewhere than on Linux the packages build, and their tests too.
+other-systems:
+	$(call in_each_module,GOOS=linux GOARCH=arm64 $(GO) vet ./...)
+	$(call in_each_module,GOOS=darwin $(GO) vet ./...)
+	$(call in_each_module,GOOS=windows $(GO) vet ./...)
+	$(call in_each_module,GOOS=freebsd $(GO) vet ./...)
+
+demo:
+	@$(GO) run ./internal/demo
