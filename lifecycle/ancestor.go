@@ -47,8 +47,12 @@ func (s *Service) listenTo(a *ancestor, letters chan<- letter) {
 	defer close(a.read)
 	for {
 		m, fds, err := a.conn.Receive()
+		if errors.Is(err, handover.ErrTruncated) {
+			s.log.Warn("too many open files: cannot take all that was handed over", "type", m.Type, "taken", len(fds))
+			err = nil
+		}
 		switch {
-		case err == nil && m.Type == handover.Connections, errors.Is(err, handover.ErrTruncated):
+		case err == nil && m.Type == handover.Connections:
 			s.welcome(a, m, fds)
 			continue
 		case err == nil && m.Type == handover.Draining && m.Report != nil:

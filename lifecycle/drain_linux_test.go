@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -160,6 +161,74 @@ func TestTimeoutsOfMovedConnections(t *testing.T) {
 	pieces.answer(2)
 	slow.closed() // ReadHeaderTimeout counts from the first byte
 	idle.closed() // IdleTimeout
+}
+
+// TestAddressChanges reloads into a configuration with another address: it is bound anew, connections move all the same, and
+// the old address is given up.
+func TestAddressChanges(t *testing.T) {
+	d := startLocal(t, "tcp")
+	kept := d.dial()
+	kept.ask("/")
+	kept.answer(1)
+	old := d.address
+	d.address = freeAddress(t)
+	d.reconfigure("http!" + d.address)
+	d.reload()
+	kept.ask("/")
+	if kept.answer(2) {
+		t.Error("the connection closes")
+	}
+	fresh := d.dial()
+	fresh.ask("/")
+	fresh.answer(2)
+	d.eventually("the old address to be given up", func() bool { return refused(old) })
+}
+
+// TestListenerGoesAway reloads into a configuration without the listener: its connections have no successor, and are told so.
+func TestListenerGoesAway(t *testing.T) {
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_LINGER=500ms")
+	kept, idle := d.dial(), d.dial()
+	for _, c := range []*client{kept, idle} {
+		c.ask("/")
+		c.answer(1)
+	}
+	d.reconfigure("other!" + freeAddress(t))
+	d.reload()
+	kept.ask("/")
+	if !kept.answer(1) {
+		t.Error("the connection was not told that it closes")
+	}
+	kept.closed()
+	idle.closed()
+	d.eventually("the predecessor to end", func() bool { return len(d.processes()) == 1 })
+	if !refused(d.address) {
+		t.Error("the address is still bound")
+	}
+}
+
+// TestAddressTaken reloads into a configuration whose address another process has: the reload fails and says so.
+func TestAddressTaken(t *testing.T) {
+	d := startLocal(t, "tcp")
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	d.reconfigure("http!" + other.Addr().String())
+	if out, err := d.command("reload"); err == nil || !strings.Contains(out, "address already in use") || !strings.Contains(out, other.Addr().String()) {
+		t.Errorf("reload: %v, %s, want the address that is in use", err, out)
+	}
+	c := d.dial()
+	c.ask("/")
+	c.answer(1)
+}
+
+func refused(address string) bool {
+	nc, err := net.Dial("tcp", address)
+	if err == nil {
+		_ = nc.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // TestTLS checks that a connection that cannot move is told to close, rather than closed.

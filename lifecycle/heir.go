@@ -93,8 +93,12 @@ func (h *heir) send(batch []*conn) error {
 		}
 		fds = append(fds, fd)
 	}
-	m := handover.Message{Type: handover.Connections, Listener: batch[0].server.name}
-	return h.conn.Send(m, fds...)
+	from := batch[0].server
+	return h.conn.Send(handover.Message{
+		Type:     handover.Connections,
+		Listener: from.name,
+		Address:  from.listener.Addr().String(),
+	}, fds...)
 }
 
 // next waits for connections to send and returns the longest batch there is of one listener, nil when the heir is lost.

@@ -39,12 +39,7 @@ func startLocal(t *testing.T, network string, env ...string) *local {
 	dir := t.TempDir()
 	d := &local{t: t, dir: dir, network: network, address: filepath.Join(dir, "http"), exited: make(chan error, 1)}
 	if network == "tcp" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.address = l.Addr().String()
-		_ = l.Close()
+		d.address = freeAddress(t)
 	}
 	d.env = append(os.Environ(), "HEIRLOOM_TEST_ROLE=daemon", "RUNTIME_DIRECTORY="+dir, "HEIRLOOM_TEST_LISTEN="+network+"!"+d.address)
 	d.env = append(d.env, env...)
@@ -65,6 +60,24 @@ func startLocal(t *testing.T, network string, env ...string) *local {
 		return err == nil
 	})
 	return d
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// reconfigure changes the configuration that the next generation reads.
+func (d *local) reconfigure(listen string) {
+	d.t.Helper()
+	if err := os.WriteFile(filepath.Join(d.dir, "listen"), []byte(listen), 0o644); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 func (d *local) end() {

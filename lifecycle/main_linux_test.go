@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 }
 
 // daemon serves on the socket named http, or commands the one that does. A file named kill in its RuntimeDirectory says at
-// which step of a handover which generation kills itself, as in "2 serving".
+// which step of a handover which generation kills itself, as in "2 serving"; one named listen changes what it listens on, as
+// a configuration file would.
 func daemon(args []string) error {
 	options := lifecycle.Options{
 		Name:    "daemon",
@@ -64,8 +65,12 @@ func daemon(args []string) error {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
 	})
+	name := "http"
 	network, address, _ := strings.Cut(os.Getenv("HEIRLOOM_TEST_LISTEN"), "!")
-	listener, err := service.Listen("http", network, address)
+	if changed, err := os.ReadFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "listen")); err == nil {
+		name, address, _ = strings.Cut(string(changed), "!")
+	}
+	listener, err := service.Listen(name, network, address)
 	if err != nil {
 		return err
 	}
