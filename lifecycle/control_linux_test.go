@@ -118,7 +118,7 @@ func TestJoinedReloads(t *testing.T) {
 func TestHangingPredecessor(t *testing.T) {
 	d := startLocal(t, "tcp")
 	busy := d.dial()
-	busy.ask("/?d=1s")
+	busy.ask("/?d=3s")
 	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
 	first := d.status().PID
 	d.reload()

@@ -20,7 +20,7 @@ func TestStopFinishesRequests(t *testing.T) {
 	busy, idle, fresh, halfway := d.dial(), d.dial(), d.dial(), d.dial()
 	idle.ask("/")
 	idle.answer(1)
-	busy.ask("/?d=1s")
+	busy.ask("/?d=2s")
 	if _, err := halfway.Write([]byte("GET / HTTP/1.1\r\nHost: te")); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func checkDrainTimeout(t *testing.T, d *local) {
 func TestStopWithPredecessor(t *testing.T) {
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_LINGER=200ms")
 	busy := d.dial()
-	busy.ask("/?d=2s")
+	busy.ask("/?d=3s")
 	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
 	d.reload()
 	s := d.status()

@@ -15,7 +15,7 @@ Type=notify
 NotifyAccess=main
 ExecStart=/usr/bin/daemon
 ExecReload=/usr/bin/daemon reload
-Environment=HEIRLOOM_TEST_ROLE=daemon HEIRLOOM_TEST_LISTEN=tcp!127.0.0.1:8080 HEIRLOOM_TEST_RELOAD=3s
+Environment=HEIRLOOM_TEST_ROLE=daemon HEIRLOOM_TEST_LISTEN=tcp!127.0.0.1:8080 HEIRLOOM_TEST_RELOAD=3s GORACE=atexit_sleep_ms=0
 Sockets=daemon.socket
 Restart=on-failure
 RestartSec=100ms

@@ -41,7 +41,8 @@ func startLocal(t *testing.T, network string, env ...string) *local {
 	if network == "tcp" {
 		d.address = freeAddress(t)
 	}
-	d.env = append(os.Environ(), "HEIRLOOM_TEST_ROLE=daemon", "RUNTIME_DIRECTORY="+dir, "HEIRLOOM_TEST_LISTEN="+network+"!"+d.address)
+	d.env = append(os.Environ(), "HEIRLOOM_TEST_ROLE=daemon", "RUNTIME_DIRECTORY="+dir, "HEIRLOOM_TEST_LISTEN="+network+"!"+d.address,
+		"GORACE=atexit_sleep_ms=0") // which the race detector would else spend at the end of every process
 	d.env = append(d.env, env...)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {

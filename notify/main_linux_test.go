@@ -19,6 +19,7 @@ var roles = map[string]func() error{
 	"service":  playService,
 	"executor": playExecutor,
 	"executed": playExecuted,
+	"managed":  playManaged,
 }
 
 func TestMain(m *testing.M) {

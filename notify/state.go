@@ -42,8 +42,8 @@ func Status(text string) State { return State{key: status, text: text} }
 // Errno reports why the service failed, as an error number from 0 to 4095: ERRNO=.
 func Errno(errno syscall.Errno) State { return numberState(errnoKey, int64(errno)) }
 
-// BusError reports why the service failed, as the name of a D-Bus error: BUSERROR=. It is printable ASCII without
-// quotes and backslashes; the empty string clears it.
+// BusError reports why the service failed, as the name of a D-Bus error: BUSERROR=, which systemd 252 ignores and 257
+// reads. It is printable ASCII without quotes and backslashes; the empty string clears it.
 func BusError(name string) State { return State{key: busError, text: name} }
 
 // VarlinkError is BusError for a Varlink error: VARLINKERROR= (systemd 257).
