@@ -115,6 +115,24 @@ func TestStopNowWithPredecessor(t *testing.T) {
 	d.eventually("both processes to end", func() bool { return len(d.processes()) == 0 })
 }
 
+// TestTooManyPredecessors has one more generation drain than may: the oldest is given a little time, the others all of it.
+func TestTooManyPredecessors(t *testing.T) {
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_MAX=1")
+	oldest, older := d.dial(), d.dial()
+	oldest.ask("/?d=1h")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.reload()
+	older.ask("/?d=8s")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.reload()
+	if s := d.status(); len(s.Predecessors) != 2 {
+		t.Errorf("predecessors %+v, want two", s.Predecessors)
+	}
+	oldest.closed()
+	older.answer(2)
+	d.eventually("one process to be left", func() bool { return len(d.processes()) == 1 })
+}
+
 // TestUnix reloads a service on a Unix socket, whose path it must keep until the end, and then remove.
 func TestUnix(t *testing.T) {
 	d := startLocal(t, "unix")

@@ -74,8 +74,10 @@ func (m *machine) onResult(r attemptResult) {
 // reloadFailed goes on as before. READY=1 ends the RELOADING=1 whatever came of it.
 func (m *machine) reloadFailed(outcome handover.Outcome) {
 	m.last = &outcome
-	m.log.Error("reload failed, this generation goes on serving", "reason", outcome.Reason)
-	if m.state == Reloading {
+	if m.state == Draining {
+		m.log.Info("the reload was called off", "reason", outcome.Reason)
+	} else {
+		m.log.Error("reload failed, this generation goes on serving", "reason", outcome.Reason)
 		m.become(Ready)
 		m.tell(notify.Ready(), m.statusLine("ready; the last reload failed: "+outcome.Reason))
 	}

@@ -65,7 +65,7 @@ type machine struct {
 // last in main. What was handed over and nobody has asked for is closed then.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.begin(); err != nil {
-		return s.Fail(err)
+		return err
 	}
 	m := &machine{
 		Service:   s,
@@ -90,7 +90,7 @@ func (s *Service) begin() error {
 		return ErrRunning
 	}
 	if err := s.openControl(); err != nil {
-		return err
+		return s.Fail(err)
 	}
 	s.running = true
 	return nil

@@ -52,6 +52,11 @@ func daemon(args []string) error {
 			*field = d
 		}
 	}
+	if max := os.Getenv("HEIRLOOM_TEST_MAX"); max != "" {
+		if _, err := fmt.Sscan(max, &options.MaxPredecessors); err != nil {
+			return err
+		}
+	}
 	if len(args) > 0 {
 		return lifecycle.Command(context.Background(), options, args, os.Stdout)
 	}
@@ -83,6 +88,9 @@ func daemon(args []string) error {
 		if server.TLSConfig, err = selfSigned(); err != nil {
 			return err
 		}
+	}
+	if os.Getenv("HEIRLOOM_TEST_TLS") == "bad" {
+		server.TLSConfig.Certificates = nil
 	}
 	if err := service.HTTP(listener, server); err != nil {
 		return err

@@ -31,6 +31,8 @@ var (
 	ErrDrainTimeout = errors.New("drain timed out")
 	// ErrReserved is matched by the error of Listen for a name that heirloom itself uses.
 	ErrReserved = errors.New("the name is heirloom's own")
+	// ErrNoCertificate is matched by the error of HTTP for a server whose TLSConfig cannot serve anybody.
+	ErrNoCertificate = errors.New("TLSConfig has no certificate")
 	// ErrRunning is matched by the errors of Listen, HTTP and Run when Run was called before.
 	ErrRunning = errors.New("the service runs already")
 )
@@ -242,8 +244,12 @@ func (s *Service) isHanded(name string) bool {
 func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running {
+	switch t := server.TLSConfig; {
+	case s.running:
 		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrRunning)
+	case t != nil && len(t.Certificates) == 0 && t.GetCertificate == nil && t.GetConfigForClient == nil:
+		// Serve would say so too late: when this process has taken over.
+		return s.Fail(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrNoCertificate))
 	}
 	name := ""
 	for _, l := range s.listeners {
