@@ -6,7 +6,7 @@ import (
 )
 
 // SetTestHook has f called at each step of a handover.
-func SetTestHook(f func(step string)) { testHook = f }
+func (s *Service) SetTestHook(f func(step string)) { s.atStep = f }
 
 // A Tracked is an HTTP server whose connections are followed, without a Service that runs.
 type Tracked struct {

@@ -91,14 +91,14 @@ func (m *machine) reloadFailed(outcome handover.Outcome) {
 // While the service manager has not read that message this process is the main one to it, and the only one it listens to;
 // hence the barrier before anybody is told that the reload is done.
 func (m *machine) handOver(h *heir, outcome handover.Outcome) {
-	testHook("hand over")
+	m.atStep("hand over")
 	m.tell(notify.MainPID(h.pid), notify.Ready(), notify.Status(statusText("ready", h.generation)))
 	ctx, cancel := context.WithTimeout(context.Background(), barrierTimeout)
 	defer cancel()
 	if err := m.notifier.Barrier(ctx); err != nil {
 		m.log.Warn("the service manager is slow to take note of the successor", "error", err)
 	}
-	testHook("handed over")
+	m.atStep("handed over")
 	m.log.Info("handed over", "generation", h.generation, "pid", h.pid, "took", outcome.Duration)
 	m.last = &outcome
 	m.answer(fromAncestors(&m.waiting), outcome)

@@ -261,7 +261,7 @@ func (m *machine) onAncestorLetter(a *ancestor, msg handover.Message, fds []int)
 	case handover.Go:
 		m.takeOver(a)
 	case handover.Main:
-		testHook("main")
+		m.atStep("main")
 		if m.state == Starting {
 			m.enthrone(msg.Outcome)
 		}
@@ -284,12 +284,12 @@ func (m *machine) takeOver(a *ancestor) {
 	if m.state != Starting || m.serving > 0 {
 		return
 	}
-	testHook("take over")
+	m.atStep("take over")
 	m.serve()
 	if err := a.conn.Send(handover.Message{Type: handover.Serving}); err != nil {
 		m.log.Warn("cannot tell the predecessor that this process serves", "error", err)
 	}
-	testHook("serving")
+	m.atStep("serving")
 }
 
 // adopt takes over an older generation from the predecessor, and tells it who takes its connections now.

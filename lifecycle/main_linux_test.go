@@ -64,7 +64,7 @@ func daemon(args []string) error {
 	if err != nil {
 		return err
 	}
-	lifecycle.SetTestHook(func(step string) {
+	service.SetTestHook(func(step string) {
 		want, err := os.ReadFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "kill"))
 		if err == nil && strings.TrimSpace(string(want)) == fmt.Sprintf("%d %s", service.Generation(), step) {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

@@ -55,7 +55,7 @@ func (s *Service) raise(ctx context.Context) (*heir, error) {
 		return nil, err
 	}
 	defer p.release()
-	testHook("started")
+	s.atStep("started")
 	s.log.Debug("started the successor", "pid", p.pid, "program", s.program)
 	ready, err := s.shakeHands(ctx, conn, p)
 	if err != nil {
@@ -101,9 +101,9 @@ func (s *Service) shakeHands(ctx context.Context, conn *handover.Conn, p *proces
 	defer stop()
 	ready, err := await(ctx, conn, handover.Ready)
 	if err == nil {
-		testHook("ready")
+		s.atStep("ready")
 		if err = conn.Send(handover.Message{Type: handover.Go}); err == nil {
-			testHook("go")
+			s.atStep("go")
 			_, err = await(ctx, conn, handover.Serving)
 		}
 	}

@@ -53,6 +53,7 @@ type Service struct {
 	handed     []handover.Bound // what the predecessor had bound itself
 	ancestor   *ancestor        // the predecessor, until Run takes it over
 	signals    chan os.Signal
+	atStep     func(step string) // called at each step of a handover: a test may kill the process just there
 
 	conns    *registry
 	taker    atomic.Pointer[heir] // of connections at rest, once this generation has handed over
@@ -98,6 +99,7 @@ func New(options Options) (*Service, error) {
 		reloads:    make(chan reloadRequest),
 		queries:    make(chan chan statusAnswer),
 		gone:       make(chan struct{}),
+		atStep:     func(string) {},
 	}
 	if all := slices.Concat(options.ReloadSignals, options.StopSignals); len(all) > 0 {
 		signal.Notify(s.signals, all...)
