@@ -43,7 +43,7 @@ func describe(c *child) {
 	c.equal("number of files", len(table.Files()), len(c.args))
 	c.equal("ignored", table.Ignored(), nil)
 	for _, variable := range os.Environ() {
-		if strings.HasPrefix(variable, "LISTEN_") || strings.HasPrefix(variable, "REMOTE_") || strings.HasPrefix(variable, "HEIRLOOM_") {
+		if strings.HasPrefix(variable, "LISTEN_") || strings.HasPrefix(variable, "REMOTE_") || strings.HasPrefix(variable, "HEIRLOOM_PREDECESSOR=") {
 			c.fatalf("still set: %s", variable)
 		}
 	}
