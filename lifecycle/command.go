@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -122,6 +123,9 @@ func dialControl(ctx context.Context, options Options) (net.Conn, error) {
 	}
 	var dialer net.Dialer
 	for _, path := range paths {
+		if dir := filepath.Dir(path); filepath.Dir(dir) == filepath.Clean(os.TempDir()) && !isPrivate(dir) {
+			continue // where everybody may write, somebody else may have been first
+		}
 		if nc, err := dialer.DialContext(ctx, "unix", path); err == nil {
 			return nc, nil
 		}

@@ -181,6 +181,34 @@ func TestTimeoutsOfMovedConnections(t *testing.T) {
 	idle.closed() // IdleTimeout
 }
 
+// TestManyConnections moves more idle connections than fit into a message, or into the messages on their way at a time.
+func TestManyConnections(t *testing.T) {
+	d := startLocal(t, "tcp")
+	clients := make([]*client, 1200)
+	for i := range clients {
+		clients[i] = d.dial()
+		if i%3 > 0 { // the others are new
+			clients[i].ask("/")
+			clients[i].answer(1)
+		}
+	}
+	for generation := 2; generation <= 4; generation++ {
+		d.reload()
+		d.eventually("the predecessor to end", func() bool { return len(d.processes()) == 1 })
+		if n := d.status().Connections; n.New+n.Idle != len(clients) {
+			t.Errorf("generation %d has %v, want %d in all", generation, n, len(clients))
+		}
+		for _, c := range clients {
+			c.ask("/")
+		}
+		for _, c := range clients {
+			if c.answer(generation) {
+				t.Error("a connection closes")
+			}
+		}
+	}
+}
+
 // TestAddressChanges reloads into a configuration with another address: it is bound anew, connections move all the same, and
 // the old address is given up.
 func TestAddressChanges(t *testing.T) {

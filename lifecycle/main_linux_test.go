@@ -2,7 +2,6 @@ package lifecycle_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -121,16 +120,4 @@ func handler(generation int) http.Handler {
 			}
 		}
 	})
-}
-
-var errTimeout = errors.New("it did not come to pass in time")
-
-// eventually waits for what tells nobody of its changes.
-func eventually(cond func() bool) error {
-	for deadline := time.Now().Add(15 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return errTimeout
-		}
-	}
-	return nil
 }

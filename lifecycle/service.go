@@ -263,6 +263,12 @@ func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
 	return nil
 }
 
+func (s *Service) isRunning() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running
+}
+
 // Fail tells the predecessor, if there is one, why this process is not going to be ready, and returns err. The process
 // should then end: the predecessor goes on serving, and `systemctl reload` fails with that reason.
 func (s *Service) Fail(err error) error {
@@ -272,7 +278,8 @@ func (s *Service) Fail(err error) error {
 	return err
 }
 
-// Reload replaces this process as a reload signal does, and waits until that is done or ctx ends. A reload that is under way
+// Reload replaces this process as a reload signal does, and waits until that is done or ctx ends; before Run, it waits for
+// that as well. A reload that is under way
 // is waited for and followed by another, which all those asked for meanwhile share, since it may have begun too early to see
 // what is new.
 //

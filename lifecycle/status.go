@@ -59,19 +59,34 @@ type LastReload struct {
 }
 
 // Status asks the running service, and the predecessors that still drain, where they stand; it waits for them up to half a
-// second. Before and after Run it tells what it knows.
+// second. Before Run the state is Starting and after it Gone, and nothing is counted. The error is that of ctx.
 func (s *Service) Status(ctx context.Context) (Status, error) {
+	if !s.isRunning() {
+		return s.identity(Starting), nil
+	}
 	query := make(chan statusAnswer, 1)
 	select {
 	case s.queries <- query:
 	case <-s.gone:
-		return Status{Name: s.options.Name, PID: os.Getpid(), Generation: s.generation, Version: s.options.Version, State: Gone}, nil
+		return s.identity(Gone), nil
 	case <-ctx.Done():
 		return Status{}, ctx.Err()
 	}
 	answer := <-query
 	answer.status.Predecessors = reports(ctx, answer.ancestors)
 	return answer.status, nil
+}
+
+// identity is the part of the status that does not change.
+func (s *Service) identity(state State) Status {
+	return Status{
+		Name:         s.options.Name,
+		PID:          os.Getpid(),
+		Generation:   s.generation,
+		Version:      s.options.Version,
+		State:        state,
+		Predecessors: []Predecessor{},
+	}
 }
 
 // A statusAnswer is what the owner of the state knows, and whom to ask for the rest.
@@ -89,17 +104,10 @@ func (m *machine) statusQueries() <-chan chan statusAnswer {
 }
 
 func (m *machine) status() statusAnswer {
-	n := m.conns.count(m.control)
-	answer := statusAnswer{status: Status{
-		Name:        m.options.Name,
-		PID:         os.Getpid(),
-		Generation:  m.generation,
-		Version:     m.options.Version,
-		State:       m.state,
-		Since:       m.since,
-		Connections: n,
-		Requests:    n.Active,
-	}}
+	answer := statusAnswer{status: m.identity(m.state)}
+	answer.status.Since = m.since
+	answer.status.Connections = m.conns.count(m.control)
+	answer.status.Requests = answer.status.Connections.Active
 	if m.last != nil {
 		answer.status.LastReload = lastReload(*m.last)
 	}
