@@ -160,6 +160,7 @@ func TestBootFails(t *testing.T) {
 
 // TestJournalOfFailedTest ends a failed test.
 func TestJournalOfFailedTest(t *testing.T) {
+	sdtest.Require(t, sdtest.V252)
 	for _, failed := range []bool{false, true} {
 		r := &recorder{TB: t, failed: failed}
 		m := sdtest.Boot(r, sdtest.V252)
@@ -175,6 +176,7 @@ func TestJournalOfFailedTest(t *testing.T) {
 
 // TestDeadMachine has a machine switch itself off, as systemctl poweroff in a test might.
 func TestDeadMachine(t *testing.T) {
+	sdtest.Require(t, sdtest.V252)
 	r := &recorder{TB: t, failed: true}
 	m := sdtest.Boot(r, sdtest.V252)
 	pid1, err := unix.PidfdOpen(m.PID1(), 0)
