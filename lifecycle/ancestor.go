@@ -79,10 +79,19 @@ func (s *Service) listenTo(a *ancestor, letters chan<- letter) {
 // welcome takes over connections, as many as it can. They are acknowledged first: until then the sender holds on to them,
 // and one that it must take back may not have been served here.
 func (s *Service) welcome(a *ancestor, m handover.Message, fds []int) {
-	server := s.serverFor(m.Listener, m.Address)
+	server := s.serverFor(m)
+	conns := s.arrivals(server, m, fds)
+	if err := a.conn.Send(handover.Message{Type: handover.Taken, Count: len(conns)}); err != nil {
+		s.log.Debug("predecessor went away while it handed over connections", "pid", a.pid, "error", err)
+	}
+	receiveAll(server, m, conns)
+}
+
+// arrivals makes connections of the descriptors of m, which it owns, for server, which is nil if nothing here serves them.
+func (s *Service) arrivals(server server, m handover.Message, fds []int) []net.Conn {
 	if server == nil {
 		closeDescriptors(fds)
-		fds = nil
+		return nil
 	}
 	conns := make([]net.Conn, 0, len(fds))
 	for i, fd := range fds {
@@ -94,26 +103,32 @@ func (s *Service) welcome(a *ancestor, m handover.Message, fds []int) {
 		}
 		conns = append(conns, nc)
 	}
-	if err := a.conn.Send(handover.Message{Type: handover.Taken, Count: len(conns)}); err != nil {
-		s.log.Debug("predecessor went away while it handed over connections", "pid", a.pid, "error", err)
-	}
-	for _, nc := range conns {
-		server.receive(nc, server.movable)
+	return conns
+}
+
+func receiveAll(server server, m handover.Message, conns []net.Conn) {
+	for i, nc := range conns {
+		var state []byte
+		if i < len(m.States) {
+			state = m.States[i]
+		}
+		server.receive(nc, state, server.at().movable)
 	}
 }
 
 // serverFor finds the server for connections accepted on a listener: by name, and by address if a name repeats.
-func (s *Service) serverFor(name, address string) *httpServer {
-	var found *httpServer
-	for _, h := range s.servers {
-		if !h.movable || h.name != name {
+func (s *Service) serverFor(m handover.Message) server {
+	var found server
+	for _, server := range s.servers {
+		p := server.at()
+		if !p.movable || p.name != m.Listener || p.stream != m.Stream {
 			continue
 		}
-		if h.listener.Addr().String() == address {
-			return h
+		if p.listener.Addr().String() == m.Address {
+			return server
 		}
 		if found == nil {
-			found = h
+			found = server
 		}
 	}
 	return found

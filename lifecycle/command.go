@@ -25,6 +25,9 @@ var (
 	ErrNotRunning = errors.New("the service is not running")
 )
 
+// inPlacePoll is how often a program is asked whether it has been replaced. It drains first, and tells nobody when it is done.
+const inPlacePoll = 20 * time.Millisecond
+
 // Command asks the running service, over its control socket, what args say, and writes the answer to out:
 //
 //	reload         replace the process, and wait until that is done
@@ -54,8 +57,35 @@ func commandReload(ctx context.Context, options Options, out io.Writer) error {
 	if err := ask(ctx, options, http.MethodPost, "/reload", &o); err != nil {
 		return err
 	}
+	if o.InPlace {
+		var err error
+		if o, err = awaitInPlace(ctx, options, o.Generation); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintf(out, "%s: generation %d (pid %d) serves, after %v\n", options.Name, o.Generation, o.PID, o.Duration.Round(time.Millisecond))
 	return err
+}
+
+// awaitInPlace waits for the generation that follows in the same process, whose control socket keeps callers waiting
+// meanwhile, and returns how the reload went.
+func awaitInPlace(ctx context.Context, options Options, generation int) (handover.Outcome, error) {
+	for {
+		var s Status
+		if err := ask(ctx, options, http.MethodGet, "/status", &s); err != nil {
+			return handover.Outcome{}, fmt.Errorf("%w: the new program does not answer: %w", ErrReload, err)
+		}
+		switch l := s.LastReload; {
+		case s.Generation == generation: // the old one still
+			time.Sleep(inPlacePoll)
+		case l != nil && l.Reason != "":
+			return handover.Outcome{}, fmt.Errorf("%w: %s", ErrReload, l.Reason)
+		case l != nil:
+			return handover.Outcome{Generation: s.Generation, PID: s.PID, Duration: time.Duration(l.Seconds * float64(time.Second))}, nil
+		default:
+			return handover.Outcome{Generation: s.Generation, PID: s.PID}, nil
+		}
+	}
 }
 
 func commandStatus(ctx context.Context, options Options, out io.Writer, asJSON bool) error {
@@ -102,7 +132,7 @@ func ask(ctx context.Context, options Options, method, path string, answer any) 
 		return ErrStopping
 	case response.StatusCode == http.StatusInternalServerError && strings.HasPrefix(text, ErrReload.Error()):
 		return fmt.Errorf("%w%s", ErrReload, strings.TrimPrefix(text, ErrReload.Error()))
-	case response.StatusCode != http.StatusOK:
+	case response.StatusCode != http.StatusOK && response.StatusCode != http.StatusAccepted:
 		return fmt.Errorf("ask %s: %s", options.Name, text)
 	}
 	return json.Unmarshal(body, answer)

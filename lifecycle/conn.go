@@ -15,7 +15,7 @@ import (
 const (
 	inUse   int32 = iota
 	atRest        // the server waits in Read for a request of which no byte has come
-	moving        // taken: Close passes it to the heir
+	moving        // taken: Close passes it on
 	closing       // taken: Close closes it
 )
 
@@ -34,14 +34,13 @@ var longAgo = time.Unix(1, 0)
 // to moving or closing and then wakes the Read. Both do so by compare-and-swap, so one of them wins. The case left is that
 // the drain wins and bytes come all the same, before the wake-up: the Read takes them and the connection is inUse again.
 type conn struct {
-	raw     net.Conn
+	link
 	server  *httpServer
 	movable bool
 	foreign bool // not read through this conn
 	closed  atomic.Bool
 	rest    atomic.Int32
 
-	state     atomic.Int32 // http.ConnState
 	deadlines atomic.Int32 // how often the server set a read deadline since http.StateIdle
 	begun     atomic.Bool  // bytes were read since http.StateNew or http.StateIdle
 
@@ -145,11 +144,11 @@ func (c *conn) takeForeign() {
 
 // fate says what is to become of the connection when it rests: atRest if it may stay.
 func (c *conn) fate() int32 {
-	phase := c.server.phase.Load()
+	phase := c.port.phase.Load()
 	switch {
 	case phase == phaseMoving && c.movable:
 		return moving
-	case phase != phaseServing && c.server.service.lingered.Load():
+	case phase != phaseServing && c.port.service.lingered.Load():
 		return closing
 	default:
 		return atRest
@@ -182,14 +181,13 @@ func (c *conn) close() error {
 		return net.ErrClosed
 	}
 	if c.rest.Load() == moving {
-		c.server.service.pass(c)
+		c.port.service.pass(c)
 		return nil
 	}
-	return c.end()
+	return end(c)
 }
 
-// end closes the connection itself.
-func (c *conn) end() error {
-	defer c.server.service.conns.remove(c)
-	return c.raw.Close()
+func (c *conn) comeBack() {
+	_ = c.raw.SetReadDeadline(time.Time{})
+	c.server.receive(c.raw, nil, false)
 }

@@ -37,12 +37,11 @@ func (s *Service) openControl() error {
 		return nil
 	}
 	_ = os.Chmod(path, 0o600)
-	s.control = newHTTPServer(s, controlName, l.Listener, &http.Server{
+	s.servers = append(s.servers, newHTTPServer(s, controlName, l.Listener, &http.Server{
 		Handler:     &controlHandler{s},
 		ConnContext: withTrust,
 		ErrorLog:    s.log.StandardLogger(nil),
-	})
-	s.servers = append(s.servers, s.control)
+	}))
 	return nil
 }
 
@@ -104,7 +103,8 @@ func (c *controlHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// reload goes on, and is answered by this process, also when this process is replaced by it.
+// reload goes on, and is answered by this process, also when this process is replaced by it. In place, the answer is only
+// that it has begun: the new program tells the rest in its status.
 func (c *controlHandler) reload(w http.ResponseWriter, r *http.Request) {
 	outcome, err := c.service.reload(r.Context())
 	switch {
@@ -112,6 +112,10 @@ func (c *controlHandler) reload(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusConflict)
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusInternalServerError)
+	case outcome.InPlace:
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusAccepted)
+		_ = json.NewEncoder(w).Encode(outcome)
 	default:
 		writeJSON(w, outcome)
 	}

@@ -7,37 +7,45 @@ import (
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// stop ends the service: there is no successor to take anything.
+// stop ends this process, and with it the service unless the service manager starts another: connections wait for that one
+// in the file descriptor store, if there is one.
 func (m *machine) stop() {
-	if m.state == Draining {
-		return
-	}
-	if m.state != Starting { // else this process is not the main one, and not to say so
-		m.tell(notify.Stopping(), m.statusLine("stopping"))
-	}
-	if m.attempt != nil {
-		m.attempt.cancel()
-	}
-	m.answer(m.waiting, handover.Outcome{Reason: ErrStopping.Error()})
-	m.answer(m.joined, handover.Outcome{Reason: ErrStopping.Error()})
+	m.stopping = true
+	m.tell(notify.Stopping(), m.statusLine("stopping"))
+	stopped := handover.Outcome{Reason: ErrStopping.Error()}
+	m.answer(m.waiting, stopped)
+	m.answer(m.joined, stopped)
 	m.waiting, m.joined = nil, nil
+	if m.inPlace != nil {
+		m.abandonInPlace()
+	}
+	if m.notifier != nil && (m.stored == nil || !m.stored.kept()) { // there may be room by now
+		m.openStore()
+	}
+	m.leaveToStore()
 	for _, l := range m.listeners {
-		setUnlink(l.Listener, l.bound != nil)
+		setUnlink(l.Listener, l.bound != nil && (m.queue() == nil || !l.isStored()))
 	}
 	m.drain()
+	goodbye := handover.Message{Type: handover.Stop, Left: time.Until(m.ends)}
+	if m.queue() != nil { // then there is still somebody to take their connections: this process
+		goodbye.Type = handover.Hurry
+	}
 	for _, a := range m.ancestors {
-		_ = a.conn.Send(handover.Message{Type: handover.Stop, Left: time.Until(m.ends)})
+		_ = a.conn.Send(goodbye)
 	}
 }
 
-// drain begins to finish what was begun, or goes on with it after the heir changed.
+// drain begins to finish what was begun, or goes on with it after the taker changed.
 func (m *machine) drain() {
-	for _, h := range m.servers {
+	taker := m.currentTaker()
+	for _, server := range m.servers {
+		p := server.at()
 		phase := phaseLingering
-		if m.heir != nil && h.movable && m.heir.serves(h.name) {
+		if p.movable && taker != nil && taker.serves(p) {
 			phase = phaseMoving
 		}
-		h.phase.Store(phase)
+		p.phase.Store(phase)
 	}
 	if m.state != Draining {
 		m.become(Draining)
@@ -49,10 +57,21 @@ func (m *machine) drain() {
 	m.takeAtRest()
 }
 
+// leaveTo makes t the one that takes connections at rest.
+func (s *Service) leaveTo(t taker) { s.taker.Store(&t) }
+
+// currentTaker returns nil if there is none.
+func (s *Service) currentTaker() taker {
+	if t := s.taker.Load(); t != nil {
+		return *t
+	}
+	return nil
+}
+
 // closeListeners ends every Accept. The sockets live on in the heir, and in systemd, with what waits in their backlog.
 func (m *machine) closeListeners() {
-	for _, h := range m.servers {
-		_ = h.listener.Close()
+	for _, server := range m.servers {
+		_ = server.at().listener.Close()
 	}
 	for _, l := range m.listeners {
 		_ = l.Close() // those that HTTP was not told of
@@ -89,31 +108,35 @@ func (m *machine) giveUp() {
 	if m.heir != nil {
 		m.heir.lose()
 	}
+	if q := m.queue(); q != nil {
+		q.flush()
+	}
 	for _, a := range m.ancestors {
 		_ = a.conn.Send(handover.Message{Type: handover.Stop})
 	}
-	if left := m.conns.count(m.control); left != (Connections{}) {
+	if left := m.conns.count(); left != (Connections{}) {
 		m.err = ErrDrainTimeout
-		m.log.Warn("closing what is left", "active", left.Active, "idle", left.Idle, "new", left.New, "hijacked", left.Hijacked)
+		m.log.Warn("closing what is left", "active", left.Active, "idle", left.Idle, "new", left.New, "hijacked", left.Hijacked,
+			"streams", left.Streams)
 	}
 	for _, c := range m.conns.all() {
-		_ = c.raw.Close()
+		_ = c.base().raw.Close()
 	}
 	m.become(Gone)
 }
 
-// pass gives a connection that left its server to the heir.
-func (s *Service) pass(c *conn) {
-	if h := s.taker.Load(); h != nil {
-		h.pass(c)
+// pass gives a connection that left its server to the taker.
+func (s *Service) pass(m member) {
+	if t := s.currentTaker(); t != nil {
+		t.pass(m)
 		return
 	}
-	s.takeBack([]*conn{c})
+	s.takeBack([]member{m})
 }
 
-// takeBack serves connections here that the heir did not take: their next answer is their last here.
-func (s *Service) takeBack(conns []*conn) {
-	if len(conns) == 0 {
+// takeBack serves connections here that were not taken: their next answer is their last here.
+func (s *Service) takeBack(members []member) {
+	if len(members) == 0 {
 		return
 	}
 	s.lingered.Store(false)
@@ -121,20 +144,19 @@ func (s *Service) takeBack(conns []*conn) {
 	case s.returned <- struct{}{}:
 	default:
 	}
-	for _, c := range conns {
-		c.server.phase.Store(phaseLingering)
-		_ = c.raw.SetReadDeadline(time.Time{})
-		c.server.receive(c.raw, false)
-		s.conns.remove(c)
+	for _, m := range members {
+		m.base().port.phase.Store(phaseLingering)
+		m.comeBack()
+		s.conns.remove(m)
 	}
 }
 
 // report is this generation's account of its drain to the one that serves.
 func (m *machine) report() handover.Report {
-	n := m.conns.count(m.control)
+	n := m.conns.count()
 	return handover.Report{
 		Since:       m.since,
-		Connections: map[string]int{"new": n.New, "active": n.Active, "idle": n.Idle, "hijacked": n.Hijacked},
+		Connections: map[string]int{"new": n.New, "active": n.Active, "idle": n.Idle, "hijacked": n.Hijacked, "streams": n.Streams},
 		Requests:    n.Active,
 	}
 }

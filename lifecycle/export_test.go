@@ -24,20 +24,20 @@ func (t *Tracked) Serve() error { return t.server.serve() }
 
 // Resting reports how many connections wait for a request of which no byte has come, of how many there are.
 func (t *Tracked) Resting() (resting, all int) {
-	conns := t.server.service.conns.all()
-	for _, c := range conns {
-		if c.rest.Load() == atRest {
+	members := t.server.service.conns.all()
+	for _, m := range members {
+		if m.(*conn).rest.Load() == atRest {
 			resting++
 		}
 	}
-	return resting, len(conns)
+	return resting, len(members)
 }
 
 // States returns the http.ConnStates of the connections.
 func (t *Tracked) States() []http.ConnState {
 	var states []http.ConnState
 	for _, c := range t.server.service.conns.all() {
-		states = append(states, http.ConnState(c.state.Load()))
+		states = append(states, http.ConnState(c.base().state.Load()))
 	}
 	return states
 }

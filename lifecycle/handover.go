@@ -22,6 +22,10 @@ func (m *machine) onReload(r reloadRequest) {
 		m.waiting = append(m.waiting, r)
 		m.reload()
 	case Draining:
+		if m.inPlace != nil { // the new program starts later than it was asked for
+			m.answer([]reloadRequest{r}, handover.Outcome{InPlace: true})
+			return
+		}
 		m.forward([]reloadRequest{r})
 	}
 }
@@ -38,7 +42,11 @@ func (m *machine) reload() {
 	m.become(Reloading)
 	m.log.Info("reloading", "program", m.program)
 	m.tell(notify.Reloading(), m.statusLine("reloading"))
-	m.attempt = m.startAttempt()
+	if m.replacesInPlace() {
+		m.beginInPlace()
+	} else {
+		m.attempt = m.startAttempt()
+	}
 }
 
 // attemptResult is a channel that is never ready while there is no attempt.
@@ -57,33 +65,40 @@ func (m *machine) onResult(r attemptResult) {
 		PID:        os.Getpid(),
 	}
 	m.attempt = nil
-	switch {
-	case r.err != nil:
+	if r.err != nil {
 		outcome.Reason = r.err.Error()
 		m.reloadFailed(outcome)
-	case m.state == Draining: // told to stop meanwhile, and too late to call the successor off
-		m.orphan = r.heir
-		_ = m.orphan.conn.Send(handover.Message{Type: handover.Stop, Left: time.Until(m.ends)})
-		m.workers.Go(func() { m.listenToHeir(r.heir) })
-	default:
-		outcome.Generation, outcome.PID = r.heir.generation, r.heir.pid
-		m.handOver(r.heir, outcome)
+		return
+	}
+	outcome.Generation, outcome.PID = r.heir.generation, r.heir.pid
+	m.handOver(r.heir, outcome)
+	if m.stopping { // it was too late to call the successor off
+		_ = r.heir.conn.Send(handover.Message{Type: handover.Stop})
 	}
 }
 
 // reloadFailed goes on as before. READY=1 ends the RELOADING=1 whatever came of it.
 func (m *machine) reloadFailed(outcome handover.Outcome) {
 	m.last = &outcome
-	if m.state == Draining {
+	m.become(Ready)
+	if m.stopping {
 		m.log.Info("the reload was called off", "reason", outcome.Reason)
-	} else {
-		m.log.Error("reload failed, this generation goes on serving", "reason", outcome.Reason)
-		m.become(Ready)
-		m.tell(notify.Ready(), m.statusLine("ready; the last reload failed: "+outcome.Reason))
+		m.stop()
+		return
 	}
+	m.log.Error("reload failed, this generation goes on serving", "reason", outcome.Reason)
+	m.tell(notify.Ready(), m.readyLine())
 	m.answer(m.waiting, outcome)
 	m.waiting = nil
 	m.next()
+}
+
+// readyLine is the status of a service that serves, with the reason why the last reload failed if it did.
+func (m *machine) readyLine() notify.State {
+	if m.last != nil && m.last.Reason != "" {
+		return m.statusLine("ready; the last reload failed: " + m.last.Reason)
+	}
+	return m.statusLine("ready")
 }
 
 // handOver makes the successor, which serves already, the main process, and drains.
@@ -107,7 +122,7 @@ func (m *machine) handOver(h *heir, outcome handover.Outcome) {
 		m.log.Debug("the successor is gone already", "pid", h.pid, "error", err)
 	}
 	m.heir = h
-	m.taker.Store(h)
+	m.leaveTo(h)
 	m.workers.Go(h.run)
 	m.workers.Go(func() { m.listenToHeir(h) })
 	m.drain()
@@ -192,10 +207,6 @@ func (m *machine) listenToHeir(h *heir) {
 
 func (m *machine) onHeirLetter(msg handover.Message, err error) {
 	switch {
-	case err != nil && m.orphan != nil:
-		m.orphan.quit()
-		m.orphan = nil
-		return
 	case err != nil:
 		m.heirLost(err)
 		return
@@ -227,6 +238,7 @@ func (m *machine) onHeirLetter(msg handover.Message, err error) {
 // heirLost serves what is left here until it can be let go.
 func (m *machine) heirLost(err error) {
 	m.log.Warn("the successor is gone: finishing without it", "pid", m.heir.pid, "error", err)
+	m.leaveToStore()
 	m.heir.lose()
 	m.answer(m.takeForwarded(), handover.Outcome{Reason: "the successor is gone"})
 	m.drain()

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -11,25 +12,68 @@ import (
 // RLIMIT_NOFILE of the sender's user (too_many_unix_fds in the kernel's net/unix/scm.c), so they are kept few.
 const maxUntaken = 2
 
+// A taker takes connections at rest: the successor, or a queue for one that is still to come.
+type taker interface {
+	serves(p *port) bool
+	pass(m member)
+}
+
+// A batch is connections that go to the taker in one message.
+type batch []member
+
+// next cuts off the longest batch there is of one port.
+func nextBatch(waiting []member) (next batch, rest []member) {
+	n, port := 1, waiting[0].base().port
+	for n < min(len(waiting), handover.MaxDescriptors) && waiting[n].base().port == port {
+		n++
+	}
+	return batch(waiting[:n:n]), waiting[n:]
+}
+
+// send sends duplicates: until a connection is known to have arrived it stays open here.
+func (b batch) send(send func(handover.Message, ...int) error) error {
+	fds := make([]int, 0, len(b))
+	defer func() { closeDescriptors(fds) }()
+	port := b[0].base().port
+	m := handover.Message{
+		Type:     handover.Connections,
+		Listener: port.name,
+		Address:  port.listener.Addr().String(),
+		Stream:   port.stream,
+	}
+	for _, member := range b {
+		fd, err := duplicate(member.base().raw)
+		if err != nil {
+			return err
+		}
+		fds = append(fds, fd)
+		if port.stream {
+			m.States = append(m.States, member.base().left)
+		}
+	}
+	return send(m, fds...)
+}
+
 // An heir is the successor as its predecessor sees it once it has handed over: it takes the connections that come to rest.
 //
 // A connection stays open and counted here until the heir says that it has taken it. So those which a dying heir had not
 // taken are served here after all.
 type heir struct {
 	conn *handover.Conn
-	back func([]*conn) // serves connections here that the heir will not take
+	back func([]member) // serves connections here that the heir will not take
 
 	mu         sync.Mutex
 	wake       sync.Cond
 	pid        int
 	generation int
-	listeners  map[string]bool
-	queue      []*conn   // at rest, to be sent
-	untaken    [][]*conn // sent, in order
+	listeners  []string
+	streams    []string
+	queue      []member // at rest, to be sent
+	untaken    []batch  // sent, in order
 	lost       bool
 }
 
-func newHeir(c *handover.Conn, ready handover.Message, back func([]*conn)) *heir {
+func newHeir(c *handover.Conn, ready handover.Message, back func([]member)) *heir {
 	h := &heir{conn: c, back: back}
 	h.wake.L = &h.mu
 	h.introduce(ready)
@@ -38,33 +82,33 @@ func newHeir(c *handover.Conn, ready handover.Message, back func([]*conn)) *heir
 
 // introduce is told who takes the connections from now on: the heir may have been replaced by its own.
 func (h *heir) introduce(m handover.Message) {
-	listeners := make(map[string]bool, len(m.Listeners))
-	for _, name := range m.Listeners {
-		listeners[name] = true
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pid, h.generation, h.listeners = m.PID, m.Generation, listeners
+	h.pid, h.generation, h.listeners, h.streams = m.PID, m.Generation, m.Listeners, m.Streams
 }
 
-// serves reports whether the heir serves the connections of the listener name.
-func (h *heir) serves(name string) bool {
+// serves reports whether the heir serves the connections of p.
+func (h *heir) serves(p *port) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.lost && h.listeners[name]
+	names := h.listeners
+	if p.stream {
+		names = h.streams
+	}
+	return !h.lost && slices.Contains(names, p.name)
 }
 
 // pass queues a connection at rest for the heir.
-func (h *heir) pass(c *conn) {
+func (h *heir) pass(m member) {
 	h.mu.Lock()
 	lost := h.lost
 	if !lost {
-		h.queue = append(h.queue, c)
+		h.queue = append(h.queue, m)
 		h.wake.Signal()
 	}
 	h.mu.Unlock()
 	if lost {
-		h.back([]*conn{c})
+		h.back([]member{m})
 	}
 }
 
@@ -75,34 +119,15 @@ func (h *heir) run() {
 		if batch == nil {
 			return
 		}
-		if err := h.send(batch); err != nil {
+		if err := batch.send(h.conn.Send); err != nil {
 			h.lose()
 			return
 		}
 	}
 }
 
-// send sends duplicates: the connections stay open here, and a deadline may close them at any time.
-func (h *heir) send(batch []*conn) error {
-	fds := make([]int, 0, len(batch))
-	defer func() { closeDescriptors(fds) }()
-	for _, c := range batch {
-		fd, err := duplicate(c.raw)
-		if err != nil {
-			return err
-		}
-		fds = append(fds, fd)
-	}
-	from := batch[0].server
-	return h.conn.Send(handover.Message{
-		Type:     handover.Connections,
-		Listener: from.name,
-		Address:  from.listener.Addr().String(),
-	}, fds...)
-}
-
-// next waits for connections to send and returns the longest batch there is of one listener, nil when the heir is lost.
-func (h *heir) next() []*conn {
+// next waits for connections to send, and returns nil when the heir is lost.
+func (h *heir) next() batch {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for !h.lost && (len(h.queue) == 0 || len(h.untaken) >= maxUntaken) {
@@ -111,20 +136,16 @@ func (h *heir) next() []*conn {
 	if h.lost {
 		return nil
 	}
-	n := 1
-	for n < min(len(h.queue), handover.MaxDescriptors) && h.queue[n].server == h.queue[0].server {
-		n++
-	}
-	batch := h.queue[:n:n]
-	h.queue = h.queue[n:]
-	h.untaken = append(h.untaken, batch)
-	return batch
+	var next batch
+	next, h.queue = nextBatch(h.queue)
+	h.untaken = append(h.untaken, next)
+	return next
 }
 
 // taken ends the oldest batch: the first count of it are the heir's now, the others are served here.
 func (h *heir) taken(count int) {
 	h.mu.Lock()
-	var batch []*conn
+	var batch batch
 	if len(h.untaken) > 0 {
 		batch = h.untaken[0]
 		h.untaken = h.untaken[1:]
@@ -133,7 +154,7 @@ func (h *heir) taken(count int) {
 	h.mu.Unlock()
 	count = max(0, min(count, len(batch)))
 	for _, c := range batch[:count] {
-		_ = c.end()
+		_ = end(c)
 	}
 	h.back(batch[count:])
 }

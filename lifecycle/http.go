@@ -5,27 +5,24 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// What a server does with the connections it has.
-const (
-	phaseServing   int32 = iota
-	phaseMoving          // at rest they go to the heir
-	phaseLingering       // the next answer says Connection: close; after Options.Linger those at rest are closed
-)
+// A server serves the connections accepted at its port, and those that moved there.
+type server interface {
+	at() *port
+	serve() error // until the listener is closed
+	serveArrived()
+	receive(nc net.Conn, state []byte, movable bool) // to be served by serveArrived
+	close()                                          // ends serveArrived
+}
 
 // An httpServer is an http.Server on one listener, and the way its connections come and go.
 type httpServer struct {
-	service  *Service
-	server   *http.Server
-	listener net.Listener
-	name     string     // of the listener; its connections move to the heir's server of that name
-	movable  bool       // whether they can
-	tls      bool       // told before the server runs: net/http then sets a TLSConfig of its own
-	arrived  *connQueue // those that moved here
-	phase    atomic.Int32
+	port
+	server  *http.Server
+	tls     bool       // told before the server runs: net/http then sets a TLSConfig of its own
+	arrived *connQueue // those that moved here
 
 	foreign sync.Map // net.Conn to *conn: connections we could not wrap
 	hook    func(net.Conn, http.ConnState)
@@ -34,14 +31,16 @@ type httpServer struct {
 // newHTTPServer prepares server, which is not serving yet, to be drained.
 func newHTTPServer(s *Service, name string, listener net.Listener, server *http.Server) *httpServer {
 	h := &httpServer{
-		service:  s,
-		server:   server,
-		listener: listener,
-		name:     name,
-		movable:  name != "" && server.TLSConfig == nil && !speaksH2C(server),
-		tls:      server.TLSConfig != nil,
-		arrived:  newConnQueue(listener.Addr()),
-		hook:     server.ConnState,
+		port: port{
+			service:  s,
+			listener: listener,
+			name:     name,
+			movable:  name != "" && server.TLSConfig == nil && !speaksH2C(server),
+		},
+		server:  server,
+		tls:     server.TLSConfig != nil,
+		arrived: newConnQueue(listener.Addr()),
+		hook:    server.ConnState,
 	}
 	server.ConnState = h.connState
 	server.Handler = h.announceClose(server.Handler)
@@ -53,7 +52,10 @@ func speaksH2C(server *http.Server) bool {
 	return server.Protocols != nil && server.Protocols.UnencryptedHTTP2()
 }
 
-// serve serves the connections accepted on the listener until it is closed.
+func (h *httpServer) at() *port { return &h.port }
+
+func (h *httpServer) close() { _ = h.arrived.Close() }
+
 func (h *httpServer) serve() error {
 	tracked := &trackingListener{Listener: h.listener, server: h}
 	if h.tls {
@@ -125,7 +127,7 @@ func (h *httpServer) track(nc net.Conn, movable bool) (net.Conn, *conn) {
 		c, movable = &conn{foreign: true}, false
 		h.foreign.Store(nc, c)
 	}
-	c.raw, c.server, c.movable = underlying(nc), h, movable
+	c.raw, c.port, c.server, c.movable = underlying(nc), &h.port, h, movable
 	h.service.conns.add(c)
 	return nc, c
 }
@@ -148,8 +150,8 @@ func (h *httpServer) forget(nc net.Conn, c *conn) {
 	}
 }
 
-// receive serves a connection that was accepted by another generation, or that came back from the heir.
-func (h *httpServer) receive(nc net.Conn, movable bool) {
+// receive serves a connection that was accepted by another generation, or that came back from the taker.
+func (h *httpServer) receive(nc net.Conn, _ []byte, movable bool) {
 	wrapped, c := h.track(nc, movable)
 	c.arrival.at = time.Now()
 	h.arrived.push(wrapped)

@@ -39,8 +39,12 @@ type machine struct {
 	waiting []reloadRequest // for the attempt
 	joined  []reloadRequest // for one after it
 
-	heir      *heir             // this generation has handed over
-	orphan    *heir             // a successor that came up while this generation was told to stop
+	heir      *heir    // this generation has handed over
+	stored    *queue   // in the file descriptor store, for a process to come
+	inPlace   *inPlace // the program is about to be replaced
+	stopping  bool     // once it is clear which process is the main one
+	settling  int      // estates that are still being taken over
+	settled   chan *estate
 	forwarded [][]reloadRequest // to the heir, by message
 	ancestors []*ancestor
 	last      *handover.Outcome
@@ -73,13 +77,22 @@ func (s *Service) Run(ctx context.Context) error {
 		since:     time.Now(),
 		served:    make(chan error, len(s.servers)),
 		letters:   make(chan letter),
+		settled:   make(chan *estate),
 		deadline:  stoppedTimer(),
 		lingering: stoppedTimer(),
 		halfway:   stoppedTimer(),
 	}
 	m.start()
 	m.loop(ctx)
+	m.leave()
+	for m.inPlace != nil && m.toldToStop() {
+		m.loop(ctx)
+		m.leave()
+	}
 	m.end()
+	if m.inPlace != nil {
+		m.err = errors.Join(m.err, m.replace())
+	}
 	return m.err
 }
 
@@ -112,8 +125,7 @@ func (m *machine) loop(ctx context.Context) {
 			m.onSignal(sig)
 		case <-done:
 			done = nil
-			m.log.Info("stopping", "reason", context.Cause(ctx))
-			m.stop()
+			m.askedToStop("reason", context.Cause(ctx))
 		case r := <-m.reloads:
 			m.onReload(r)
 		case r := <-m.attemptResult():
@@ -124,6 +136,12 @@ func (m *machine) loop(ctx context.Context) {
 			m.onServed(err)
 		case q := <-m.statusQueries():
 			q <- m.status()
+		case e := <-m.settled:
+			m.forget(e)
+		case <-m.flushNow():
+			m.queue().flush()
+		case <-m.flushSoon():
+			m.queue().flush()
 		case <-m.conns.empty:
 		case <-m.returned:
 			m.restartLinger()
@@ -141,7 +159,7 @@ func (m *machine) loop(ctx context.Context) {
 // finished reports whether nothing is left to wait for.
 func (m *machine) finished() bool {
 	return m.state == Gone ||
-		m.state == Draining && m.serving == 0 && m.conns.len() == 0 && m.attempt == nil && m.orphan == nil && len(m.ancestors) == 0
+		m.state == Draining && m.serving == 0 && m.settling == 0 && m.conns.len() == 0 && m.attempt == nil && len(m.ancestors) == 0
 }
 
 func (m *machine) become(state State) {
@@ -153,9 +171,11 @@ func (m *machine) start() {
 	if err := m.table.Close(); err != nil {
 		m.log.Warn("cannot close what nobody asked for", "error", err)
 	}
+	m.dropHeirlooms()
 	if m.ancestor == nil {
 		m.serve()
-		m.enthrone(nil)
+		m.enthrone(m.outcome, false)
+		m.settleEstates()
 		return
 	}
 	m.listenToAncestor(m.ancestor)
@@ -163,7 +183,8 @@ func (m *machine) start() {
 		Type:      handover.Ready,
 		Protocol:  handover.Protocol,
 		PID:       os.Getpid(),
-		Listeners: m.movableNames(),
+		Listeners: m.movable(false),
+		Streams:   m.movable(true),
 	})
 	if err != nil { // it died: its end-of-file is on its way
 		m.log.Warn("cannot tell the predecessor that this process is ready", "error", err)
@@ -175,11 +196,12 @@ func (m *machine) listenToAncestor(a *ancestor) {
 	m.workers.Go(func() { m.listenTo(a, m.letters) })
 }
 
-func (m *machine) movableNames() []string {
+// movable returns the names of the listeners whose connections, of HTTP or of Streams, may move here.
+func (m *machine) movable(stream bool) []string {
 	var names []string
-	for _, h := range m.servers {
-		if h.movable {
-			names = append(names, h.name)
+	for _, server := range m.servers {
+		if p := server.at(); p.movable && p.stream == stream {
+			names = append(names, p.name)
 		}
 	}
 	return names
@@ -187,24 +209,44 @@ func (m *machine) movableNames() []string {
 
 // serve begins to accept connections.
 func (m *machine) serve() {
-	for _, h := range m.servers {
+	for _, server := range m.servers {
 		m.serving++
-		m.workers.Go(func() { m.served <- h.serve() })
-		if h.movable {
-			m.workers.Go(h.serveArrived)
+		m.workers.Go(func() { m.served <- server.serve() })
+		if server.at().movable {
+			m.workers.Go(server.serveArrived)
 		}
 	}
 }
 
+// settleEstates takes over what predecessors left that are gone.
+func (m *machine) settleEstates() {
+	m.settling = len(m.estates)
+	for _, e := range m.estates {
+		m.workers.Go(func() { m.settleOne(e) })
+	}
+}
+
+func (m *machine) settleOne(e *estate) {
+	m.settle(e)
+	select {
+	case m.settled <- e:
+	case <-m.gone:
+	}
+}
+
 // enthrone makes this process the main one of the service: the service manager listens to it. last is how the reload went
-// that it came by, nil if by none.
-func (m *machine) enthrone(last *handover.Outcome) {
+// that it came by, nil if by none; announced, whether the predecessor has told the service manager.
+func (m *machine) enthrone(last *handover.Outcome, announced bool) {
 	m.become(Ready)
 	m.last = last
-	if last == nil {
-		m.tell(notify.Ready(), m.statusLine("ready"))
+	m.store()
+	if !announced {
+		m.tell(notify.Ready(), m.readyLine())
 	}
 	m.log.Info("ready", "generation", m.generation, "pid", os.Getpid(), "version", m.options.Version)
+	if m.stopping {
+		m.stop()
+	}
 	m.next()
 }
 
@@ -223,11 +265,27 @@ func (m *machine) onSignal(sig os.Signal) {
 	case m.heir != nil:
 		// systemd signals every process of a unit that it stops, and perhaps twice. The heir gets it too, and says when
 		// this generation is to end.
-	case m.state == Draining:
+	case m.stopping && m.state != Starting:
 		m.log.Warn("told to stop a second time: closing what is left", "signal", sig)
 		m.giveUp()
 	default:
-		m.log.Info("stopping", "signal", sig)
+		m.askedToStop("signal", sig)
+	}
+}
+
+// askedToStop stops, or puts it off until it is known which of two processes is the main one: that is the one to stop.
+func (m *machine) askedToStop(key string, reason any) {
+	if m.inPlace == nil && (m.state == Draining || m.state == Gone) {
+		return
+	}
+	m.log.Info("stopping", key, reason)
+	m.stopping = true
+	switch {
+	case m.state == Starting:
+		// The predecessor is told too, or goes on to make this process the main one.
+	case m.attempt != nil:
+		m.attempt.cancel()
+	default:
 		m.stop()
 	}
 }
@@ -237,8 +295,7 @@ func (m *machine) onServed(err error) {
 	m.serving--
 	if m.state != Draining {
 		m.err = fmt.Errorf("serve: %w", err)
-		m.log.Error("a server failed: stopping", "error", err)
-		m.stop()
+		m.askedToStop("error", m.err)
 	}
 }
 
@@ -263,7 +320,7 @@ func (m *machine) onAncestorLetter(a *ancestor, msg handover.Message, fds []int)
 	case handover.Main:
 		m.atStep("main")
 		if m.state == Starting {
-			m.enthrone(msg.Outcome)
+			m.enthrone(msg.Outcome, true)
 		}
 	case handover.Adopt:
 		m.adopt(msg, fds)
@@ -273,8 +330,7 @@ func (m *machine) onAncestorLetter(a *ancestor, msg handover.Message, fds []int)
 			_ = a.conn.Send(handover.Message{Type: handover.Reloaded, Outcome: &o})
 		}})
 	case handover.Stop:
-		m.log.Info("stopping", "reason", "the predecessor was told to while it handed over")
-		m.stop()
+		m.askedToStop("reason", "the predecessor was told to while it handed over")
 	}
 	closeDescriptors(fds)
 }
@@ -309,7 +365,8 @@ func (m *machine) adopt(msg handover.Message, fds []int) {
 		Type:       handover.Heir,
 		PID:        os.Getpid(),
 		Generation: m.generation,
-		Listeners:  m.movableNames(),
+		Listeners:  m.movable(false),
+		Streams:    m.movable(true),
 	})
 	if err != nil {
 		m.log.Debug("an older generation went away while it was adopted", "pid", a.pid, "error", err)
@@ -332,7 +389,7 @@ func (m *machine) bury(a *ancestor) {
 	if m.serving == 0 {
 		m.serve()
 	}
-	m.enthrone(nil)
+	m.enthrone(nil, false)
 }
 
 // hurryOldest keeps the number of draining generations within bounds.
@@ -357,11 +414,11 @@ func (m *machine) end() {
 	if m.heir != nil {
 		m.heir.quit()
 	}
-	if m.orphan != nil {
-		m.orphan.quit()
+	if m.stored != nil {
+		m.stored.close()
 	}
-	for _, h := range m.servers {
-		_ = h.arrived.Close()
+	for _, server := range m.servers {
+		server.close()
 	}
 	m.workers.Wait()
 	_ = m.notifier.Close()

@@ -37,6 +37,10 @@ func daemon(args []string) error {
 		Name:    "daemon",
 		Logger:  hclog.New(&hclog.LoggerOptions{Name: "daemon", Level: hclog.Debug}),
 		Version: os.Getenv("HEIRLOOM_TEST_VERSION"),
+		Replace: lifecycle.Beside,
+	}
+	if os.Getenv("HEIRLOOM_TEST_REPLACE") == "in-place" {
+		options.Replace = lifecycle.InPlace
 	}
 	for variable, field := range map[string]*time.Duration{
 		"HEIRLOOM_TEST_RELOAD": &options.ReloadTimeout,

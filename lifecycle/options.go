@@ -31,6 +31,9 @@ type Options struct {
 	// none.
 	StopSignals []os.Signal
 
+	// Replace says how a reload replaces the process.
+	Replace Replacement
+
 	// ReloadTimeout is how long a successor may take to be ready. The default is 10 seconds. Under systemd it must be well
 	// below the unit's TimeoutStartSec, which bounds reloads as well: systemd 252 and 257 let a timed out reload go on for
 	// seconds, and then the unit is in disorder.
@@ -55,6 +58,25 @@ type Options struct {
 	// bound is an error of Run. The directory must exist, except for the last three.
 	ControlSocket string
 }
+
+// A Replacement is a way to replace the process on a reload.
+type Replacement int
+
+const (
+	// Automatic is Beside where a service manager can be told of another main process: under systemd, that is with
+	// NOTIFY_SOCKET, and not as PID 1. Everywhere else it is InPlace: somebody waits for this very process to end, be it a shell,
+	// a container engine or a supervisor.
+	Automatic Replacement = iota
+
+	// Beside starts the successor beside this process, which serves on until the successor is ready, and goes on if it does
+	// not become ready.
+	Beside
+
+	// InPlace finishes what was begun and then replaces the program in this process (execve(2)). Clients wait meanwhile: the
+	// next requests of open connections, and new connections, are answered by the new program. The new program is made sure
+	// to exist and to be executable before, but one that then fails to start cannot be undone.
+	InPlace
+)
 
 func (o Options) withDefaults() Options {
 	if o.Name == "" {

@@ -72,25 +72,66 @@ func (s *Service) startSuccessor(conn *handover.Conn, theirs int) (*process, err
 	names := []string{activation.HandoverName}
 	fds := []int{theirs}
 	defer func() { closeDescriptors(fds) }()
-	m := handover.Message{Type: handover.Inheritance, Protocol: handover.Protocol, PID: os.Getpid(), Generation: s.generation}
-	for _, l := range s.listeners {
-		fd, err := duplicate(l.Listener)
-		if err != nil {
-			return nil, fmt.Errorf("hand over listener %q: %w", l.name, err)
-		}
-		fds, names = append(fds, fd), append(names, l.name)
-		if l.bound != nil {
-			m.Bound = append(m.Bound, *l.bound)
-		}
+	heirlooms, heirloomNames, err := s.collect()
+	if err != nil {
+		return nil, err
+	}
+	listeners, listenerNames, err := s.duplicateListeners()
+	fds, names = append(fds, listeners...), append(names, listenerNames...)
+	if err != nil {
+		return nil, err
 	}
 	env, err := activation.Environ(os.Environ(), os.Getpid(), names)
 	if err != nil {
 		return nil, err
 	}
+	m := s.inheritance()
+	m.Count = len(heirlooms)
 	if err := conn.Send(m); err != nil {
 		return nil, err
 	}
-	return startProcess(s.program, os.Args, env, fds, s.notifier != nil)
+	p, err := startProcess(s.program, os.Args, env, fds, s.notifier != nil)
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(s.options.ReloadTimeout)) // it may read slowly, or not at all
+	for i, h := range heirlooms {
+		if err := h.send(heirloomNames[i], conn.Send); err != nil {
+			s.log.Warn("the successor does not take what it is handed down", "error", err)
+			break // it is dead or stuck, which shows soon enough
+		}
+	}
+	_ = conn.SetWriteDeadline(time.Time{})
+	return p, nil
+}
+
+// inheritance says to the next process what this one is.
+func (s *Service) inheritance() handover.Message {
+	m := handover.Message{
+		Type:       handover.Inheritance,
+		Protocol:   handover.Protocol,
+		MinReader:  handover.MinProtocol,
+		PID:        os.Getpid(),
+		Generation: s.generation,
+	}
+	for _, l := range s.listeners {
+		if l.bound != nil {
+			m.Bound = append(m.Bound, *l.bound)
+		}
+	}
+	return m
+}
+
+// duplicateListeners returns duplicates of all listeners, which the caller owns also when there is an error.
+func (s *Service) duplicateListeners() (fds []int, names []string, err error) {
+	for _, l := range s.listeners {
+		fd, err := duplicate(l.Listener)
+		if err != nil {
+			return fds, names, fmt.Errorf("hand over listener %q: %w", l.name, err)
+		}
+		fds, names = append(fds, fd), append(names, l.name)
+	}
+	return fds, names, nil
 }
 
 // shakeHands waits until the successor is ready, lets it accept connections, and waits until it does.

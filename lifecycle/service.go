@@ -50,16 +50,21 @@ type Service struct {
 	notifier   *notify.Notifier
 	table      *activation.Table
 	generation int
-	handed     []handover.Bound // what the predecessor had bound itself
-	ancestor   *ancestor        // the predecessor, until Run takes it over
+	handed     []handover.Bound  // what the predecessor had bound itself
+	ancestor   *ancestor         // the predecessor, until Run takes it over
+	estates    []*estate         // of predecessors that are gone
+	foreign    []string          // names in the file descriptor store that are to stay there
+	outcome    *handover.Outcome // of the reload in place by which this process came
+	heirlooms  map[string]Heirloom
+	bequests   []bequest
 	signals    chan os.Signal
 	atStep     func(step string) // called at each step of a handover: a test may kill the process just there
 
 	conns    *registry
-	taker    atomic.Pointer[heir] // of connections at rest, once this generation has handed over
-	returned chan struct{}        // receives, with room for one, when the taker gave some back
-	lingered atomic.Bool          // the linger is over: what rests and cannot move is closed
-	late     atomic.Bool          // half the drain is over: what never rests is told Connection: close
+	taker    atomic.Pointer[taker] // of connections at rest, while this generation drains
+	returned chan struct{}         // receives, with room for one, when the taker gave some back
+	lingered atomic.Bool           // the linger is over: what rests and cannot move is closed
+	late     atomic.Bool           // half the drain is over: what never rests is told Connection: close
 
 	reloads chan reloadRequest
 	queries chan chan statusAnswer
@@ -68,8 +73,7 @@ type Service struct {
 	mu        sync.Mutex
 	running   bool
 	listeners []*listener
-	servers   []*httpServer
-	control   *httpServer
+	servers   []server
 }
 
 // A listener is what Listen returned, and what a successor has to know of it.
@@ -78,6 +82,10 @@ type listener struct {
 	name  string
 	bound *handover.Bound // nil if it is systemd's
 }
+
+// isStored reports whether the listener belongs into the file descriptor store: systemd has its own anyway, and nobody needs
+// the control socket of a service that does not run.
+func (l *listener) isStored() bool { return l.bound != nil && l.name != controlName }
 
 // New takes over what the process was started with: sockets, the predecessor, the service manager, the signals of options.
 // It comes first in main, before anything that opens descriptors or reads the variables of systemd.
@@ -121,11 +129,14 @@ func (s *Service) inherit() (err error) {
 	if ignored := s.table.Ignored(); ignored != nil {
 		s.log.Warn("ignored the sockets in the environment", "reason", ignored)
 	}
-	if conn, pid := s.table.Predecessor(); conn != nil {
+	if conn, pid := s.table.Predecessor(); conn != nil && pid == os.Getpid() { // this process, before its execve
+		s.estates = append(s.estates, &estate{conn: handover.NewConn(conn)})
+	} else if conn != nil {
 		if err := s.meet(handover.NewConn(conn), pid); err != nil {
 			return err
 		}
 	}
+	s.findEstates()
 	s.notifier, err = notify.New()
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
@@ -136,10 +147,7 @@ func (s *Service) inherit() (err error) {
 // meet reads what the predecessor left on the handover socket.
 func (s *Service) meet(conn *handover.Conn, pid int) error {
 	_ = conn.SetReadDeadline(time.Now().Add(handshakeTimeout))
-	m, _, err := conn.Receive()
-	if err == nil && (m.Type != handover.Inheritance || m.Protocol < handover.MinProtocol) {
-		err = fmt.Errorf("%w: %q, protocol %d", handover.ErrMalformed, m.Type, m.Protocol)
-	}
+	m, err := s.readInheritance(conn)
 	if err != nil {
 		_ = conn.Close()
 		return fmt.Errorf("inheritance from process %d: %w", pid, err)
@@ -149,6 +157,27 @@ func (s *Service) meet(conn *handover.Conn, pid int) error {
 	s.handed = m.Bound
 	s.ancestor = newAncestor(conn, pid, m.Generation)
 	return nil
+}
+
+func (s *Service) readInheritance(conn *handover.Conn) (handover.Message, error) {
+	inheritance, _, err := conn.Receive()
+	switch {
+	case err != nil:
+		return inheritance, err
+	case inheritance.Type != handover.Inheritance:
+		return inheritance, fmt.Errorf("%w: %q", handover.ErrMalformed, inheritance.Type)
+	case inheritance.Compatible() != nil:
+		return inheritance, inheritance.Compatible()
+	}
+	for range inheritance.Count {
+		m, fds, err := conn.Receive()
+		if err != nil {
+			closeDescriptors(fds)
+			return inheritance, err
+		}
+		s.inheritState(m, fds)
+	}
+	return inheritance, nil
 }
 
 // programPath returns the absolute path of the program to start on a reload: the path by which this process was started, to
@@ -197,19 +226,19 @@ func (s *Service) Listen(name, network, address string) (net.Listener, error) {
 }
 
 func (s *Service) listen(want handover.Bound) (*listener, error) {
-	isBound := func(b handover.Bound) bool { return b.Name == want.Name }
 	l := &listener{name: want.Name, bound: &want}
+	old := s.boundBefore(want)
 	var err error
 	switch {
-	case !slices.ContainsFunc(s.handed, isBound):
-		if s.isHanded(want.Name) {
-			l.bound = nil
-		}
+	case s.fromManager(&want):
+		l.bound = nil
 		l.Listener, err = s.table.Listen(want.Name, want.Network, want.Address)
-	case slices.Contains(s.handed, want):
-		l.Listener, err = s.table.Listen(want.Name, want.Network, want.Address)
-	default: // the predecessor had it elsewhere
+	case old != nil:
+		want.File = old.File
+		l.Listener, err = s.table.Listen(old.Name, want.Network, want.Address)
+	default:
 		l.Listener, err = activation.Bind(want.Network, want.Address)
+		want.File = fileOf(want)
 	}
 	if err != nil {
 		return nil, err
@@ -219,20 +248,46 @@ func (s *Service) listen(want handover.Bound) (*listener, error) {
 	return l, nil
 }
 
+// boundBefore finds what an earlier generation had bound at the same place, under whatever name, unless its Unix path has
+// gone since, as systemd removes a RuntimeDirectory on a restart.
+func (s *Service) boundBefore(want handover.Bound) *handover.Bound {
+	_, port, _ := net.SplitHostPort(want.Address)
+	for _, anyName := range []bool{false, port != "0"} {
+		for i, b := range s.handed {
+			if b.Network == want.Network && b.Address == want.Address && (anyName || b.Name == want.Name) && b.File == fileOf(b) {
+				return &s.handed[i]
+			}
+		}
+	}
+	return nil
+}
+
+// fromManager reports whether the service manager handed over a file of that name. Where there is an earlier generation's of
+// the same name too, it sets the address to that of the manager's, which comes first.
+func (s *Service) fromManager(want *handover.Bound) bool {
+	var named []activation.File
+	for _, f := range s.table.Files() {
+		if f.Name == want.Name {
+			named = append(named, f)
+		}
+	}
+	bound := 0
+	for _, b := range s.handed {
+		if b.Name == want.Name {
+			bound++
+		}
+	}
+	if bound > 0 && len(named) == bound+1 {
+		want.Address = named[0].Address
+	}
+	return len(named) > bound
+}
+
 // setUnlink says whether closing l removes its path, if it has one: while there is a successor to serve it, it must not.
 func setUnlink(l net.Listener, unlink bool) {
 	if u, ok := l.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(unlink)
 	}
-}
-
-func (s *Service) isHanded(name string) bool {
-	for _, f := range s.table.Files() {
-		if f.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // HTTP has server serve listener from Run on. Of a listener that Listen returned, the plain HTTP/1.1 connections move to the
@@ -253,14 +308,18 @@ func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
 		// Serve would say so too late: when this process has taken over.
 		return s.Fail(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrNoCertificate))
 	}
-	name := ""
+	s.servers = append(s.servers, newHTTPServer(s, s.nameOf(listener), listener, server))
+	return nil
+}
+
+// nameOf returns the name by which Listen returned the listener, "" if it did not.
+func (s *Service) nameOf(listener net.Listener) string {
 	for _, l := range s.listeners {
 		if l.Listener == listener {
-			name = l.name
+			return l.name
 		}
 	}
-	s.servers = append(s.servers, newHTTPServer(s, name, listener, server))
-	return nil
+	return ""
 }
 
 func (s *Service) isRunning() bool {

@@ -31,12 +31,13 @@ type Status struct {
 	LastReload   *LastReload   `json:"last_reload"`  // nil if there was none
 }
 
-// Connections counts connections by http.ConnState.
+// Connections counts connections, those of HTTP by http.ConnState.
 type Connections struct {
 	New      int `json:"new"`
 	Active   int `json:"active"`
 	Idle     int `json:"idle"`
 	Hijacked int `json:"hijacked"`
+	Streams  int `json:"streams"` // of Service.Stream
 }
 
 // A Predecessor is an older generation that still drains.
@@ -106,7 +107,7 @@ func (m *machine) statusQueries() <-chan chan statusAnswer {
 func (m *machine) status() statusAnswer {
 	answer := statusAnswer{status: m.identity(m.state)}
 	answer.status.Since = m.since
-	answer.status.Connections = m.conns.count(m.control)
+	answer.status.Connections = m.conns.count()
 	answer.status.Requests = answer.status.Connections.Active
 	if m.last != nil {
 		answer.status.LastReload = lastReload(*m.last)
@@ -160,6 +161,7 @@ func predecessor(ctx context.Context, a *ancestor) *Predecessor {
 		Active:   r.Connections["active"],
 		Idle:     r.Connections["idle"],
 		Hijacked: r.Connections["hijacked"],
+		Streams:  r.Connections["streams"],
 	}
 	return p
 }
@@ -211,6 +213,9 @@ func (c Connections) String() string {
 	text := fmt.Sprintf("%d active, %d idle, %d new", c.Active, c.Idle, c.New)
 	if c.Hijacked > 0 {
 		text += fmt.Sprintf(", %d hijacked", c.Hijacked)
+	}
+	if c.Streams > 0 {
+		text += fmt.Sprintf(", %d streams", c.Streams)
 	}
 	return text
 }

@@ -2,7 +2,11 @@
 
 package lifecycle
 
-import "os"
+import (
+	"os"
+
+	"github.com/heirloom-go/heirloom/internal/handover"
+)
 
 var (
 	defaultReloadSignals = []os.Signal{}
@@ -10,3 +14,5 @@ var (
 )
 
 func isPrivate(string) bool { return true }
+
+func fileOf(handover.Bound) handover.FileID { return handover.FileID{} }

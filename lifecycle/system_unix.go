@@ -4,13 +4,32 @@ package lifecycle
 
 import (
 	"os"
+	"strings"
 	"syscall"
+
+	"github.com/heirloom-go/heirloom/internal/handover"
 )
 
 var (
 	defaultReloadSignals = []os.Signal{syscall.SIGHUP, syscall.SIGUSR2}
 	defaultStopSignals   = []os.Signal{syscall.SIGTERM, syscall.SIGINT}
 )
+
+// fileOf identifies the path of a Unix socket; it is zero if there is none.
+func fileOf(b handover.Bound) handover.FileID {
+	if !strings.HasPrefix(b.Network, "unix") || strings.HasPrefix(b.Address, "@") {
+		return handover.FileID{}
+	}
+	info, err := os.Lstat(b.Address)
+	if err != nil {
+		return handover.FileID{}
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return handover.FileID{}
+	}
+	return handover.FileID{Device: uint64(stat.Dev), Inode: stat.Ino}
+}
 
 // isPrivate reports whether dir is a directory of this user into which no other may put files.
 func isPrivate(dir string) bool {

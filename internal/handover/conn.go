@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// MaxDescriptors is how many descriptors a Message may carry. The kernel's own limit, SCM_MAX_FD, is 253.
+// MaxDescriptors is how many descriptors a Message may carry. The kernel's own limit, SCM_MAX_FD, is 253; Send may need one.
 const MaxDescriptors = 250
 
 // maxReason keeps a failure's text, the only part of a message without a bound, well inside maxPacket.
@@ -25,6 +25,8 @@ var (
 	// ErrTruncated is matched by the error for a message of whose descriptors the kernel could deliver only some, because
 	// the process has too many open. Those that came are returned with it.
 	ErrTruncated = errors.New("descriptors lost on the handover socket")
+	// ErrProtocol is matched by the error of Compatible.
+	ErrProtocol = errors.New("handover protocol of another version")
 )
 
 // A Conn is one end of a handover socket. Any goroutine may Send; one at a time may Receive.
@@ -44,8 +46,28 @@ func NewConn(unix *net.UnixConn) *Conn {
 // Send sends m, and with it duplicates of descriptors, which remain the caller's. It waits while the other side is slow to
 // read, and returns an error matching syscall.EPIPE when there is no other side any more.
 func (c *Conn) Send(m Message, descriptors ...int) error {
+	return c.send(c.unix.WriteMsgUnix, m, descriptors)
+}
+
+// TrySend is Send that does not wait: when the queue of the other side is full, the error matches syscall.EAGAIN and
+// nothing was sent.
+func (c *Conn) TrySend(m Message, descriptors ...int) error {
+	return c.send(c.tryWrite, m, descriptors)
+}
+
+type writeFunc func(packet, oob []byte, _ *net.UnixAddr) (int, int, error)
+
+func (c *Conn) send(write writeFunc, m Message, descriptors []int) error {
 	if len(m.Reason) > maxReason {
 		m.Reason = m.Reason[:maxReason] + "..."
+	}
+	if size(m.States) > maxInline {
+		memfd, err := pack(&m)
+		if err != nil {
+			return fmt.Errorf("send %s: %w", m.Type, err)
+		}
+		defer closeAll([]int{memfd})
+		descriptors = append([]int{memfd}, descriptors...)
 	}
 	packet, err := json.Marshal(m)
 	if err != nil {
@@ -53,7 +75,7 @@ func (c *Conn) Send(m Message, descriptors ...int) error {
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if _, _, err := c.unix.WriteMsgUnix(packet, rights(descriptors), nil); err != nil {
+	if _, _, err := write(packet, rights(descriptors), nil); err != nil {
 		return fmt.Errorf("send %s: %w", m.Type, err)
 	}
 	return nil
@@ -63,12 +85,23 @@ func (c *Conn) Send(m Message, descriptors ...int) error {
 // order in which they were sent. It returns io.EOF when the other side is gone, and an error matching
 // os.ErrDeadlineExceeded, with no message lost, after SetReadDeadline.
 func (c *Conn) Receive() (Message, []int, error) {
+	return c.receive(c.unix.ReadMsgUnix)
+}
+
+// TryReceive is Receive that does not wait: when there is no message, the error matches syscall.EAGAIN.
+func (c *Conn) TryReceive() (Message, []int, error) {
+	return c.receive(c.tryRead)
+}
+
+type readFunc func(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error)
+
+func (c *Conn) receive(read readFunc) (Message, []int, error) {
 	if c.packet == nil {
 		c.packet, c.oob = make([]byte, maxPacket), make([]byte, rightsSpace)
 	}
-	n, oobn, flags, _, err := c.unix.ReadMsgUnix(c.packet, c.oob)
+	n, oobn, flags, _, err := read(c.packet, c.oob)
 	if wasReset(err) {
-		n, oobn, flags, _, err = c.unix.ReadMsgUnix(c.packet, c.oob)
+		n, oobn, flags, _, err = read(c.packet, c.oob)
 	}
 	switch {
 	case errors.Is(err, io.EOF):
@@ -76,14 +109,27 @@ func (c *Conn) Receive() (Message, []int, error) {
 	case err != nil:
 		return Message{}, nil, fmt.Errorf("receive from the handover socket: %w", err)
 	}
-	descriptors, err := parseRights(c.oob[:oobn])
+	return parse(c.packet[:n], c.oob[:oobn], flags)
+}
+
+func parse(packet, oob []byte, flags int) (Message, []int, error) {
+	descriptors, err := parseRights(oob)
 	if err != nil {
 		return Message{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	var m Message
-	if err := json.Unmarshal(c.packet[:n], &m); err != nil {
+	if err := json.Unmarshal(packet, &m); err != nil {
 		closeAll(descriptors)
 		return Message{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(m.Sizes) > 0 && len(descriptors) > 0 {
+		err := unpack(&m, descriptors[0])
+		closeAll(descriptors[:1])
+		descriptors = descriptors[1:]
+		if err != nil {
+			closeAll(descriptors)
+			return Message{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
 	}
 	if truncated(flags) {
 		return m, descriptors, ErrTruncated

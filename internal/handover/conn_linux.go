@@ -3,13 +3,14 @@ package handover
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-var rightsSpace = unix.CmsgSpace(4 * MaxDescriptors)
+var rightsSpace = unix.CmsgSpace(4 * (MaxDescriptors + 1))
 
 // Pair makes a handover socket: our end, and the raw descriptor of the other end, close-on-exec, which the caller owns.
 func Pair() (ours *Conn, theirs int, err error) {
@@ -55,6 +56,109 @@ func NetConn(fd int) (net.Conn, error) {
 		return nil, fmt.Errorf("handed over descriptor: %w", err)
 	}
 	return conn, nil
+}
+
+// Peek calls visit with each message that waits, and leaves them all where they are. A State comes with duplicates of its
+// descriptors, which are visit's; other messages come without theirs. No other goroutine may receive meanwhile.
+//
+// SO_PEEK_OFF (socket(7)) says from which byte of the queue on to look, and skips whole packets.
+func (c *Conn) Peek(visit func(Message, []int)) error {
+	buffer := make([]byte, maxPacket)
+	for at := 0; ; {
+		packet, _, _, err := c.peek(at, buffer, nil)
+		switch {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		m, fds, err := parse(packet, nil, 0)
+		if err == nil && m.Type == State {
+			m, fds, err = c.peekState(at, buffer)
+		}
+		if err != nil {
+			return err
+		}
+		visit(m, fds)
+		at += len(packet)
+	}
+}
+
+func (c *Conn) peekState(at int, buffer []byte) (Message, []int, error) {
+	oob := make([]byte, rightsSpace)
+	packet, oobn, flags, err := c.peek(at, buffer, oob)
+	if err != nil {
+		return Message{}, nil, err
+	}
+	return parse(packet, oob[:oobn], flags)
+}
+
+func (c *Conn) peek(at int, buffer, oob []byte) (packet []byte, oobn, flags int, err error) {
+	raw, err := c.unix.SyscallConn()
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	n := 0
+	controlErr := raw.Control(func(fd uintptr) {
+		if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, at); err != nil {
+			return
+		}
+		n, oobn, flags, _, err = unix.Recvmsg(int(fd), buffer, oob, unix.MSG_PEEK|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1)
+	})
+	switch {
+	case controlErr != nil:
+		return nil, 0, 0, controlErr
+	case err != nil:
+		return nil, 0, 0, os.NewSyscallError("recvmsg", err)
+	case n == 0:
+		return nil, 0, 0, io.EOF
+	}
+	return buffer[:n], oobn, flags, nil
+}
+
+func (c *Conn) tryRead(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error) {
+	raw, err := c.unix.SyscallConn()
+	if err != nil {
+		return 0, 0, 0, nil, err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		n, oobn, flags, _, err = unix.Recvmsg(int(fd), packet, oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	})
+	switch {
+	case controlErr != nil:
+		return 0, 0, 0, nil, controlErr
+	case err != nil:
+		return 0, 0, 0, nil, os.NewSyscallError("recvmsg", err)
+	case n == 0:
+		return 0, 0, 0, nil, io.EOF
+	}
+	return n, oobn, flags, nil, nil
+}
+
+func (c *Conn) tryWrite(packet, oob []byte, _ *net.UnixAddr) (n, oobn int, err error) {
+	raw, err := c.unix.SyscallConn()
+	if err != nil {
+		return 0, 0, err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		n, err = unix.SendmsgN(int(fd), packet, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	})
+	if controlErr != nil {
+		return 0, 0, controlErr
+	}
+	return n, len(oob), os.NewSyscallError("sendmsg", err)
+}
+
+// HasReader reports whether anybody holds the other end.
+func (c *Conn) HasReader() bool {
+	hungUp := true
+	err := c.Control(func(fd int) {
+		poll := []unix.PollFd{{Fd: int32(fd)}}
+		_, err := unix.Poll(poll, 0)
+		hungUp = err != nil || poll[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+	})
+	return err == nil && !hungUp
 }
 
 func rights(descriptors []int) []byte {

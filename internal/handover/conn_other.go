@@ -26,6 +26,24 @@ func NetConn(int) (net.Conn, error) {
 	return nil, unsupported()
 }
 
+// Peek returns an error matching errors.ErrUnsupported.
+func (c *Conn) Peek(func(Message, []int)) error { return unsupported() }
+
+// HasReader reports false.
+func (c *Conn) HasReader() bool { return false }
+
+func (c *Conn) tryRead(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error) {
+	return 0, 0, 0, nil, unsupported()
+}
+
+func (c *Conn) tryWrite(packet, oob []byte, _ *net.UnixAddr) (n, oobn int, err error) {
+	return 0, 0, unsupported()
+}
+
+func newMemfd(string, [][]byte) (int, error) { return -1, unsupported() }
+
+func readMemfd(int, []byte) error { return unsupported() }
+
 func unsupported() error {
 	return fmt.Errorf("handover socket on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -22,11 +22,16 @@
 // itself replaced, it gives its end of each older generation's socket to its own successor, which introduces itself with
 // heir.
 //
+// Where the predecessor is gone before the successor is there, by a restart or by re-exec in place, the same messages wait in
+// the socket: inheritance, connections, state, and main if a reload is to be accounted for. Send and Receive that do not
+// wait, and Peek, are for that.
+//
 // # Compatibility
 //
 // The two sides are two versions of one program and may be built with two versions of this library. A side ignores message
 // types and fields it does not know. Protocol is raised only for a change that an older side could not survive by ignoring
-// it; a predecessor refuses a successor whose Protocol is lower than its MinProtocol.
+// it; a predecessor refuses a successor whose Protocol is lower than its MinProtocol, and a process that finds a queue leaves
+// it alone if the queue says, as MinReader, that it takes a newer one to understand.
 package handover
 
 // Protocol is the version of the messages this package speaks; MinProtocol the oldest it still understands.

@@ -1,0 +1,154 @@
+package lifecycle
+
+import (
+	"errors"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/handover"
+)
+
+// queueDelay is how long a connection may wait for others to be queued with in one message. A message takes about a
+// kilobyte of the 200 that a socket holds, whether it carries one connection or 250.
+const queueDelay = 5 * time.Millisecond
+
+// A queue is a handover socket of which nobody reads the other end yet: the process that comes after this one will. What is
+// queued is in the kernel alone, and the clients wait.
+//
+// Its methods belong to the goroutine that owns the state, but for those of a taker.
+type queue struct {
+	first handover.Message // of each socket
+	keep  func(end int) error
+	conns *registry
+	back  func([]member)
+
+	socket *handover.Conn
+	wake   chan struct{} // receives, with room for one, when there is reason not to wait for more
+	timer  *time.Timer
+
+	mu      sync.Mutex
+	waiting []member
+	lost    bool
+}
+
+var _ taker = (*queue)(nil)
+
+// newQueue makes a queue whose socket says first what this process is. keep takes ownership of the end to be read, and puts
+// it where the next process will find it; it is called again for another socket when one is full.
+func newQueue(first handover.Message, keep func(end int) error, s *Service) (*queue, error) {
+	q := &queue{
+		first: first,
+		keep:  keep,
+		conns: s.conns,
+		back:  s.takeBack,
+		wake:  make(chan struct{}, 1),
+		timer: stoppedTimer(),
+	}
+	if err := q.extend(); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// extend goes on with a new socket.
+func (q *queue) extend() error {
+	socket, end, err := handover.Pair()
+	if err != nil {
+		return err
+	}
+	if err := socket.TrySend(q.first); err != nil {
+		closeDescriptors([]int{end})
+		_ = socket.Close()
+		return err
+	}
+	if err := q.keep(end); err != nil {
+		_ = socket.Close()
+		return err
+	}
+	if !socket.HasReader() {
+		_ = socket.Close()
+		return errNotKept
+	}
+	q.close()
+	q.socket = socket
+	return nil
+}
+
+// kept reports whether somebody holds the end to be read.
+func (q *queue) kept() bool { return q.socket.HasReader() }
+
+func (q *queue) serves(p *port) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.lost && p.name != controlName
+}
+
+func (q *queue) pass(m member) {
+	q.mu.Lock()
+	lost := q.lost
+	if !lost {
+		q.waiting = append(q.waiting, m)
+	}
+	n := len(q.waiting)
+	q.mu.Unlock()
+	switch {
+	case lost:
+		q.back([]member{m})
+	case n >= handover.MaxDescriptors, n == q.conns.len():
+		select {
+		case q.wake <- struct{}{}:
+		default:
+		}
+	case n == 1:
+		q.timer.Reset(queueDelay)
+	}
+}
+
+// flush queues what waits.
+func (q *queue) flush() {
+	q.mu.Lock()
+	waiting := q.waiting
+	q.waiting = nil
+	q.mu.Unlock()
+	for len(waiting) > 0 {
+		var next batch
+		next, waiting = nextBatch(waiting)
+		if err := q.send(next.send); err != nil {
+			q.lose()
+			q.back(append(next, waiting...))
+			return
+		}
+		for _, m := range next {
+			_ = end(m)
+		}
+	}
+}
+
+// send queues one message, in another socket if this one is full.
+func (q *queue) send(send func(func(handover.Message, ...int) error) error) error {
+	err := send(q.socket.TrySend)
+	if !errors.Is(err, syscall.EAGAIN) {
+		return err
+	}
+	if err := q.extend(); err != nil {
+		return err
+	}
+	return send(q.socket.TrySend)
+}
+
+// lose gives back what waits, and later what is passed.
+func (q *queue) lose() {
+	q.mu.Lock()
+	q.lost = true
+	waiting := q.waiting
+	q.waiting = nil
+	q.mu.Unlock()
+	q.back(waiting)
+}
+
+func (q *queue) close() {
+	if q.socket != nil {
+		_ = q.socket.Close()
+	}
+}
