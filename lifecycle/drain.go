@@ -10,6 +10,7 @@ import (
 // stop ends this process, and with it the service unless the service manager starts another: connections wait for that one
 // in the file descriptor store, if there is one.
 func (m *machine) stop() {
+	m.atStep("stop")
 	m.stopping = true
 	m.tell(notify.Stopping(), m.statusLine("stopping"))
 	stopped := handover.Outcome{Reason: ErrStopping.Error()}

@@ -120,5 +120,6 @@ func (s *Service) settle(e *estate) {
 		conns := s.arrivals(server, m, fds)
 		receiveAll(server, m, conns)
 		taken += len(conns)
+		s.atStep("settle")
 	}
 }

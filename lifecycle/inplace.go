@@ -130,6 +130,7 @@ func (m *machine) replace() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReload, err)
 	}
+	m.atStep("replace")
 	m.log.Info("replacing the program", "program", m.program)
 	if len(m.options.ReloadSignals) > 0 {
 		signal.Ignore(m.options.ReloadSignals...)

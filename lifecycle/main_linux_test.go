@@ -17,22 +17,41 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// TestMain is the daemon of the tests as well: a copy of the test binary, started with HEIRLOOM_TEST_ROLE=daemon.
-func TestMain(m *testing.M) {
-	if os.Getenv("HEIRLOOM_TEST_ROLE") == "daemon" {
-		if err := daemon(os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, "daemon:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
+// roles are the programs of the tests: the test binary is each of them, by HEIRLOOM_TEST_ROLE.
+var roles = map[string]func(lifecycle.Options) error{
+	"chat":   chat,
+	"daemon": daemon,
 }
 
-// daemon serves on the socket named http, or commands the one that does. A file named kill in its RuntimeDirectory says at
-// which step of a handover which generation kills itself, as in "2 serving"; one named listen changes what it listens on, as
-// a configuration file would.
-func daemon(args []string) error {
+// TestMain is the programs of the tests as well. Each commands the one that runs when it has arguments.
+func TestMain(m *testing.M) {
+	role := os.Getenv("HEIRLOOM_TEST_ROLE")
+	if role == "" {
+		os.Exit(m.Run())
+	}
+	if err := play(role, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "daemon:", err)
+		os.Exit(1)
+	}
+}
+
+func play(role string, args []string) error {
+	options, err := environmentOptions()
+	if err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		return lifecycle.Command(context.Background(), options, args, os.Stdout)
+	}
+	run, ok := roles[role]
+	if !ok {
+		return fmt.Errorf("no role %q", role)
+	}
+	return run(options)
+}
+
+// environmentOptions reads the options of a program of the tests.
+func environmentOptions() (lifecycle.Options, error) {
 	options := lifecycle.Options{
 		Name:    "daemon",
 		Logger:  hclog.New(&hclog.LoggerOptions{Name: "daemon", Level: hclog.Debug}),
@@ -50,29 +69,43 @@ func daemon(args []string) error {
 		if value := os.Getenv(variable); value != "" {
 			d, err := time.ParseDuration(value)
 			if err != nil {
-				return err
+				return options, err
 			}
 			*field = d
 		}
 	}
 	if max := os.Getenv("HEIRLOOM_TEST_MAX"); max != "" {
 		if _, err := fmt.Sscan(max, &options.MaxPredecessors); err != nil {
-			return err
+			return options, err
 		}
 	}
-	if len(args) > 0 {
-		return lifecycle.Command(context.Background(), options, args, os.Stdout)
+	return options, nil
+}
+
+// killAtStep has a file named kill in the RuntimeDirectory say at which step of a handover which generation kills itself, as
+// in "2 serving".
+func killAtStep(service *lifecycle.Service) {
+	service.SetTestHook(func(step string) {
+		path := filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "kill")
+		want, err := os.ReadFile(path)
+		if err == nil && strings.TrimSpace(string(want)) == fmt.Sprintf("%d %s", service.Generation(), step) {
+			_ = os.Remove(path) // the same generation may come again
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+	})
+}
+
+// daemon serves on the socket named http. A file named listen in its RuntimeDirectory changes what it listens on, as a
+// configuration file would.
+func daemon(options lifecycle.Options) error {
+	if role, _ := os.ReadFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "role")); string(role) == "future" {
+		return leaveForTheFuture()
 	}
 	service, err := lifecycle.New(options)
 	if err != nil {
 		return err
 	}
-	service.SetTestHook(func(step string) {
-		want, err := os.ReadFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "kill"))
-		if err == nil && strings.TrimSpace(string(want)) == fmt.Sprintf("%d %s", service.Generation(), step) {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-	})
+	killAtStep(service)
 	name := "http"
 	network, address, _ := strings.Cut(os.Getenv("HEIRLOOM_TEST_LISTEN"), "!")
 	if changed, err := os.ReadFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "listen")); err == nil {

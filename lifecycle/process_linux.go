@@ -104,6 +104,9 @@ func (p *process) waitReadable(ctx context.Context) error {
 	}
 	return raw.Read(func(fd uintptr) bool {
 		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		for err == unix.EINTR { // also without a wait, if a signal is pending
+			ready, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		}
 		return err == nil && ready > 0
 	})
 }

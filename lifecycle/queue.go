@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/heirloom-go/heirloom/internal/handover"
 )
 
@@ -22,6 +24,7 @@ type queue struct {
 	keep  func(end int) error
 	conns *registry
 	back  func([]member)
+	log   hclog.Logger
 
 	socket *handover.Conn
 	wake   chan struct{} // receives, with room for one, when there is reason not to wait for more
@@ -42,6 +45,7 @@ func newQueue(first handover.Message, keep func(end int) error, s *Service) (*qu
 		keep:  keep,
 		conns: s.conns,
 		back:  s.takeBack,
+		log:   s.log,
 		wake:  make(chan struct{}, 1),
 		timer: stoppedTimer(),
 	}
@@ -115,6 +119,7 @@ func (q *queue) flush() {
 		var next batch
 		next, waiting = nextBatch(waiting)
 		if err := q.send(next.send); err != nil {
+			q.log.Warn("cannot queue connections for the next process: telling them to close", "error", err)
 			q.lose()
 			q.back(append(next, waiting...))
 			return

@@ -30,10 +30,11 @@ func (m *machine) store() {
 	if m.notifier == nil {
 		return
 	}
+	m.atStep("store")
 	for _, name := range m.obsolete() {
 		m.tell(notify.FDStoreRemove(name))
 	}
-	if !m.openStore() {
+	if !m.openStore() && (!m.removeOlder() || !m.openStore()) {
 		return
 	}
 	for _, l := range m.listeners {
@@ -42,15 +43,19 @@ func (m *machine) store() {
 		}
 	}
 	m.removeOlder()
+	m.atStep("stored")
 }
 
-// removeOlder removes what the generation before has in the store, unless its connections are still to be taken out.
-func (m *machine) removeOlder() {
+// removeOlder removes what the generation before has in the store, unless its connections are still to be taken out. It
+// reports whether there was anything to remove.
+func (m *machine) removeOlder() bool {
 	name := storedName(m.generation - 1)
 	isEstate := func(e *estate) bool { return e.name == name }
-	if m.generation > 1 && !slices.ContainsFunc(m.estates, isEstate) && !slices.Contains(m.foreign, name) {
-		m.tell(notify.FDStoreRemove(name))
+	if m.generation == 1 || slices.ContainsFunc(m.estates, isEstate) || slices.Contains(m.foreign, name) {
+		return false
 	}
+	m.tell(notify.FDStoreRemove(name))
+	return true
 }
 
 // openStore stores a handover socket, and reports whether it was kept.
@@ -64,9 +69,11 @@ func (m *machine) openStore() bool {
 	if m.stored, err = newQueue(m.inheritance(), m.keepInStore, m.Service); err == nil {
 		return true
 	}
-	if _, has := os.LookupEnv("FDSTORE"); has || !errors.Is(err, errNotKept) {
+	switch _, has := os.LookupEnv("FDSTORE"); {
+	case len(m.estates) > 0: // what they take up is about to be given back
+	case has || !errors.Is(err, errNotKept):
 		m.log.Warn("a restart will break connections", "error", err)
-	} else {
+	default:
 		m.log.Debug("a restart will break connections: the unit has no file descriptor store", "error", err)
 	}
 	return false
@@ -116,6 +123,9 @@ func (m *machine) forget(e *estate) {
 		}
 	}
 	m.estates = nil
+	if m.stored == nil { // there was no room while they were there
+		m.store()
+	}
 }
 
 // leaveToStore makes the queue in the store the taker of connections, if there is one.
@@ -152,6 +162,7 @@ func (m *machine) leave() {
 		return
 	}
 	q.flush()
+	m.atStep("queued")
 	heirlooms, names, err := m.collect()
 	if err != nil {
 		m.log.Error("the next process has to do without", "error", err)

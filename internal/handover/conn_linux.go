@@ -156,6 +156,9 @@ func (c *Conn) HasReader() bool {
 	err := c.Control(func(fd int) {
 		poll := []unix.PollFd{{Fd: int32(fd)}}
 		_, err := unix.Poll(poll, 0)
+		for err == unix.EINTR { // also without a wait, if a signal is pending (do_poll in the kernel's fs/select.c)
+			_, err = unix.Poll(poll, 0)
+		}
 		hungUp = err != nil || poll[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
 	})
 	return err == nil && !hungUp

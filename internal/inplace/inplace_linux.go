@@ -12,8 +12,8 @@ import (
 
 // All descriptors are O_PATH: that needs no permission to read, keeps nobody from writing, and execveat(2) takes it.
 type held struct {
-	checked int           // what path named when it was opened
-	running int           // the program of this process
+	checked int          // what path named when it was opened
+	running int          // the program of this process
 	limit   *unix.Rlimit // of open files, as this process was given it; nil until Exec has asked
 }
 

@@ -32,7 +32,7 @@ func dial(ctx context.Context, d door) (*connection, error) {
 		return nil, err
 	}
 	conn := &connection{Conn: socket, reader: bufio.NewReader(socket)}
-	conn.release = context.AfterFunc(ctx, func() { _ = socket.Close() })
+	conn.release = context.AfterFunc(ctx, func() {})
 	if err := conn.greet(d.bus); err != nil {
 		conn.close()
 		return nil, err

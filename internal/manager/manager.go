@@ -6,15 +6,17 @@
 // file system that stood for a socket in it must not stay behind. The signal is the same. What differs is the job that systemd
 // is running for the unit:
 //
-//	systemctl stop, Conflicts=, a stop of what the unit is PartOf= or BindsTo=,
-//	a failure of what it BindsTo=, StopWhenUnneeded=, isolate, poweroff, reboot    job "stop"
-//	systemctl restart, try-restart, reload-or-restart without a reload,
+//	systemctl stop, isolate, poweroff, Conflicts=, StopWhenUnneeded=,
+//	a stop of what the unit is PartOf=, a stop or a death of what it BindsTo=      job "stop"
+//	systemctl restart, try-restart, reload-or-restart where nothing can be reloaded,
 //	a restart of what the unit is PartOf= or BindsTo=                              job "restart"
-//	systemctl stop, and then start while it still stops                            job "start"
-//	systemctl kill, kill(1), RuntimeMaxSec=, the process ends by itself            no job
+//	systemctl stop, and then start while the unit still stops                      job "start"
+//	systemctl kill, kill(1), RuntimeMaxSec=                                        no job
 //
 // Only the job "stop" is an ending, unless FileDescriptorStorePreserve=yes (systemd 254) keeps the store for whoever starts
-// the unit next. Without a job, Restart= decides what follows, and so does how the process ends, which nobody knows yet.
+// the unit next. Two things follow from that. Without a job Restart= decides whether somebody comes, once it is known how
+// the process ended: that is never called an ending here, though it may turn out to be one. And FileDescriptorStorePreserve=yes
+// is believed, though 257 throws the store away nevertheless when no other unit refers to this one.
 //
 //	<-terminated
 //	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -23,8 +25,8 @@
 //		err = os.Remove(path)
 //	}
 //
-// The answer is about this moment: whoever types "systemctl start" a moment later makes something follow after all. It is
-// right for as long as the unit stops if it is asked after the signal has arrived, and may be early if asked before.
+// The answer is about the moment. Asked before SIGTERM has arrived it is no more than a guess; and "systemctl start" while the
+// unit still stops makes somebody follow after all, who must be ready to find the socket in the store without its path.
 //
 // The package needs Linux. Elsewhere it builds, and answers an error that matches [errors.ErrUnsupported].
 package manager
@@ -43,13 +45,12 @@ var ErrUnanswered = errors.New("the service manager gave no answer")
 // Ending reports whether systemd is stopping the unit of this process for good: the job of the unit is "stop", and
 // nothing keeps its file descriptor store.
 //
-// It asks over D-Bus, and takes a millisecond or two. Root reaches the system's manager, and anybody their own user manager
-// (which $MANAGERPID tells of), without a bus: by the socket on which the manager itself listens. Other users of the system's
-// manager need the system bus. If that is dbus-daemon it turns away users whom it cannot look up, which those of
-// DynamicUser= are unless the machine has nss-systemd.
+// It asks over D-Bus, which takes some milliseconds. Root asks the system's manager, and anybody their own user manager (of
+// which $MANAGERPID tells), on the socket of the manager itself, with no bus between them. Other users of the system's manager
+// need the system bus: it disconnects those of DynamicUser= if it is dbus-daemon, which does not find them, and it is
+// gone as soon as the machine is being shut down. Both are errors at once.
 //
-// The error matches [ErrUnanswered], or [errors.ErrUnsupported] where there is no systemd, and the answer is false then.
-// Ending returns soon after ctx is done, whatever the other side does, but before that it may wait as long as the other
-// side keeps silent: ctx should have a deadline. It leaves no descriptor open, and its goroutines end when it returns.
-// Goroutines may call it at the same time.
+// The error matches [ErrUnanswered], or [errors.ErrUnsupported] where there is no systemd to be seen (sd_booted(3)), and then
+// the answer is false. Ending returns when ctx is done, but until then waits for a peer that keeps silent: ctx should have
+// a deadline. It leaves neither a descriptor nor a goroutine behind, and may be called by many goroutines at once.
 func Ending(ctx context.Context) (bool, error) { return ending(ctx) }

@@ -1,0 +1,6 @@
+package inplace
+
+var (
+	ParseELF    = parseELF
+	ParseScript = parseScript
+)

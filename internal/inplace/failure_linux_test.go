@@ -1,0 +1,354 @@
+package inplace_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/heirloom-go/heirloom/internal/inplace"
+)
+
+// tooLong fails in each execve with E2BIG (MAX_ARG_STRLEN is 128 KiB), after the files were put in place.
+var tooLong = []string{strings.Repeat("a", 200_000)}
+
+// hammer keeps the runtime busy with what Exec might disturb, until stop is closed; then it waits.
+func hammer(stop chan struct{}) (wait func() error, err error) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	go http.Serve(server, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) }))
+	var group sync.WaitGroup
+	failed := make(chan error, 16)
+	each := func(n int, work func() error) {
+		for range n {
+			group.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if err := work(); err != nil {
+						failed <- err
+						return
+					}
+				}
+			})
+		}
+	}
+	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	each(3, func() error { return get(http.DefaultClient, server.Addr().String()) })
+	each(3, func() error { return get(fresh, server.Addr().String()) })
+	each(1, func() error {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		time.AfterFunc(10*time.Microsecond, func() { _ = w.Close() })
+		_, err = io.ReadAll(r)
+		return errors.Join(err, r.Close())
+	})
+	each(1, func() error {
+		runtime.GC()
+		_, err := os.ReadFile("/proc/self/stat")
+		return err
+	})
+	return func() error {
+		group.Wait()
+		http.DefaultClient.CloseIdleConnections()
+		close(failed)
+		return errors.Join(<-failed, server.Close())
+	}, nil
+}
+
+func get(client *http.Client, address string) error {
+	answer, err := client.Get("http://" + address + "/hello")
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if string(body) != "/hello" {
+		return fmt.Errorf("answer %q, %v", body, err)
+	}
+	return errors.Join(err, answer.Body.Close())
+}
+
+// playFailing fails 100 times under load and must be none the worse for it.
+func playFailing() error {
+	give, err := files()
+	if err != nil {
+		return err
+	}
+	give = append(give, 3, 4, 5, 6, 7, 8)
+	program, err := inplace.Open(self())
+	if err != nil {
+		return err
+	}
+	fail := func() error {
+		if err := program.Exec(tooLong, give, nil); !errors.Is(err, unix.E2BIG) {
+			return fmt.Errorf("Exec: %v", err)
+		}
+		return nil
+	}
+	if err := fail(); err != nil {
+		return err
+	}
+	var before, after unix.Rlimit
+	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &before)
+	stop := make(chan struct{})
+	wait, err := hammer(stop)
+	if err != nil {
+		return err
+	}
+	open, most := descriptors(), threads()
+	for range 100 {
+		if err := fail(); err != nil {
+			return err
+		}
+	}
+	if n := threads(); n > most+8 {
+		return fmt.Errorf("%d threads, were %d", n, most)
+	}
+	close(stop)
+	if err := wait(); err != nil {
+		return err
+	}
+	for _, fd := range give {
+		if descriptors()[fd] != open[fd] {
+			return fmt.Errorf("descriptor %d is %s, was %s", fd, descriptors()[fd], open[fd])
+		}
+		if flags, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); flags != unix.FD_CLOEXEC {
+			return fmt.Errorf("descriptor %d is inherited", fd)
+		}
+	}
+	if _ = unix.Getrlimit(unix.RLIMIT_NOFILE, &after); before != after {
+		return fmt.Errorf("limit %v, was %v", after, before)
+	}
+	return program.Exec(os.Args, give[:5], always(env("report")))
+}
+
+func TestFailing(t *testing.T) {
+	pid, got := runReport(t, command("failing"))
+	if got.PID != pid || len(got.Open) != 8 {
+		t.Errorf("process %d, was %d, open %v", got.PID, pid, got.Open)
+	}
+}
+
+// playHammer becomes itself again and again under load, each time after one failure.
+func playHammer() error {
+	left, _ := strconv.Atoi(os.Getenv("LEFT"))
+	if left == 0 {
+		fmt.Print("done")
+		return nil
+	}
+	give, err := files()
+	if err != nil {
+		return err
+	}
+	if _, err := hammer(make(chan struct{})); err != nil {
+		return err
+	}
+	program, err := inplace.Open(self())
+	if err != nil {
+		return err
+	}
+	if err := program.Exec(tooLong, give, nil); !errors.Is(err, unix.E2BIG) {
+		return err
+	}
+	return program.Exec(os.Args, give, always(env("hammer", "LEFT="+strconv.Itoa(left-1))))
+}
+
+func TestUnderLoad(t *testing.T) {
+	t.Parallel()
+	cmd := command("hammer")
+	cmd.Env = append(cmd.Env, "LEFT=20")
+	if _, output := run(t, cmd); string(output) != "done" {
+		t.Errorf("wrote %q", output)
+	}
+}
+
+// playFallback opens $PROGRAM, then does to it what its argument says, then replaces itself.
+func playFallback() error {
+	path := os.Getenv("PROGRAM")
+	program, err := inplace.Open(path)
+	if err != nil {
+		return err
+	}
+	give, err := files()
+	if err != nil {
+		return err
+	}
+	switch os.Args[1] {
+	case "rename":
+		err = os.Rename(path+".new", path)
+	case "remove":
+		err = os.Remove(path)
+	case "garbage":
+		err = errors.Join(os.WriteFile(path+".bad", []byte("garbage"), 0o755), os.Rename(path+".bad", path))
+	case "directory":
+		err = errors.Join(os.Remove(path), os.Mkdir(path, 0o755))
+	case "truncate":
+		err = os.Truncate(path, 5000)
+	case "chmod":
+		err = os.Chmod(path, 0o644)
+	case "busy":
+		_, err = unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return err
+	}
+	return program.Exec(os.Args, give, func(reason error) []string {
+		return env("report", fmt.Sprintf("REASON=%v", reason), fmt.Sprintf("ERRNO=%d", errnoOf(reason)))
+	})
+}
+
+func errnoOf(err error) syscall.Errno {
+	var errno syscall.Errno
+	_ = errors.As(err, &errno)
+	return errno
+}
+
+func TestFallback(t *testing.T) {
+	for _, test := range []struct {
+		event  string
+		script bool
+		runs   string // which program: the suffix of its path, or self
+		errno  syscall.Errno
+		phrase string
+	}{
+		{event: "nothing", runs: "", phrase: "<nil>"},
+		{event: "rename", runs: ".new", phrase: "<nil>"},
+		{event: "remove", runs: "", errno: unix.ENOENT, phrase: "/daemon: no such file"},
+		{event: "garbage", runs: "", errno: unix.ENOEXEC, phrase: "neither an ELF program nor a script"},
+		{event: "directory", runs: "", errno: unix.EACCES, phrase: "not a regular file"},
+		{event: "truncate", runs: "self", errno: unix.ENOEXEC, phrase: "cut short: 5000 bytes: exec format error; program "},
+		{event: "chmod", runs: "self", errno: unix.EACCES, phrase: "as it was checked before: not to be executed"},
+		{event: "busy", runs: "self", errno: unix.ETXTBSY, phrase: "execve: text file busy; program "},
+		{event: "remove", script: true, runs: "self", errno: unix.ENOENT, phrase: "execveat: no such file"},
+	} {
+		t.Run(fmt.Sprintf("%s/script=%v", test.event, test.script), func(t *testing.T) {
+			path := program(t)
+			copyFile(t, self(), path+".new")
+			if test.script {
+				writeFile(t, path+".sh", []byte("#!"+path+"\n"), 0o755)
+			}
+			inodes := map[string]uint64{"": inode(t, path), ".new": inode(t, path+".new"), "self": inode(t, self())}
+			cmd := command("fallback", test.event)
+			cmd.Env = append(cmd.Env, "PROGRAM="+path)
+			if test.script {
+				cmd.Env = append(cmd.Env, "PROGRAM="+path+".sh")
+			}
+			pid, got := runReport(t, cmd)
+			if got.PID != pid || got.Program != inodes[test.runs] {
+				t.Errorf("process %d, was %d; runs %s", got.PID, pid, got.Exe)
+			}
+			reason := value(got.Env, "REASON")
+			if !strings.Contains(reason, test.phrase) || value(got.Env, "ERRNO") != strconv.Itoa(int(test.errno)) {
+				t.Errorf("reason %s", reason)
+			}
+			if len(got.Open) != 8 {
+				t.Errorf("open: %v", got.Open)
+			}
+		})
+	}
+}
+
+// TestAllFail asks for the error of all three choices, and that the caller is told before each.
+func TestAllFail(t *testing.T) {
+	path := program(t)
+	p, err := inplace.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	var reasons []string
+	err = p.Exec(tooLong, nil, func(reason error) []string {
+		reasons = append(reasons, fmt.Sprint(reason))
+		return nil
+	})
+	if !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, unix.E2BIG) {
+		t.Error(err)
+	}
+	want := []string{
+		"program " + path + ": no such file or directory",
+		"program " + path + ": no such file or directory; program " + path + " as it was checked before: execveat: argument list too long",
+	}
+	if !reflect.DeepEqual(reasons, want) {
+		t.Errorf("reasons %q", reasons)
+	}
+	if want := want[1] + "; the program that runs now: execveat: argument list too long"; err.Error() != want {
+		t.Errorf("error %q", err)
+	}
+}
+
+// playLimited becomes a shell that tells its limit. The soft limit was lowered before this program started, and Go has
+// raised it since.
+func playLimited() error {
+	program, err := inplace.Open(os.Getenv("PROGRAM"))
+	if err != nil {
+		return err
+	}
+	var now unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil || now.Cur != now.Max-1 {
+		return fmt.Errorf("Go did not raise the limit: %v, %v", now, err)
+	}
+	switch os.Args[1] {
+	case "remove":
+		err = os.Remove(os.Getenv("PROGRAM"))
+	case "again":
+		if err = program.Exec(tooLong, nil, nil); errors.Is(err, unix.E2BIG) {
+			err = nil
+		}
+	case "outside":
+		err = exec.Command("prlimit", "--pid", strconv.Itoa(os.Getpid()), "--nofile=300:").Run()
+	case "many": // at numbers above the limit the new program gets
+		for range 200 {
+			if _, err = unix.Dup(0); err != nil {
+				return err
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return program.Exec([]string{"sh", "-c", "ulimit -S -n; ulimit -H -n"}, make([]int, 100), nil)
+}
+
+func TestLimit(t *testing.T) {
+	var hard unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &hard); err != nil {
+		t.Fatal(err)
+	}
+	for event, want := range map[string]int{"nothing": 200, "remove": 200, "again": 200, "outside": 300, "many": 200} {
+		t.Run(event, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "sh")
+			copyFile(t, "/bin/sh", path)
+			cmd := exec.Command("/bin/sh", "-c", `ulimit -S -n 200 && exec "$0" "$@"`, self(), event)
+			cmd.Env = append(env("limited", "PROGRAM="+path), "PATH="+os.Getenv("PATH"))
+			if _, output := run(t, cmd); string(output) != fmt.Sprintf("%d\n%d\n", want, hard.Max) {
+				t.Errorf("limits %q", output)
+			}
+		})
+	}
+}
+

@@ -1,0 +1,311 @@
+package lifecycle_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/heirloom-go/heirloom/lifecycle"
+)
+
+const (
+	maxLine        = 4 << 10
+	chatPatience   = 10 * time.Second // with a member who does not read
+	arrivalTimeout = 5 * time.Second  // for members whose process was killed on the way
+)
+
+var errLineTooLong = errors.New("line too long")
+
+// chat is a chat server that is replaced without a member noticing. The first line of a client says "ROOM NAME"; each further
+// line goes to all members of the room, in one order, as "NUMBER NAME: LINE".
+//
+// For that, a room must not be in two processes at once. When its members are to leave, each stops to read; when the last
+// has stopped, every line that was read has been written to everybody, and the members are handed over together. The next
+// process lets nobody speak in the room until all of them have arrived.
+func chat(options lifecycle.Options) error {
+	service, err := lifecycle.New(options)
+	if err != nil {
+		return err
+	}
+	killAtStep(service)
+	network, address, _ := strings.Cut(os.Getenv("HEIRLOOM_TEST_LISTEN"), "!")
+	listener, err := service.Listen("chat", network, address)
+	if err != nil {
+		return err
+	}
+	h := &hub{generation: service.Generation(), rooms: make(map[string]*room)}
+	if err := service.Stream(listener, h.serve); err != nil {
+		return err
+	}
+	return service.Run(context.Background())
+}
+
+// A hub is all rooms of this process.
+type hub struct {
+	generation int
+
+	mu    sync.Mutex
+	rooms map[string]*room
+}
+
+func (h *hub) room(name string) *room {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[name]
+	if r == nil {
+		r = &room{
+			generation: h.generation,
+			members:    make(map[*member]struct{}),
+			awaited:    make(map[party]int),
+			changed:    make(chan struct{}),
+			moved:      make(chan struct{}),
+		}
+		h.rooms[name] = r
+	}
+	return r
+}
+
+// A party is the members who left a room together. No two of a room are of one generation.
+type party struct {
+	Generation int
+	Size       int
+}
+
+// A note is what the next process has to know of a member.
+type note struct {
+	Room, Name string // empty until the client has said them
+	Party      party
+	Number     int    // of the last line in the room
+	Unread     []byte // sent by the client, and not yet heeded
+}
+
+type member struct {
+	*lifecycle.Stream
+	note
+	room *room // nil while in none
+}
+
+// serve is the life of a connection in this process.
+func (h *hub) serve(conn *lifecycle.Stream) {
+	m := &member{Stream: conn}
+	if state := conn.State(); state != nil {
+		if err := json.Unmarshal(state, &m.note); err != nil {
+			fmt.Fprintln(os.Stderr, "chat:", err)
+			return
+		}
+	}
+	err := m.arrive(h)
+	for err == nil {
+		err = m.heed(h)
+	}
+	switch {
+	case errors.Is(err, lifecycle.ErrLeaving) && m.room != nil:
+		m.room.leave(m)
+	case errors.Is(err, lifecycle.ErrLeaving):
+		m.handOver()
+	case m.room != nil:
+		m.room.quit(m)
+	}
+}
+
+// arrive takes a member that comes from another process to its room.
+func (m *member) arrive(h *hub) error {
+	if m.Room == "" {
+		return nil
+	}
+	return h.room(m.Room).arrive(m)
+}
+
+// heed reads a line and does what it says.
+func (m *member) heed(h *hub) error {
+	line, err := m.readLine()
+	if err != nil {
+		return err
+	}
+	if m.room != nil {
+		err = m.room.say(m, line)
+	} else {
+		room, name, _ := strings.Cut(line, " ")
+		err = h.room(room).join(m, room, name)
+	}
+	if err == nil {
+		m.Unread = m.Unread[len(line)+1:]
+	}
+	return err
+}
+
+// readLine returns the next line, and leaves it in Unread until it has been heeded.
+func (m *member) readLine() (string, error) {
+	for {
+		if end := bytes.IndexByte(m.Unread, '\n'); end >= 0 {
+			return string(m.Unread[:end]), nil
+		}
+		if len(m.Unread) > maxLine {
+			return "", errLineTooLong
+		}
+		var buffer [1024]byte
+		n, err := m.Read(buffer[:])
+		m.Unread = append(m.Unread, buffer[:n]...)
+		if err != nil {
+			return "", err
+		}
+	}
+}
+
+// tell writes to the member. One who does not read is closed: that ends its Read as well.
+func (m *member) tell(text string) {
+	_ = m.SetWriteDeadline(time.Now().Add(chatPatience))
+	if _, err := m.Write([]byte(text)); err != nil {
+		_ = m.Close()
+	}
+}
+
+func (m *member) handOver() {
+	state, err := json.Marshal(m.note)
+	if err == nil {
+		err = m.HandOver(state)
+	}
+	if err != nil {
+		m.tell(fmt.Sprintf("* goodbye: %v\n", err))
+	}
+}
+
+// A room is the members that are in this process.
+type room struct {
+	generation int
+
+	mu      sync.Mutex
+	members map[*member]struct{}
+	number  int // of the last line
+	awaited map[party]int
+	changed chan struct{} // closed, and made anew, when a party is complete
+	stopped int           // members who do not read any more
+	gone    bool
+	moved   chan struct{} // closed once all members are handed over
+}
+
+// join has m become a member, unless the room has left this process: then it is for the next one to see to.
+func (r *room) join(m *member, room, name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.gone {
+		return lifecycle.ErrLeaving
+	}
+	m.room, m.Room, m.Name = r, room, name
+	r.members[m] = struct{}{}
+	m.tell("* welcome\n")
+	return nil
+}
+
+// arrive is join for one of a party, for the rest of which the room waits from then on.
+func (r *room) arrive(m *member) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.gone {
+		return lifecycle.ErrLeaving
+	}
+	p := m.Party
+	if _, known := r.awaited[p]; !known {
+		r.awaited[p] = p.Size
+		time.AfterFunc(arrivalTimeout, func() { r.awaitNoMore(p) })
+	}
+	r.awaited[p]--
+	if r.awaited[p] == 0 {
+		r.wakeLocked()
+	}
+	r.number = max(r.number, m.Number)
+	m.room = r
+	r.members[m] = struct{}{}
+	return nil
+}
+
+func (r *room) awaitNoMore(p party) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.awaited[p] > 0 {
+		r.awaited[p] = 0
+		r.wakeLocked()
+	}
+}
+
+func (r *room) wakeLocked() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *room) completeLocked() bool {
+	for _, n := range r.awaited {
+		if n > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// say gives a line of m to everybody, once everybody is there.
+func (r *room) say(m *member, line string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.completeLocked() {
+		changed := r.changed
+		r.mu.Unlock()
+		select {
+		case <-changed:
+			r.mu.Lock()
+		case <-m.Leaving():
+			r.mu.Lock()
+			return lifecycle.ErrLeaving
+		}
+	}
+	r.number++
+	text := fmt.Sprintf("%d %s: %s\n", r.number, m.Name, line)
+	for other := range r.members {
+		other.tell(text)
+	}
+	return nil
+}
+
+// leave returns when m has been handed over, together with all the others.
+func (r *room) leave(m *member) {
+	r.mu.Lock()
+	r.stopped++
+	r.moveLocked()
+	r.mu.Unlock()
+	<-r.moved
+}
+
+func (r *room) quit(m *member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.members, m)
+	r.moveLocked()
+}
+
+// moveLocked hands all members over when they have all stopped to read. Those whose party is not complete here stay with it;
+// the others are a new one.
+func (r *room) moveLocked() {
+	if r.stopped == 0 || r.stopped < len(r.members) {
+		return
+	}
+	r.gone = true
+	together := party{Generation: r.generation}
+	for m := range r.members {
+		if r.awaited[m.Party] <= 0 {
+			together.Size++
+		}
+	}
+	for m := range r.members {
+		m.Number = r.number
+		if r.awaited[m.Party] <= 0 {
+			m.Party = together
+		}
+		m.handOver()
+	}
+	close(r.moved)
+}

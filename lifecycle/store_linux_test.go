@@ -1,0 +1,208 @@
+package lifecycle_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/notify"
+)
+
+// eachSystemd runs a test with the daemon on each systemd, its unit changed by pairs of old and new text.
+func eachSystemd(t *testing.T, test func(t *testing.T, d *managedDaemon), edits ...string) {
+	for _, v := range sdtest.Versions() {
+		t.Run(v.String(), func(t *testing.T) {
+			t.Parallel()
+			machine := sdtest.Boot(t, v)
+			machine.Install(os.Args[0], "/usr/bin/daemon")
+			machine.WriteFile("/etc/systemd/system/daemon.service", strings.NewReplacer(edits...).Replace(storedService), 0o644)
+			machine.MustRun("systemctl", "daemon-reload")
+			machine.MustRun("systemctl", "start", "daemon.service")
+			test(t, &managedDaemon{t, machine})
+		})
+	}
+}
+
+func (d *managedDaemon) restart() { d.machine.MustRun("systemctl", "restart", "daemon.service") }
+
+func (d *managedDaemon) reload() { d.machine.MustRun("systemctl", "reload", "daemon.service") }
+
+// listen changes what the next generation listens on.
+func (d *managedDaemon) listen(config string) {
+	d.machine.WriteFile("/run/daemon/listen", config, 0o644)
+}
+
+// stores waits until so many descriptors are stored: what the daemon says on its way arrives a moment later.
+func (d *managedDaemon) stores(want string) {
+	d.t.Helper()
+	d.machine.Wait(want+" descriptors to be stored", func() bool {
+		return d.machine.Property("daemon.service", "NFileDescriptorStore") == want
+	})
+}
+
+func (d *managedDaemon) mustExchange(clients []kept, generation int) {
+	d.t.Helper()
+	for _, c := range clients {
+		if got, err := c.exchange(); err != nil || got != generation {
+			d.t.Fatalf("generation %d answers, %v, want %d", got, err, generation)
+		}
+	}
+}
+
+// TestStoreJustLargeEnough has room for the listener and one handover socket, so that a successor's own must wait.
+func TestStoreJustLargeEnough(t *testing.T) {
+	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
+		clients := d.connect(10)
+		for generation := 2; generation <= 6; generation++ {
+			d.restart()
+			d.mustExchange(clients, generation)
+			d.stores("2")
+		}
+		d.reload()
+		d.mustExchange(clients, 7)
+		d.restart()
+		d.mustExchange(clients, 8)
+	}, "FileDescriptorStoreMax=16", "FileDescriptorStoreMax=2")
+}
+
+// TestStoreTooSmall has no room for the listener, or no store at all: connections are told to close, and the service works.
+func TestStoreTooSmall(t *testing.T) {
+	for _, max := range []string{"0", "1"} {
+		t.Run(max, func(t *testing.T) {
+			eachSystemd(t, func(t *testing.T, d *managedDaemon) {
+				for range 3 {
+					clients := d.connect(10)
+					d.restart()
+					d.mustExchange(d.connect(1), map[string]int{"0": 1, "1": 2}[max])
+					if _, err := clients[0].exchange(); err != nil && max == "1" {
+						t.Errorf("a connection that was queued: %v", err)
+					}
+					d.machine.MustRun("systemctl", "stop", "daemon.service")
+					d.machine.MustRun("systemctl", "start", "daemon.service")
+				}
+				d.reload()
+				d.mustExchange(d.connect(1), 2)
+			}, "FileDescriptorStoreMax=16", "FileDescriptorStoreMax="+max)
+		})
+	}
+}
+
+// TestStoreFollowsConfiguration changes name and address of the listener: what is stored follows.
+func TestStoreFollowsConfiguration(t *testing.T) {
+	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
+		clients := d.connect(5)
+		d.listen("web!127.0.0.1:8080") // the same socket by another name
+		d.restart()
+		d.mustExchange(d.connect(1), 2)
+		d.stores("2")
+		if _, err := clients[0].exchange(); err == nil {
+			t.Error("connections of a listener that is not configured any more were served")
+		}
+		d.listen("web!127.0.0.1:8081") // another socket by the same name
+		d.restart()
+		d.stores("2")
+		if nc, err := d.machine.Dial(t.Context(), "tcp", "127.0.0.1:8080"); err == nil {
+			_ = nc.Close()
+			t.Error("the old address is still open")
+		}
+		d.listen("web!127.0.0.1:8080")
+		d.reload()
+		d.mustExchange(d.connect(1), 4)
+		d.stores("2")
+		clients = d.connect(5)
+		d.restart()
+		d.mustExchange(clients, 5)
+	})
+}
+
+// TestStoredPath has a Unix socket that the service binds itself, outside of what systemd cleans up.
+func TestStoredPath(t *testing.T) {
+	const path = "/srv/http"
+	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
+		dial := func() *kept {
+			nc, err := d.machine.Dial(t.Context(), "unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = nc.Close() })
+			return newKept(nc)
+		}
+		exists := func() bool {
+			_, err := os.Lstat(d.machine.Root() + path)
+			return err == nil
+		}
+		c := dial()
+		for generation := 2; generation <= 4; generation++ {
+			d.restart()
+			d.mustExchange([]kept{*c, *dial()}, generation)
+		}
+		d.machine.Kill(d.machine.Processes("daemon.service")[0].PID, syscall.SIGKILL)
+		d.mustExchange([]kept{*dial()}, 5)
+		d.machine.MustRun("rm", path) // then it must be bound anew
+		d.restart()
+		d.mustExchange([]kept{*dial()}, 6)
+		d.stores("2")
+		d.machine.MustRun("systemctl", "stop", "daemon.service")
+		if exists() {
+			t.Error("the path is left after the stop")
+		}
+		d.machine.MustRun("systemctl", "start", "daemon.service")
+		d.mustExchange([]kept{*dial()}, 1)
+	}, "HEIRLOOM_TEST_LISTEN=tcp!127.0.0.1:8080", "HEIRLOOM_TEST_LISTEN=unix!"+path)
+}
+
+// TestForeignEstate finds in the store what a later version has left there, and must leave it to one that understands it.
+func TestForeignEstate(t *testing.T) {
+	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
+		waiting := d.connect(3)
+		d.listen("http!127.0.0.1:8080")
+		d.machine.WriteFile("/run/daemon/role", "future", 0o644)
+		d.restart() // leaves what nobody can read
+		d.stores("3")
+		d.machine.MustRun("rm", "/run/daemon/role")
+		d.restart()
+		d.mustExchange(waiting, 100)
+		d.stores("3")
+		d.restart()
+		d.mustExchange(waiting, 101)
+		d.stores("3")
+		if !strings.Contains(d.machine.Journal("-u", "daemon.service"), "left alone what an earlier process queued") {
+			t.Error("the journal does not say that something was left alone")
+		}
+	})
+}
+
+// leaveForTheFuture is a main that stores a handover socket which takes a later version to read, and does no more.
+func leaveForTheFuture() error {
+	notifier, err := notify.New()
+	if err != nil {
+		return err
+	}
+	conn, end, err := handover.Pair()
+	if err != nil {
+		return err
+	}
+	const later = handover.Protocol + 1
+	err = conn.Send(handover.Message{Type: handover.Inheritance, Protocol: later, MinReader: later, Generation: 98})
+	if err != nil {
+		return err
+	}
+	if err := notifier.Notify(notify.FDStore("heirloom-99", end), notify.FDStoreNoPoll()); err != nil {
+		return err
+	}
+	if err := notifier.Notify(notify.Ready()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(background, time.Minute)
+	defer cancel()
+	_ = notifier.Barrier(ctx)
+	_ = unix.Pause()
+	return nil
+}
