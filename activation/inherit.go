@@ -10,7 +10,8 @@ import "os"
 // The variables are for this process if LISTEN_PID is its pid (and LISTEN_PIDFDID, where set and where the kernel has
 // pidfs, the inode number of its pidfd), or if LISTEN_PID is not set, HEIRLOOM_PREDECESSOR is, and the file named
 // [HandoverName] is a connected Unix SOCK_SEQPACKET socket made by the process of that pid (SO_PEERCRED, unix(7)).
-// Otherwise they are set aside, which is no error: the table is empty and [Table.Ignored] says why. The descriptors
+// PID 1 believes LISTEN_PID and LISTEN_PIDFDID of another process as well if every descriptor is there, since with
+// PrivatePIDs= systemd names the process before it. Otherwise they are set aside, which is no error: the table is empty and [Table.Ignored] says why. The descriptors
 // are then left open, since they may belong to something else in this process; those of an untrusted predecessor are
 // at least made close-on-exec.
 //

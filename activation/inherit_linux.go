@@ -47,6 +47,9 @@ func ownPIDFDID() (uint64, bool) {
 // proves that it was.
 func take(h handed, parseErr error) (*Table, error) {
 	files, err := receive(len(h.names))
+	if h.doubt != nil && err != nil {
+		return &Table{ignored: h.doubt}, nil
+	}
 	proven := h.predecessor == 0
 	if !proven && parseErr == nil {
 		if why := distrust(h, files); why != nil {

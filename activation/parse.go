@@ -45,29 +45,32 @@ type handed struct {
 	remoteAddr  string
 	remotePort  string
 	ignored     error // why the variables are not for this process
+	doubt       error // why they may not be, and are believed only if the descriptors are there: see addressee
 }
 
 // parse reads the variables and nothing else. It follows sd_listen_fds_with_names of libsystemd (sd-daemon.c), which
 // looks at LISTEN_PID first: the rest of what is meant for another process may be anything. It is stricter about the
 // numbers: where libsystemd takes spaces, signs and octal, an error is returned.
 func parse(get func(string) (string, bool), self process) (handed, error) {
-	predecessor, ignored, err := addressee(get, self)
-	if err != nil || ignored != nil {
-		return handed{ignored: ignored}, err
+	h, err := addressee(get, self)
+	if err != nil || h.ignored != nil {
+		return handed{ignored: h.ignored}, err
 	}
 	if _, ok := get(varCount); !ok {
-		return handed{predecessor: predecessor}, nil
+		return handed{predecessor: h.predecessor}, nil
 	}
 	count, err := fileCount(get, self.maxFiles)
-	if err != nil {
+	if err == nil {
+		h.names, err = fileNames(get, count)
+	}
+	switch {
+	case err != nil && h.doubt != nil:
+		return handed{ignored: h.doubt}, nil
+	case err != nil && count > 0: // the count was sound, so the descriptors are there and ours to close
+		return handed{names: make([]string, count), predecessor: h.predecessor}, err
+	case err != nil:
 		return handed{}, err
 	}
-	names, err := fileNames(get, count)
-	if err != nil {
-		// The count was sound, so the descriptors are there and ours to close.
-		return handed{names: make([]string, count), predecessor: predecessor}, err
-	}
-	h := handed{names: names, predecessor: predecessor}
 	h.remoteAddr, _ = get(varRemoteAddr)
 	h.remotePort, _ = get(varRemotePort)
 	return h, nil
@@ -75,20 +78,32 @@ func parse(get func(string) (string, bool), self process) (handed, error) {
 
 // addressee finds out whether the variables are for this process. A predecessor cannot know the pid of a process it
 // has not started yet, so it names itself instead; whether it may be believed is seen later, at the descriptors.
-func addressee(get func(string) (string, bool), self process) (predecessor int, ignored, err error) {
+//
+// With PrivatePIDs=yes systemd 257 to 262 sets LISTEN_PID and LISTEN_PIDFDID to those of a process in between, and the service
+// is PID 1 of a namespace of its own. PID 1 has no older process beside it for which they could be meant. So it has its doubts,
+// but believes them if every descriptor is there that they speak of, and else sets them aside without complaint.
+func addressee(get func(string) (string, bool), self process) (handed, error) {
 	pid, ok := get(varPID)
 	if !ok {
-		return fromPredecessor(get)
+		predecessor, ignored, err := fromPredecessor(get)
+		return handed{predecessor: predecessor, ignored: ignored}, err
 	}
 	n, err := decimal(varPID, pid, maxPID)
 	if err != nil {
-		return 0, nil, err
+		return handed{}, err
 	}
 	if n != uint64(self.pid) {
-		return 0, fmt.Errorf("activation: %s=%d is another process, this one is %d", varPID, n, self.pid), nil
+		other := fmt.Errorf("activation: %s=%d is another process, this one is %d", varPID, n, self.pid)
+		if self.pid == 1 {
+			return handed{doubt: other}, nil
+		}
+		return handed{ignored: other}, nil
 	}
-	ignored, err = samePIDFD(get, self)
-	return 0, ignored, err
+	ignored, err := samePIDFD(get, self)
+	if ignored != nil && self.pid == 1 {
+		return handed{doubt: ignored}, err
+	}
+	return handed{ignored: ignored}, err
 }
 
 func fromPredecessor(get func(string) (string, bool)) (predecessor int, ignored, err error) {

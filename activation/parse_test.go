@@ -145,3 +145,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestParseAsInit has PID 1 believe, with doubts, what names another process: see addressee.
+func TestParseAsInit(t *testing.T) {
+	for env, names := range map[string]string{
+		"LISTEN_PID=150 LISTEN_FDS=2 LISTEN_FDNAMES=a:b":    "a:b",
+		"LISTEN_PID=1 LISTEN_PIDFDID=98 LISTEN_FDS=1":       "unknown",
+		"LISTEN_PID=1 LISTEN_PIDFDID=99 LISTEN_FDS=1":       "unknown",
+		"LISTEN_PID=150 LISTEN_FDS=nonsense":                "",
+		"LISTEN_PID=150 LISTEN_FDS=1 LISTEN_FDNAMES=a:b":    "",
+		"LISTEN_PID=150 LISTEN_PIDFDID=1 LISTEN_FDS=1":      "unknown",
+		"LISTEN_FDS=1 HEIRLOOM_PREDECESSOR=1 LISTEN_PID=20": "unknown",
+	} {
+		h, err := activation.Parse(lookup(env), 1, 99, 16)
+		if got := strings.Join(h.Names, ":"); err != nil || got != names || (names == "") != (h.Ignored != nil) {
+			t.Errorf("%s: %q, ignored %v, %v, want %q", env, got, h.Ignored, err, names)
+		}
+	}
+}

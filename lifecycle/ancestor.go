@@ -5,15 +5,20 @@ import (
 	"errors"
 	"net"
 	"os"
+	"time"
 
 	"github.com/heirloom-go/heirloom/internal/handover"
 )
+
+// endTimeout bounds the wait for a process to end that has let go of everything.
+const endTimeout = time.Second
 
 // An ancestor is an older generation that still drains, the direct predecessor or one before it, as this process sees it
 // over the handover socket.
 type ancestor struct {
 	conn       *handover.Conn
 	pid        int
+	process    *process
 	generation int
 	reports    chan handover.Report // answers to handover.Status, room for one
 	asking     chan struct{}        // held, by a place in it, by whoever asks
@@ -26,6 +31,7 @@ func newAncestor(conn *handover.Conn, pid, generation int) *ancestor {
 	return &ancestor{
 		conn:       conn,
 		pid:        pid,
+		process:    findProcess(pid),
 		generation: generation,
 		reports:    make(chan handover.Report, 1),
 		asking:     make(chan struct{}, 1),
@@ -63,6 +69,8 @@ func (s *Service) listenTo(a *ancestor, letters chan<- letter) {
 			continue
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return // let go
+		case err != nil:
+			a.awaitEnd()
 		}
 		select {
 		case letters <- letter{from: a, message: m, descriptors: fds, err: err}:
@@ -74,6 +82,14 @@ func (s *Service) listenTo(a *ancestor, letters chan<- letter) {
 			return
 		}
 	}
+}
+
+// awaitEnd waits until a's process, which has closed its socket, has ended. If the main process of a unit ends while others
+// still do, systemd finds nobody to signal and kills what it then finds after all.
+func (a *ancestor) awaitEnd() {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	_, _ = a.process.wait(ctx)
 }
 
 // welcome takes over connections, as many as it can. They are acknowledged first: until then the sender holds on to them,
@@ -138,7 +154,9 @@ func (s *Service) serverFor(m handover.Message) server {
 func (a *ancestor) release() {
 	close(a.released)
 	_ = a.conn.SetReadDeadline(longAgo)
+	a.process.stopWaiting()
 	<-a.read
+	a.process.release()
 }
 
 // give hands the socket to heir, whose ancestor a is from then on.

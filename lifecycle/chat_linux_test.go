@@ -248,11 +248,11 @@ func TestChatManaged(t *testing.T) {
 		for _, test := range []struct{ name, listen, socket string }{
 			{"alone", "tcp!127.0.0.1:8080", ""},
 			{"socket", "tcp!127.0.0.1:8080", "127.0.0.1:8080"},
-			{"unix", "unix!/run/chat/socket", ""},
+			{"unix", "unix!/srv/chat", ""},
 		} {
 			t.Run(test.name+"-"+v.String(), func(t *testing.T) {
 				t.Parallel()
-				d := startManagedRole(t, v, "chat", test.listen, test.socket, "RuntimeDirectory=chat")
+				d := startManagedRole(t, v, "chat", test.listen, test.socket)
 				network, address, _ := strings.Cut(test.listen, "!")
 				p := startChatters(t, func() (net.Conn, error) { return d.machine.Dial(context.Background(), network, address) })
 				for i := range 50 {
@@ -265,6 +265,11 @@ func TestChatManaged(t *testing.T) {
 				}
 				p.verify()
 				d.awaitService("0", 51)
+				p.hangUp()
+				d.machine.MustRun("systemctl", "stop", "daemon.service")
+				if _, err := d.machine.Run("test", "-e", "/srv/chat"); err == nil {
+					t.Error("the stopped service has left its socket's path behind")
+				}
 			})
 		}
 	}
@@ -278,9 +283,11 @@ func startManagedRole(t *testing.T, v sdtest.Version, role, listen, socket strin
 		"HEIRLOOM_TEST_ROLE=daemon", "HEIRLOOM_TEST_ROLE="+role,
 		"tcp!127.0.0.1:8080", listen,
 	).Replace(daemonService)
+	units := []string{"daemon.service"}
 	if socket == "" {
 		unit = strings.Replace(unit, "Sockets=daemon.socket\n", "", 1)
 	} else {
+		units = append(units, "daemon.socket")
 		unit = "[Unit]\nRequires=daemon.socket\n" + unit
 		d.machine.WriteFile("/etc/systemd/system/daemon.socket",
 			"[Socket]\nListenStream="+socket+"\nFileDescriptorName="+role+"\nService=daemon.service\n", 0o644)
@@ -290,5 +297,11 @@ func startManagedRole(t *testing.T, v sdtest.Version, role, listen, socket strin
 	d.machine.WriteFile("/etc/systemd/system/daemon.service", unit, 0o644)
 	d.machine.MustRun("systemctl", "daemon-reload")
 	d.machine.MustRun("systemctl", "start", "daemon.service")
+	t.Cleanup(func() {
+		d.machine.MustRun("systemctl", append([]string{"stop"}, units...)...)
+		if left := d.machine.Processes("daemon.service"); len(left) > 0 {
+			t.Errorf("processes left: %+v", left)
+		}
+	})
 	return d
 }

@@ -15,12 +15,9 @@ import (
 )
 
 const (
-	maxLine        = 4 << 10
 	chatPatience   = 10 * time.Second // with a member who does not read
 	arrivalTimeout = 5 * time.Second  // for members whose process was killed on the way
 )
-
-var errLineTooLong = errors.New("line too long")
 
 // chat is a chat server that is replaced without a member noticing. The first line of a client says "ROOM NAME"; each further
 // line goes to all members of the room, in one order, as "NUMBER NAME: LINE".
@@ -63,7 +60,6 @@ func (h *hub) room(name string) *room {
 			generation: h.generation,
 			members:    make(map[*member]struct{}),
 			awaited:    make(map[party]int),
-			changed:    make(chan struct{}),
 			moved:      make(chan struct{}),
 		}
 		h.rooms[name] = r
@@ -100,7 +96,10 @@ func (h *hub) serve(conn *lifecycle.Stream) {
 			return
 		}
 	}
-	err := m.arrive(h)
+	var err error
+	if m.Room != "" {
+		err = h.room(m.Room).arrive(m)
+	}
 	for err == nil {
 		err = m.heed(h)
 	}
@@ -112,14 +111,6 @@ func (h *hub) serve(conn *lifecycle.Stream) {
 	case m.room != nil:
 		m.room.quit(m)
 	}
-}
-
-// arrive takes a member that comes from another process to its room.
-func (m *member) arrive(h *hub) error {
-	if m.Room == "" {
-		return nil
-	}
-	return h.room(m.Room).arrive(m)
 }
 
 // heed reads a line and does what it says.
@@ -146,12 +137,12 @@ func (m *member) readLine() (string, error) {
 		if end := bytes.IndexByte(m.Unread, '\n'); end >= 0 {
 			return string(m.Unread[:end]), nil
 		}
-		if len(m.Unread) > maxLine {
-			return "", errLineTooLong
-		}
 		var buffer [1024]byte
 		n, err := m.Read(buffer[:])
 		m.Unread = append(m.Unread, buffer[:n]...)
+		if len(m.Unread) > 4*len(buffer) {
+			err = errors.New("line too long")
+		}
 		if err != nil {
 			return "", err
 		}
@@ -180,14 +171,15 @@ func (m *member) handOver() {
 type room struct {
 	generation int
 
-	mu      sync.Mutex
-	members map[*member]struct{}
-	number  int // of the last line
-	awaited map[party]int
-	changed chan struct{} // closed, and made anew, when a party is complete
-	stopped int           // members who do not read any more
-	gone    bool
-	moved   chan struct{} // closed once all members are handed over
+	mu       sync.Mutex
+	members  map[*member]struct{}
+	number   int           // of the last line
+	awaited  map[party]int // how many of each are still to arrive
+	missing  int           // the sum of these
+	complete chan struct{} // closed when it comes down to 0
+	stopped  int           // members who do not read any more
+	gone     bool
+	moved    chan struct{} // closed once all members are handed over
 }
 
 // join has m become a member, unless the room has left this process: then it is for the next one to see to.
@@ -210,57 +202,53 @@ func (r *room) arrive(m *member) error {
 	if r.gone {
 		return lifecycle.ErrLeaving
 	}
-	p := m.Party
-	if _, known := r.awaited[p]; !known {
-		r.awaited[p] = p.Size
-		time.AfterFunc(arrivalTimeout, func() { r.awaitNoMore(p) })
+	if _, known := r.awaited[m.Party]; !known {
+		r.awaitLocked(m.Party)
 	}
-	r.awaited[p]--
-	if r.awaited[p] == 0 {
-		r.wakeLocked()
-	}
-	r.number = max(r.number, m.Number)
-	m.room = r
+	r.foundLocked(m.Party, 1)
+	m.room, r.number = r, max(r.number, m.Number)
 	r.members[m] = struct{}{}
 	return nil
 }
 
-func (r *room) awaitNoMore(p party) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.awaited[p] > 0 {
-		r.awaited[p] = 0
-		r.wakeLocked()
+func (r *room) awaitLocked(p party) {
+	if r.missing == 0 {
+		r.complete = make(chan struct{})
 	}
+	r.awaited[p] = p.Size
+	r.missing += p.Size
+	time.AfterFunc(arrivalTimeout, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.foundLocked(p, p.Size)
+	})
 }
 
-func (r *room) wakeLocked() {
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-func (r *room) completeLocked() bool {
-	for _, n := range r.awaited {
-		if n > 0 {
-			return false
-		}
+func (r *room) foundLocked(p party, n int) {
+	n = min(n, r.awaited[p])
+	r.awaited[p] -= n
+	r.missing -= n
+	if n > 0 && r.missing == 0 {
+		close(r.complete)
 	}
-	return true
 }
 
 // say gives a line of m to everybody, once everybody is there.
 func (r *room) say(m *member, line string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !r.completeLocked() {
-		changed := r.changed
+	for r.missing > 0 {
+		complete := r.complete
 		r.mu.Unlock()
+		var err error
 		select {
-		case <-changed:
-			r.mu.Lock()
+		case <-complete:
 		case <-m.Leaving():
-			r.mu.Lock()
-			return lifecycle.ErrLeaving
+			err = lifecycle.ErrLeaving
+		}
+		r.mu.Lock()
+		if err != nil {
+			return err
 		}
 	}
 	r.number++
@@ -296,13 +284,13 @@ func (r *room) moveLocked() {
 	r.gone = true
 	together := party{Generation: r.generation}
 	for m := range r.members {
-		if r.awaited[m.Party] <= 0 {
+		if r.awaited[m.Party] == 0 {
 			together.Size++
 		}
 	}
 	for m := range r.members {
 		m.Number = r.number
-		if r.awaited[m.Party] <= 0 {
+		if r.awaited[m.Party] == 0 {
 			m.Party = together
 		}
 		m.handOver()

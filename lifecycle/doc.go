@@ -19,7 +19,7 @@
 // New takes over what the process was started with, Listen and HTTP say what it serves, and Run serves until the process is
 // replaced or told to stop. examples/hello in this repository is a complete program.
 //
-// # Reload and stop
+// # Reload, restart and stop
 //
 // SIGHUP and SIGUSR2 ask for a reload, and so do [Service.Reload] and, through the control socket, [Command]. The last lets
 // `systemctl reload` wait for the successor and fail with the reason when it did not become ready:
@@ -28,9 +28,30 @@
 //	Type=notify
 //	ExecReload=/usr/bin/hello reload
 //	RuntimeDirectory=hello
+//	FileDescriptorStoreMax=64
 //
-// SIGTERM and SIGINT end the service: it stops accepting, answers what it has begun and what still comes on connections that
-// are open, telling each with Connection: close that this is the last, and Run returns. [Options] has the signals and times.
+// SIGTERM and SIGINT end the process: it stops accepting and answers what it has begun. [Options] has the signals and times.
+//
+// With FileDescriptorStoreMax= systemd holds for the service what the next process needs, and `systemctl restart` breaks no
+// request: the listeners that the service has bound itself stay open, and connections at rest wait, queued in one Unix socket
+// whatever their number, for the process that comes next. After a crash the listeners are still there. The store needs room
+// for each such listener and two more; with thousands of long requests some more sockets are used. A process that fails to
+// become ready leaves everything to the next one, so that clients wait rather than lose their connections while somebody
+// repairs the configuration. After `systemctl stop` nothing is left, unless the unit says FileDescriptorStorePreserve=yes (and,
+// before systemd 262, another unit refers to it, as the target does that it is enabled for: else systemd forgets it).
+//
+// Where there is no store, or no next process, connections are told with Connection: close that their next answer is the
+// last; those that stay idle are closed after [Options].Linger.
+//
+// # In place
+//
+// Outside of a service manager somebody waits for this very process: a shell, a container engine, a supervisor. A reload
+// there keeps the process and replaces the program in it ([InPlace]); PID 1 of a container does so even if NOTIFY_SOCKET is
+// set. What was begun is finished first, connections and listeners are kept, and clients wait meanwhile, in the worst case as
+// long as the slowest request takes. The new program is made sure to exist and to be executable before anything is given up,
+// and if it cannot be executed after all the old one goes on. One that starts and then fails takes the service with it, which
+// a successor beside the process would not. A signal to stop that comes in the millisecond of the change itself ends the
+// process at once.
 //
 // # What moves, and what does not
 //
@@ -43,6 +64,9 @@
 // says Connection: close, or GOAWAY; those that stay idle are closed after [Options].Linger, and hijacked ones when their
 // handler does so or the drain times out.
 //
+// Connections of other protocols move if their handler says where they stand: see [Service.Stream]. And what a process knows
+// besides its connections it may hand down by name: see [Service.Bequeath].
+//
 // Connections are served through a type of this package that embeds *net.TCPConn or *net.UnixConn: a handler that hijacks one
 // gets that type. A request costs the server one atomic load more than net/http alone, and a few for each change of the
 // connection's state; no lock, no allocation, no goroutine.
@@ -51,8 +75,7 @@
 //
 // Under systemd, listeners come from socket units by the names that FileDescriptorName= gives them, and readiness, reloads,
 // the main process and the end are told with sd_notify. Type=notify and Type=notify-reload work, with NotifyAccess=main. The
-// successor is started as a child of the service manager, which so notices its exit at once. In a terminal, or under another
-// supervisor, everything works but that a successor has another process id.
+// successor is started as a child of the service manager, which so notices its exit at once.
 //
 // On systems other than Linux a Service binds, serves and drains, and a reload fails with errors.ErrUnsupported.
 package lifecycle

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"os"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/handover"
@@ -20,10 +21,10 @@ func (m *machine) stop() {
 	if m.inPlace != nil {
 		m.abandonInPlace()
 	}
-	if m.notifier != nil && (m.stored == nil || !m.stored.kept()) { // there may be room by now
-		m.openStore()
-	}
 	m.leaveToStore()
+	if _, has := os.LookupEnv("FDSTORE"); m.queue() == nil && (has || m.stored != nil) {
+		m.tryStoreAgain()
+	}
 	for _, l := range m.listeners {
 		setUnlink(l.Listener, l.bound != nil && (m.queue() == nil || !l.isStored()))
 	}
@@ -54,6 +55,7 @@ func (m *machine) drain() {
 		m.halfway.Reset(m.options.DrainTimeout / 2)
 		m.restartLinger()
 		m.closeListeners()
+		m.log.Debug("draining", "connections", m.conns.len())
 	}
 	m.takeAtRest()
 }

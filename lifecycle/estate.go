@@ -71,6 +71,7 @@ func (s *Service) survey() {
 		err := e.conn.Peek(func(m handover.Message, fds []int) {
 			switch m.Type {
 			case handover.Inheritance:
+				e.generation = m.Generation
 				s.generation = max(s.generation, m.Generation+1)
 				if foreign = m.Compatible(); foreign == nil && m.Generation >= newest {
 					newest, s.handed = m.Generation, m.Bound
@@ -80,6 +81,8 @@ func (s *Service) survey() {
 				return
 			case handover.Main:
 				s.outcome = m.Outcome
+			case handover.Stop:
+				s.stopAsked = true
 			}
 			closeDescriptors(fds)
 		})

@@ -2,6 +2,8 @@ package lifecycle_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -52,5 +54,46 @@ func ExampleService_Fail() {
 	}
 	if _, err := os.ReadFile("/etc/example/config"); err != nil {
 		log.Fatal(service.Fail(err))
+	}
+}
+
+// A daemon whose clients resume their TLS sessions after a reload or restart: it hands down the keys of its session tickets.
+// Each generation makes tickets with a key of its own, and understands those of the generation before.
+func ExampleService_Bequeath() {
+	service, err := lifecycle.New(lifecycle.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	keys := make([][32]byte, 1, 2)
+	if _, err := rand.Read(keys[0][:]); err != nil {
+		log.Fatal(service.Fail(err))
+	}
+	if tickets, err := service.Heirloom("tickets"); err == nil && len(tickets.Data) == 32 {
+		keys = append(keys, [32]byte(tickets.Data))
+	}
+	err = service.Bequeath("tickets", func() (lifecycle.Heirloom, error) {
+		return lifecycle.Heirloom{Data: keys[0][:]}, nil
+	})
+	if err != nil {
+		log.Fatal(service.Fail(err))
+	}
+
+	certificate, err := tls.LoadX509KeyPair("/etc/example/cert.pem", "/etc/example/key.pem")
+	if err != nil {
+		log.Fatal(service.Fail(err))
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}}
+	config.SetSessionTicketKeys(keys) // the first makes tickets, all understand them
+
+	listener, err := service.Listen("https", "tcp", ":443")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := service.HTTP(listener, &http.Server{TLSConfig: config}); err != nil {
+		log.Fatal(err)
+	}
+	if err := service.Run(context.Background()); err != nil {
+		log.Fatal(err)
 	}
 }

@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"context"
 	"os"
 	"slices"
 	"time"
@@ -108,11 +107,7 @@ func (m *machine) readyLine() notify.State {
 func (m *machine) handOver(h *heir, outcome handover.Outcome) {
 	m.atStep("hand over")
 	m.tell(notify.MainPID(h.pid), notify.Ready(), notify.Status(statusText("ready", h.generation)))
-	ctx, cancel := context.WithTimeout(context.Background(), barrierTimeout)
-	defer cancel()
-	if err := m.notifier.Barrier(ctx); err != nil {
-		m.log.Warn("the service manager is slow to take note of the successor", "error", err)
-	}
+	_ = m.awaitManager()
 	m.atStep("handed over")
 	m.log.Info("handed over", "generation", h.generation, "pid", h.pid, "took", outcome.Duration)
 	m.last = &outcome

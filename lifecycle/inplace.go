@@ -80,18 +80,6 @@ func (p *inPlace) discard() {
 	}
 }
 
-// toldToStop reports whether a signal came to stop, at the last moment, and obeys.
-func (m *machine) toldToStop() bool {
-	for {
-		select {
-		case sig := <-m.signals:
-			m.onSignal(sig)
-		default:
-			return m.inPlace == nil
-		}
-	}
-}
-
 // abandonInPlace takes back what was queued, for this process is told to stop after all.
 func (m *machine) abandonInPlace() {
 	p := m.inPlace
@@ -136,18 +124,46 @@ func (m *machine) replace() error {
 		signal.Ignore(m.options.ReloadSignals...)
 	}
 	err = p.program.Exec(os.Args, slices.Concat(p.ends, p.listeners), func(reason error) []string {
-		p.outcome.Generation = m.generation + 1
-		p.outcome.Duration = time.Since(p.outcome.At)
-		if reason != nil {
-			p.outcome.Reason = reason.Error()
-		}
-		err := p.queue.send(func(send func(handover.Message, ...int) error) error {
-			return send(handover.Message{Type: handover.Main, Outcome: &p.outcome})
-		})
-		if err != nil {
-			m.log.Warn("cannot tell the new program how it came about", "error", err)
-		}
+		m.sayLast(reason)
 		return environ
 	})
 	return fmt.Errorf("%w: %w", ErrReload, err)
+}
+
+// sayLast tells the new program how it came about, and that the service was told to stop if it was just now.
+func (m *machine) sayLast(reason error) {
+	p := m.inPlace
+	p.outcome.Generation = m.generation + 1
+	p.outcome.Duration = time.Since(p.outcome.At)
+	if reason != nil {
+		p.outcome.Reason = reason.Error()
+	}
+	last := []handover.Message{{Type: handover.Main, Outcome: &p.outcome}}
+	if m.toldToStop() {
+		last = append(last, handover.Message{Type: handover.Stop})
+	}
+	for _, msg := range last {
+		err := p.queue.send(func(send func(handover.Message, ...int) error) error { return send(msg) })
+		if err != nil {
+			m.log.Warn("cannot tell the new program", "message", msg.Type, "error", err)
+		}
+	}
+}
+
+// toldToStop reports whether a signal to stop came after the last look at signals. One that comes later ends the process, as
+// it was to. But the kernel drops for PID 1 what that does not catch, so there the signals stay caught to the end.
+func (m *machine) toldToStop() bool {
+	if os.Getpid() != 1 {
+		signal.Stop(m.signals)
+	}
+	for {
+		select {
+		case sig := <-m.signals:
+			if slices.Contains(m.options.StopSignals, sig) {
+				return true
+			}
+		default:
+			return false
+		}
+	}
 }

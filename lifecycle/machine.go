@@ -85,10 +85,6 @@ func (s *Service) Run(ctx context.Context) error {
 	m.start()
 	m.loop(ctx)
 	m.leave()
-	for m.inPlace != nil && m.toldToStop() {
-		m.loop(ctx)
-		m.leave()
-	}
 	m.end()
 	if m.inPlace != nil {
 		m.err = errors.Join(m.err, m.replace())
@@ -176,6 +172,9 @@ func (m *machine) start() {
 		m.serve()
 		m.enthrone(m.outcome, false)
 		m.settleEstates()
+		if m.stopAsked {
+			m.askedToStop("reason", "a signal before the program was replaced")
+		}
 		return
 	}
 	m.listenToAncestor(m.ancestor)

@@ -21,6 +21,9 @@ import (
 var roles = map[string]func(lifecycle.Options) error{
 	"chat":   chat,
 	"daemon": daemon,
+	"echo":   echo,
+	"heirs":  heirs,
+	"ticket": ticket,
 }
 
 // TestMain is the programs of the tests as well. Each commands the one that runs when it has arguments.
@@ -58,6 +61,7 @@ func environmentOptions() (lifecycle.Options, error) {
 		Version: os.Getenv("HEIRLOOM_TEST_VERSION"),
 		Replace: lifecycle.Beside,
 	}
+	options.Program = os.Getenv("HEIRLOOM_TEST_PROGRAM")
 	if os.Getenv("HEIRLOOM_TEST_REPLACE") == "in-place" {
 		options.Replace = lifecycle.InPlace
 	}
@@ -83,14 +87,16 @@ func environmentOptions() (lifecycle.Options, error) {
 }
 
 // killAtStep has a file named kill in the RuntimeDirectory say at which step of a handover which generation kills itself, as
-// in "2 serving".
+// in "2 serving", and one named freeze when it stops itself.
 func killAtStep(service *lifecycle.Service) {
 	service.SetTestHook(func(step string) {
-		path := filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "kill")
-		want, err := os.ReadFile(path)
-		if err == nil && strings.TrimSpace(string(want)) == fmt.Sprintf("%d %s", service.Generation(), step) {
-			_ = os.Remove(path) // the same generation may come again
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		for file, sig := range map[string]syscall.Signal{"kill": syscall.SIGKILL, "freeze": syscall.SIGSTOP} {
+			path := filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), file)
+			want, err := os.ReadFile(path)
+			if err == nil && strings.TrimSpace(string(want)) == fmt.Sprintf("%d %s", service.Generation(), step) {
+				_ = os.Remove(path) // the same generation may come again
+				_ = syscall.Kill(os.Getpid(), sig)
+			}
 		}
 	})
 }

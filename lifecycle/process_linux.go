@@ -56,6 +56,15 @@ func startProcess(program string, args, env []string, files []int, sibling bool)
 	return p, nil
 }
 
+// findProcess finds one that runs already. It is not waited for where the kernel has no pidfds, or where it has ended.
+func findProcess(pid int) *process {
+	p := &process{pid: pid}
+	if fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK); err == nil {
+		p.pidfd = os.NewFile(uintptr(fd), "pidfd")
+	}
+	return p
+}
+
 // kill ends the process, unless it has ended, and waits until it has.
 func (p *process) kill() {
 	if p.pidfd != nil {
@@ -109,6 +118,13 @@ func (p *process) waitReadable(ctx context.Context) error {
 		}
 		return err == nil && ready > 0
 	})
+}
+
+// stopWaiting makes wait return, now or later.
+func (p *process) stopWaiting() {
+	if p.pidfd != nil {
+		_ = p.pidfd.SetReadDeadline(longAgo)
+	}
 }
 
 func (p *process) control(f func(fd int)) {

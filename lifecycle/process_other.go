@@ -19,9 +19,13 @@ func startProcess(string, []string, []string, []int, bool) (*process, error) {
 	return nil, fmt.Errorf("start a successor on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
+func findProcess(pid int) *process { return &process{pid: pid} }
+
 func (p *process) kill() {}
 
 func (p *process) wait(context.Context) (string, error) { return "", errors.ErrUnsupported }
+
+func (p *process) stopWaiting() {}
 
 func (p *process) release() {}
 

@@ -15,6 +15,13 @@ import (
 // kilobyte of the 200 that a socket holds, whether it carries one connection or 250.
 const queueDelay = 5 * time.Millisecond
 
+// spareAfter is after how many messages another socket is made ready: so early that systemd, which closes what it refuses to
+// store some time after it has said so, has long done it when the first is full.
+const spareAfter = 100
+
+// refusal is how long a socket is watched for being refused where it is needed at once.
+const refusal = 100 * time.Millisecond
+
 // A queue is a handover socket of which nobody reads the other end yet: the process that comes after this one will. What is
 // queued is in the kernel alone, and the clients wait.
 //
@@ -27,7 +34,9 @@ type queue struct {
 	log   hclog.Logger
 
 	socket *handover.Conn
-	wake   chan struct{} // receives, with room for one, when there is reason not to wait for more
+	sent   int            // messages in socket
+	spare  *handover.Conn // the socket to go on with
+	wake   chan struct{}  // receives, with room for one, when there is reason not to wait for more
 	timer  *time.Timer
 
 	mu      sync.Mutex
@@ -38,7 +47,7 @@ type queue struct {
 var _ taker = (*queue)(nil)
 
 // newQueue makes a queue whose socket says first what this process is. keep takes ownership of the end to be read, and puts
-// it where the next process will find it; it is called again for another socket when one is full.
+// it where the next process will find it; it is called again for another socket before one is full.
 func newQueue(first handover.Message, keep func(end int) error, s *Service) (*queue, error) {
 	q := &queue{
 		first: first,
@@ -49,38 +58,35 @@ func newQueue(first handover.Message, keep func(end int) error, s *Service) (*qu
 		wake:  make(chan struct{}, 1),
 		timer: stoppedTimer(),
 	}
-	if err := q.extend(); err != nil {
+	var err error
+	if q.socket, err = q.open(); err != nil {
 		return nil, err
 	}
 	return q, nil
 }
 
-// extend goes on with a new socket.
-func (q *queue) extend() error {
+func (q *queue) open() (*handover.Conn, error) {
 	socket, end, err := handover.Pair()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := socket.TrySend(q.first); err != nil {
+	if err = socket.TrySend(q.first); err != nil {
 		closeDescriptors([]int{end})
-		_ = socket.Close()
-		return err
+	} else {
+		err = q.keep(end)
 	}
-	if err := q.keep(end); err != nil {
-		_ = socket.Close()
-		return err
+	if err == nil && !socket.HasReader(0) {
+		err = errNotKept
 	}
-	if !socket.HasReader() {
+	if err != nil {
 		_ = socket.Close()
-		return errNotKept
+		return nil, err
 	}
-	q.close()
-	q.socket = socket
-	return nil
+	return socket, nil
 }
 
 // kept reports whether somebody holds the end to be read.
-func (q *queue) kept() bool { return q.socket.HasReader() }
+func (q *queue) kept() bool { return q.socket.HasReader(0) }
 
 func (q *queue) serves(p *port) bool {
 	q.mu.Lock()
@@ -133,13 +139,37 @@ func (q *queue) flush() {
 // send queues one message, in another socket if this one is full.
 func (q *queue) send(send func(func(handover.Message, ...int) error) error) error {
 	err := send(q.socket.TrySend)
-	if !errors.Is(err, syscall.EAGAIN) {
-		return err
+	if errors.Is(err, syscall.EAGAIN) {
+		if err := q.extend(); err != nil {
+			return err
+		}
+		err = send(q.socket.TrySend)
 	}
-	if err := q.extend(); err != nil {
-		return err
+	if q.sent++; q.sent == spareAfter && q.spare == nil {
+		var openErr error
+		if q.spare, openErr = q.open(); openErr != nil {
+			q.log.Debug("no room for a second queue yet", "error", openErr)
+		}
 	}
-	return send(q.socket.TrySend)
+	return err
+}
+
+// extend goes on with another socket.
+func (q *queue) extend() error {
+	patience := time.Duration(0)
+	if q.spare == nil {
+		patience = refusal
+		var err error
+		if q.spare, err = q.open(); err != nil {
+			return err
+		}
+	}
+	if !q.spare.HasReader(patience) {
+		return errNotKept
+	}
+	_ = q.socket.Close()
+	q.socket, q.spare, q.sent = q.spare, nil, 0
+	return nil
 }
 
 // lose gives back what waits, and later what is passed.
@@ -153,7 +183,8 @@ func (q *queue) lose() {
 }
 
 func (q *queue) close() {
-	if q.socket != nil {
-		_ = q.socket.Close()
+	_ = q.socket.Close()
+	if q.spare != nil {
+		_ = q.spare.Close()
 	}
 }

@@ -55,6 +55,7 @@ type Service struct {
 	estates    []*estate         // of predecessors that are gone
 	foreign    []string          // names in the file descriptor store that are to stay there
 	outcome    *handover.Outcome // of the reload in place by which this process came
+	stopAsked  bool              // of the program before, in place, too late for it
 	heirlooms  map[string]Heirloom
 	bequests   []bequest
 	signals    chan os.Signal
@@ -207,8 +208,11 @@ func (s *Service) Generation() int { return s.generation }
 // What systemd handed over is taken whatever its address: its socket unit decides. What the predecessor had bound itself is
 // taken if it was asked for with the same network and address, and bound anew if not.
 //
-// The listener is the Service's: each successor gets a duplicate, and it is closed when this generation drains. A Unix path
-// is removed when the service ends, if the service, in this or an earlier generation, bound it.
+// The listener is the Service's: each successor gets a duplicate, and it is closed when this generation drains. One that the
+// service has bound is kept in the unit's file descriptor store, if it has one, from Run on until a generation does not ask
+// for it any more. A Unix path is removed when the service ends, if the service, in this or an earlier generation, bound it;
+// where the socket is kept in the store it is systemd that knows whether a stop is the end (D-Bus), and if it cannot be asked,
+// as with DynamicUser=, the path stays.
 func (s *Service) Listen(name, network, address string) (net.Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -338,9 +342,9 @@ func (s *Service) Fail(err error) error {
 }
 
 // Reload replaces this process as a reload signal does, and waits until that is done or ctx ends; before Run, it waits for
-// that as well. A reload that is under way
-// is waited for and followed by another, which all those asked for meanwhile share, since it may have begun too early to see
-// what is new.
+// that as well. A reload that is under way is waited for and followed by another, which all those asked for meanwhile share,
+// since it may have begun too early to see what is new. In place, Reload returns nil when the drain begins: afterwards there
+// is nobody to return to.
 //
 // The error matches ErrReload if the successor did not become ready, and then says why; ErrStopping if the service is on its
 // way out; errors.ErrUnsupported where there is no Linux.

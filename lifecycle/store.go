@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,7 +35,14 @@ func (m *machine) store() {
 	for _, name := range m.obsolete() {
 		m.tell(notify.FDStoreRemove(name))
 	}
-	if !m.openStore() && (!m.removeOlder() || !m.openStore()) {
+	if m.storeIsTight() {
+		m.removeOlder()
+	}
+	err := m.openStore()
+	if errors.Is(err, errNotKept) && m.removeOlder() {
+		err = m.openStore()
+	}
+	if errors.Is(err, errNotKept) {
 		return
 	}
 	for _, l := range m.listeners {
@@ -44,6 +52,18 @@ func (m *machine) store() {
 	}
 	m.removeOlder()
 	m.atStep("stored")
+}
+
+// storeIsTight reports whether the store has no room for the handover sockets of two generations at once, as far as systemd
+// tells (254 and newer do).
+func (m *machine) storeIsTight() bool {
+	room, err := strconv.Atoi(os.Getenv("FDSTORE"))
+	for _, l := range m.listeners {
+		if l.isStored() {
+			room--
+		}
+	}
+	return err == nil && room < 2
 }
 
 // removeOlder removes what the generation before has in the store, unless its connections are still to be taken out. It
@@ -58,25 +78,25 @@ func (m *machine) removeOlder() bool {
 	return true
 }
 
-// openStore stores a handover socket, and reports whether it was kept.
+// openStore stores a handover socket. The error matches errNotKept if it was refused.
 //
-// The store is silent. But when it has refused the end to be read, nobody has that, which shows on the other end.
-func (m *machine) openStore() bool {
+// The store is silent. But when it has refused the end to be read, nobody has that, which shows on the other end: not at
+// once, since systemd closes it in the background. So this is certain only later, when it matters.
+func (m *machine) openStore() error {
 	if m.stored != nil {
 		m.stored.close()
 	}
 	var err error
-	if m.stored, err = newQueue(m.inheritance(), m.keepInStore, m.Service); err == nil {
-		return true
-	}
+	m.stored, err = newQueue(m.inheritance(), m.keepInStore, m.Service)
 	switch _, has := os.LookupEnv("FDSTORE"); {
+	case err == nil:
 	case len(m.estates) > 0: // what they take up is about to be given back
 	case has || !errors.Is(err, errNotKept):
 		m.log.Warn("a restart will break connections", "error", err)
 	default:
 		m.log.Debug("a restart will break connections: the unit has no file descriptor store", "error", err)
 	}
-	return false
+	return err
 }
 
 // keepInStore stores the end of a handover socket that is to be read, and forgets it here. When the other end is closed here
@@ -87,9 +107,18 @@ func (m *machine) keepInStore(end int) error {
 	if err != nil {
 		return err
 	}
+	return m.awaitManager() // until then nothing shows
+}
+
+// awaitManager waits until the service manager has read all that it was told.
+func (m *machine) awaitManager() error {
 	ctx, cancel := context.WithTimeout(context.Background(), barrierTimeout)
 	defer cancel()
-	return m.notifier.Barrier(ctx)
+	err := m.notifier.Barrier(ctx)
+	if err != nil {
+		m.log.Warn("the service manager is slow to read what it is told", "error", err)
+	}
+	return err
 }
 
 // obsolete returns the names in the store of what nobody has asked for in this process: listeners of an earlier configuration,
@@ -123,7 +152,7 @@ func (m *machine) forget(e *estate) {
 		}
 	}
 	m.estates = nil
-	if m.stored == nil { // there was no room while they were there
+	if m.stored == nil || !m.stored.kept() { // there was no room while they were there
 		m.store()
 	}
 }
@@ -133,6 +162,18 @@ func (m *machine) leaveToStore() {
 	if m.stored != nil && m.stored.kept() {
 		m.leaveTo(m.stored)
 	}
+}
+
+// tryStoreAgain makes use of room that there may be by now.
+func (m *machine) tryStoreAgain() {
+	err := m.openStore()
+	if err == nil && !m.stored.socket.HasReader(refusal) {
+		err = errNotKept
+	}
+	if err != nil {
+		m.log.Warn("connections are told to close instead of being kept for the next process", "reason", err)
+	}
+	m.leaveToStore()
 }
 
 // queue returns the queue that takes connections now, nil if there is none.
@@ -175,6 +216,7 @@ func (m *machine) leave() {
 	}
 	if m.inPlace == nil {
 		m.removePaths()
+		_ = m.awaitManager() // it does not listen to the dead
 	}
 }
 

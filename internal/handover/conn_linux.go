@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -150,14 +151,15 @@ func (c *Conn) tryWrite(packet, oob []byte, _ *net.UnixAddr) (n, oobn int, err e
 	return n, len(oob), os.NewSyscallError("sendmsg", err)
 }
 
-// HasReader reports whether anybody holds the other end.
-func (c *Conn) HasReader() bool {
+// HasReader reports whether anybody holds the other end, having waited up to patience for the last one to let go of it.
+func (c *Conn) HasReader(patience time.Duration) bool {
 	hungUp := true
 	err := c.Control(func(fd int) {
+		ends := time.Now().Add(patience)
 		poll := []unix.PollFd{{Fd: int32(fd)}}
-		_, err := unix.Poll(poll, 0)
+		_, err := unix.Poll(poll, int(patience.Milliseconds()))
 		for err == unix.EINTR { // also without a wait, if a signal is pending (do_poll in the kernel's fs/select.c)
-			_, err = unix.Poll(poll, 0)
+			_, err = unix.Poll(poll, int(max(0, time.Until(ends).Milliseconds())))
 		}
 		hungUp = err != nil || poll[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
 	})

@@ -19,6 +19,7 @@ import (
 // pair returns both ends of a handover socket.
 func pair(t *testing.T) (ours, theirs *handover.Conn) {
 	t.Helper()
+	noLeak(t)
 	ours, fd, err := handover.Pair()
 	if err != nil {
 		t.Fatal(err)
@@ -263,32 +264,4 @@ func lowestFree(t *testing.T) int {
 	}
 	_ = unix.Close(fd)
 	return fd
-}
-
-// FuzzReceive gives Receive packets that no heirloom program sent.
-func FuzzReceive(f *testing.F) {
-	f.Add([]byte(`{"type":"ready","listeners":["http"]}`))
-	f.Add([]byte(`{"type":"draining","report":{"connections":{"idle":1}}}`))
-	f.Add([]byte("\xff"))
-	f.Fuzz(func(t *testing.T, packet []byte) {
-		if len(packet) == 0 || len(packet) > 1<<16 {
-			return
-		}
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fds[1])
-		conn, err := handover.FromDescriptor(fds[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if err := unix.Sendmsg(fds[1], packet, nil, nil, 0); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := conn.Receive(); err != nil && !errors.Is(err, handover.ErrMalformed) {
-			t.Errorf("%q: %v", packet, err)
-		}
-	})
 }

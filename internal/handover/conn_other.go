@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"time"
 )
 
 const rightsSpace = 0
@@ -30,7 +31,7 @@ func NetConn(int) (net.Conn, error) {
 func (c *Conn) Peek(func(Message, []int)) error { return unsupported() }
 
 // HasReader reports false.
-func (c *Conn) HasReader() bool { return false }
+func (c *Conn) HasReader(time.Duration) bool { return false }
 
 func (c *Conn) tryRead(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error) {
 	return 0, 0, 0, nil, unsupported()

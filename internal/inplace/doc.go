@@ -44,7 +44,7 @@
 //
 // # How it is done
 //
-// Descriptors 3, 4 and so on belong to Go's runtime: its epoll instance is usually among them, and a process whose epoll
+// Descriptors 3, 4 and so on are in use by Go's runtime: its epoll instance is usually among them, and a process whose epoll
 // descriptor is overwritten ends with "netpoll failed". So one thread gets a descriptor table of its own (close_range(2) with
 // CLOSE_RANGE_UNSHARE, or unshare(2)), puts the files in place there, and calls execve, which any thread may: the kernel ends
 // the others and gives it the process id (de_thread in fs/exec.c). When execve fails, the thread ends and its table with it,

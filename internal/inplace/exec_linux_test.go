@@ -16,8 +16,8 @@ import (
 	"github.com/heirloom-go/heirloom/internal/inplace"
 )
 
-// playBecome becomes the program $PROGRAM as "report" with the files at the places $ORDER gives as indexes into files().
-// Negative ones are the lowest numbers that are taken in this process, where Go's own descriptors are.
+// playBecome becomes the program $PROGRAM as "report" with the files at the places $ORDER gives as indexes into files(). With
+// $HIGH they have high numbers, and those which they are to get are free.
 func playBecome() error {
 	all, err := files()
 	if err != nil {
@@ -25,6 +25,16 @@ func playBecome() error {
 	}
 	if _, err := unix.FcntlInt(uintptr(all[1]), unix.F_SETFD, 0); err != nil { // what somebody left without close-on-exec
 		return err
+	}
+	for i := range all {
+		if os.Getenv("HIGH") == "" {
+			break
+		}
+		low := all[i]
+		if all[i], err = unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, 60); err != nil {
+			return err
+		}
+		_ = unix.Close(low)
 	}
 	program, err := inplace.Open(os.Getenv("PROGRAM"))
 	if err != nil {
@@ -36,12 +46,8 @@ func playBecome() error {
 	}
 	want := []string{}
 	for _, i := range order {
-		fd := -i
-		if i >= 0 {
-			fd = all[i]
-		}
-		give = append(give, fd)
-		want = append(want, descriptors()[fd])
+		give = append(give, all[i])
+		want = append(want, descriptors()[all[i]])
 	}
 	wantJSON, _ := json.Marshal(want)
 	return program.Exec(append([]string{"called so"}, os.Args[1:]...), give,
@@ -49,15 +55,18 @@ func playBecome() error {
 }
 
 func TestExec(t *testing.T) {
+	t.Parallel()
 	path := program(t)
 	args := []string{"", "-x", "with space", "\xff\n", strings.Repeat("a", 100_000)}
-	for _, order := range []string{
-		"[]", "[0]", "[0,1,2,3,4]", "[4,3,2,1,0]", "[2,2]", "[1,0,1,0,1,0,1,0,1,0,1,0]", "[-4,-3]", "[-3,-4]", "[-5,-5]", "[-3]",
-		"[-8,-7,-6,-5,-4,-3]", "[-4,-5,-6,-7,-8,-3]", "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]",
+	for i, order := range []string{
+		"[]", "[2,2]", "[0,1,2,3,4]", "[0,1,2,3,4]", "[4,3,2,1,0]", "[4,3,2,1,0]", "[1]", "[1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0]",
 	} {
 		t.Run(order, func(t *testing.T) {
 			cmd := command("become", args...)
 			cmd.Env = append(cmd.Env, "PROGRAM="+path, "ORDER="+order)
+			if i%2 == 1 {
+				cmd.Env = append(cmd.Env, "HIGH=1")
+			}
 			pid, got := runReport(t, cmd)
 			if got.PID != pid || got.PPID != os.Getpid() {
 				t.Errorf("process %d, child of %d; was %d, child of %d", got.PID, got.PPID, pid, os.Getpid())
@@ -76,10 +85,8 @@ func TestExec(t *testing.T) {
 				t.Errorf("environment %q", got.Env)
 			}
 			expectFiles(t, got, want)
-			for _, field := range []string{"SigBlk", "SigIgn"} {
-				if got, want := got.Status[field], status()[field]; got != want {
-					t.Errorf("%s is %s, was %s", field, got, want)
-				}
+			if got.Blocked != blockedAtStart || got.Ignored != ignored() {
+				t.Errorf("signals blocked %x, ignored %s; were %x, %s", got.Blocked, got.Ignored, blockedAtStart, ignored())
 			}
 		})
 	}
@@ -98,6 +105,31 @@ func expectFiles(t *testing.T, got report, want []string) {
 	}
 }
 
+// playCareless becomes a shell, with descriptors of all kinds that were left without close-on-exec.
+func playCareless() error {
+	for i := range 50 {
+		if _, err := unix.Dup(i % 3); err != nil {
+			return err
+		}
+	}
+	if _, err := unix.FcntlInt(0, unix.F_DUPFD, 500); err != nil {
+		return err
+	}
+	program, err := inplace.Open("/bin/sh")
+	if err != nil {
+		return err
+	}
+	return program.Exec([]string{"sh", "-c", "ls /proc/$$/fd; :"}, []int{10, 500}, nil)
+}
+
+func TestNothingElse(t *testing.T) {
+	cmd := command("careless")
+	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"))
+	if _, output := run(t, cmd); string(output) != "0\n1\n2\n3\n4\n" {
+		t.Errorf("open: %q", output)
+	}
+}
+
 func value(env []string, name string) string {
 	for _, entry := range env {
 		if value, found := strings.CutPrefix(entry, name+"="); found {
@@ -111,7 +143,7 @@ func value(env []string, name string) string {
 func playChain() error {
 	left, _ := strconv.Atoi(os.Getenv("LEFT"))
 	wantPID, wantOpen, wantBlocked := os.Getenv("PID"), os.Getenv("OPEN"), os.Getenv("BLOCKED")
-	pid, blocked := strconv.Itoa(os.Getpid()), status()["SigBlk"]
+	pid, mask := strconv.Itoa(os.Getpid()), fmt.Sprintf("%x", blockedAtStart)
 	open := openAtStart[4] + " " + openAtStart[3]
 	give := []int{4, 3}
 	if wantPID == "" { // the first
@@ -120,9 +152,9 @@ func playChain() error {
 			return err
 		}
 		give, open = all[:2], descriptors()[all[0]]+" "+descriptors()[all[1]]
-	} else if pid != wantPID || openAtStart[3]+" "+openAtStart[4] != wantOpen || len(openAtStart) != 5 || blocked != wantBlocked {
+	} else if pid != wantPID || openAtStart[3]+" "+openAtStart[4] != wantOpen || len(openAtStart) != 5 || mask != wantBlocked {
 		return fmt.Errorf("%d left: process %s, signals blocked %s, open %v; want process %s, %s and %s",
-			left, pid, blocked, openAtStart, wantPID, wantBlocked, wantOpen)
+			left, pid, mask, openAtStart, wantPID, wantBlocked, wantOpen)
 	}
 	if left == 0 {
 		fmt.Print("done")
@@ -132,13 +164,13 @@ func playChain() error {
 	if err != nil {
 		return err
 	}
-	return program.Exec(os.Args, give, always(env("chain", "LEFT="+strconv.Itoa(left-1), "PID="+pid, "OPEN="+open, "BLOCKED="+blocked)))
+	return program.Exec(os.Args, give, always(env("chain", "LEFT="+strconv.Itoa(left-1), "PID="+pid, "OPEN="+open, "BLOCKED="+mask)))
 }
 
 func TestChain(t *testing.T) {
 	t.Parallel()
 	cmd := command("chain")
-	cmd.Env = append(cmd.Env, "LEFT=200")
+	cmd.Env = append(cmd.Env, "LEFT="+strconv.Itoa(rounds(200)))
 	if _, output := run(t, cmd); string(output) != "done" {
 		t.Errorf("wrote %q", output)
 	}
@@ -189,6 +221,7 @@ func playInit() error {
 }
 
 func TestInit(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	path := program(t)
 	cmd := command("init")
@@ -213,15 +246,15 @@ func playIgnoring() error {
 
 func TestSignals(t *testing.T) {
 	_, got := runReport(t, command("ignoring"))
-	ignored, err := strconv.ParseUint(got.Status["SigIgn"], 16, 64)
+	ignored, err := strconv.ParseUint(got.Ignored, 16, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if ignored&(1<<(syscall.SIGHUP-1)) == 0 || ignored&(1<<(syscall.SIGUSR1-1)) != 0 {
 		t.Errorf("ignored: %x", ignored)
 	}
-	if got.Status["SigBlk"] != status()["SigBlk"] {
-		t.Errorf("blocked: %s", got.Status["SigBlk"])
+	if got.Blocked != blockedAtStart {
+		t.Errorf("blocked: %x", got.Blocked)
 	}
 }
 
@@ -350,4 +383,3 @@ func needRoot(t *testing.T) {
 		t.Skip("namespaces, mounts and other users need root")
 	}
 }
-

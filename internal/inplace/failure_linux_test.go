@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"reflect"
 	"runtime"
 	"strconv"
@@ -90,7 +88,7 @@ func get(client *http.Client, address string) error {
 	return errors.Join(err, answer.Body.Close())
 }
 
-// playFailing fails 100 times under load and must be none the worse for it.
+// playFailing fails many times under load and must be none the worse for it.
 func playFailing() error {
 	give, err := files()
 	if err != nil {
@@ -118,7 +116,7 @@ func playFailing() error {
 		return err
 	}
 	open, most := descriptors(), threads()
-	for range 100 {
+	for range rounds(100) {
 		if err := fail(); err != nil {
 			return err
 		}
@@ -145,9 +143,47 @@ func playFailing() error {
 }
 
 func TestFailing(t *testing.T) {
+	t.Parallel()
 	pid, got := runReport(t, command("failing"))
 	if got.PID != pid || len(got.Open) != 8 {
 		t.Errorf("process %d, was %d, open %v", got.PID, pid, got.Open)
+	}
+}
+
+// TestUndone looks at the descriptors of the thread itself: once more Go's own, until it has ended.
+func TestUndone(t *testing.T) {
+	for _, give := range [][]int{{1}, {1, 0}, make([]int, 40)} {
+		before, after, err := inplace.Rehearse(give, tooLong)
+		if !errors.Is(err, unix.E2BIG) || len(before) < 4+len(give) || !reflect.DeepEqual(before, after) {
+			t.Errorf("%d files: %v; had %v, has %v", len(give), err, before, after)
+		}
+	}
+}
+
+// TestThreadGone fails if what the caller closes after Open or Exec is still held open by a thread they used.
+func TestThreadGone(t *testing.T) {
+	p, err := inplace.Open(self())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for name, step := range map[string]func(){
+		"Open": func() { _ = open(self()) },
+		"Exec": func() { _ = p.Exec(tooLong, nil, nil) },
+	} {
+		for range 50 {
+			var pipe [2]int
+			if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+				t.Fatal(err)
+			}
+			step()
+			_ = unix.Close(pipe[1])
+			n, err := unix.Read(pipe[0], make([]byte, 1))
+			_ = unix.Close(pipe[0])
+			if n != 0 || err != nil {
+				t.Fatalf("after %s: read %d, %v, want end-of-file", name, n, err)
+			}
+		}
 	}
 }
 
@@ -178,7 +214,7 @@ func playHammer() error {
 func TestUnderLoad(t *testing.T) {
 	t.Parallel()
 	cmd := command("hammer")
-	cmd.Env = append(cmd.Env, "LEFT=20")
+	cmd.Env = append(cmd.Env, "LEFT="+strconv.Itoa(rounds(30)))
 	if _, output := run(t, cmd); string(output) != "done" {
 		t.Errorf("wrote %q", output)
 	}
@@ -226,6 +262,7 @@ func errnoOf(err error) syscall.Errno {
 }
 
 func TestFallback(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		event  string
 		script bool
@@ -245,18 +282,24 @@ func TestFallback(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s/script=%v", test.event, test.script), func(t *testing.T) {
 			path := program(t)
-			copyFile(t, self(), path+".new")
+			if test.event == "rename" {
+				copyFile(t, self(), path+".new")
+			}
 			if test.script {
 				writeFile(t, path+".sh", []byte("#!"+path+"\n"), 0o755)
 			}
-			inodes := map[string]uint64{"": inode(t, path), ".new": inode(t, path+".new"), "self": inode(t, self())}
+			runs := self()
+			if test.runs != "self" {
+				runs = path + test.runs
+			}
+			want := inode(t, runs)
 			cmd := command("fallback", test.event)
 			cmd.Env = append(cmd.Env, "PROGRAM="+path)
 			if test.script {
 				cmd.Env = append(cmd.Env, "PROGRAM="+path+".sh")
 			}
 			pid, got := runReport(t, cmd)
-			if got.PID != pid || got.Program != inodes[test.runs] {
+			if got.PID != pid || got.Program != want {
 				t.Errorf("process %d, was %d; runs %s", got.PID, pid, got.Exe)
 			}
 			reason := value(got.Env, "REASON")
@@ -300,55 +343,3 @@ func TestAllFail(t *testing.T) {
 		t.Errorf("error %q", err)
 	}
 }
-
-// playLimited becomes a shell that tells its limit. The soft limit was lowered before this program started, and Go has
-// raised it since.
-func playLimited() error {
-	program, err := inplace.Open(os.Getenv("PROGRAM"))
-	if err != nil {
-		return err
-	}
-	var now unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil || now.Cur != now.Max-1 {
-		return fmt.Errorf("Go did not raise the limit: %v, %v", now, err)
-	}
-	switch os.Args[1] {
-	case "remove":
-		err = os.Remove(os.Getenv("PROGRAM"))
-	case "again":
-		if err = program.Exec(tooLong, nil, nil); errors.Is(err, unix.E2BIG) {
-			err = nil
-		}
-	case "outside":
-		err = exec.Command("prlimit", "--pid", strconv.Itoa(os.Getpid()), "--nofile=300:").Run()
-	case "many": // at numbers above the limit the new program gets
-		for range 200 {
-			if _, err = unix.Dup(0); err != nil {
-				return err
-			}
-		}
-	}
-	if err != nil {
-		return err
-	}
-	return program.Exec([]string{"sh", "-c", "ulimit -S -n; ulimit -H -n"}, make([]int, 100), nil)
-}
-
-func TestLimit(t *testing.T) {
-	var hard unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &hard); err != nil {
-		t.Fatal(err)
-	}
-	for event, want := range map[string]int{"nothing": 200, "remove": 200, "again": 200, "outside": 300, "many": 200} {
-		t.Run(event, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "sh")
-			copyFile(t, "/bin/sh", path)
-			cmd := exec.Command("/bin/sh", "-c", `ulimit -S -n 200 && exec "$0" "$@"`, self(), event)
-			cmd.Env = append(env("limited", "PROGRAM="+path), "PATH="+os.Getenv("PATH"))
-			if _, output := run(t, cmd); string(output) != fmt.Sprintf("%d\n%d\n", want, hard.Max) {
-				t.Errorf("limits %q", output)
-			}
-		})
-	}
-}
-

@@ -19,8 +19,6 @@ type Program struct {
 // Errors name the path and match fs.ErrNotExist, fs.ErrPermission (also for a directory or FIFO, as with execve),
 // syscall.ENOEXEC for any other content, syscall.ELOOP for scripts that nest too deep, or errors.ErrUnsupported if it is this
 // process or system that cannot do it.
-//
-// Nothing but Exec and Close ever needs to be called, and Open may be called any number of times.
 func Open(path string) (*Program, error) {
 	return open(path)
 }
@@ -44,8 +42,7 @@ func (p *Program) Exec(args []string, files []int, env func(reason error) []stri
 	return p.exec(args, files, env)
 }
 
-// Close closes the descriptors that p holds. A second call does nothing. It returns no error, and is an io.Closer's all the
-// same.
+// Close closes the descriptors that p holds, and returns nil. A second call does nothing.
 func (p *Program) Close() error {
 	p.release()
 	return nil

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,15 +23,24 @@ const roleVariable = "INPLACE_TEST_ROLE"
 // openAtStart is what a role was started with, before anything of Go has opened a file.
 var openAtStart map[int]string
 
+// blockedAtStart is the signal mask this program was started with, as a bit set.
+var blockedAtStart uint64
+
 var roles map[string]func() error
 
 func TestMain(m *testing.M) {
 	openAtStart = descriptors()
+	blockedAtStart = blocked()
+	for fd, what := range openAtStart {
+		if strings.HasPrefix(what, "/sys/fs/cgroup/") { // of Go's runtime, since 1.25
+			delete(openAtStart, fd)
+		}
+	}
 	roles = map[string]func() error{
 		"report": playReport, "become": playBecome, "chain": playChain, "failing": playFailing, "main": playMainThread,
 		"hammer": playHammer, "init": playInit, "limited": playLimited, "filtered": playFiltered, "fallback": playFallback,
 		"landlock": playLandlock, "landlocked": playLandlocked, "noexec": playNoexec, "unprivileged": playUnprivileged,
-		"ignoring": playIgnoring, "locks": playLocks,
+		"ignoring": playIgnoring, "locks": playLocks, "careless": playCareless,
 	}
 	if role, found := os.LookupEnv(roleVariable); found {
 		play(role)
@@ -67,7 +77,8 @@ type report struct {
 	Exe       string
 	Program   uint64 // inode
 	Comm      string
-	Status    map[string]string // of /proc/self/status
+	Blocked   uint64
+	Ignored   string // from /proc/self/status
 }
 
 func playReport() error {
@@ -79,19 +90,25 @@ func playReport() error {
 	comm, _ := os.ReadFile("/proc/self/comm")
 	return json.NewEncoder(os.Stdout).Encode(report{
 		PID: os.Getpid(), PPID: os.Getppid(), Args: os.Args, Env: os.Environ(), Open: openAtStart,
-		Exe: exe, Program: stat.Ino, Comm: strings.TrimSpace(string(comm)), Status: status(),
+		Exe: exe, Program: stat.Ino, Comm: strings.TrimSpace(string(comm)), Blocked: blockedAtStart, Ignored: ignored(),
 	})
 }
 
-func status() map[string]string {
-	text, _ := os.ReadFile("/proc/self/status")
-	fields := map[string]string{}
-	for _, line := range strings.Split(string(text), "\n") {
-		if name, value, found := strings.Cut(line, ":"); found {
-			fields[name] = strings.TrimSpace(value)
-		}
+// blocked returns the signal mask of this thread. That of the main thread in /proc would now and then be one with which the
+// runtime starts a thread.
+func blocked() uint64 {
+	var set unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, nil, &set); err != nil {
+		panic(err)
 	}
-	return fields
+	return *(*uint64)(unsafe.Pointer(&set))
+}
+
+func ignored() string {
+	text, _ := os.ReadFile("/proc/self/status")
+	_, rest, _ := strings.Cut(string(text), "\nSigIgn:\t")
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
 }
 
 // env is an environment for the next program: a role and what it needs to know.
@@ -143,7 +160,7 @@ func self() string {
 func descriptors() map[int]string {
 	open := map[int]string{}
 	buffer := make([]byte, 4096)
-	for fd := range 1024 {
+	for fd := range 128 {
 		if n, err := unix.Readlink("/proc/self/fd/"+strconv.Itoa(fd), buffer); err == nil {
 			open[fd] = string(buffer[:n])
 		}
@@ -168,6 +185,14 @@ func primePoller() {
 	}
 	_ = r.Close()
 	_ = w.Close()
+}
+
+// rounds is n, or fewer under the race detector, where starting a program costs ten times as much.
+func rounds(n int) int {
+	if raceEnabled {
+		return n / 10
+	}
+	return n
 }
 
 func threads() int {

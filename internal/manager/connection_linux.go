@@ -14,9 +14,9 @@ import (
 )
 
 // A connection speaks D-Bus for one goroutine, one call after the other, with a peer to be trusted: only a manager or a
-// system bus can listen on these sockets. Of godbus it uses the messages only: its connections
-// send BEGIN and then a message, which hangs on a manager's own socket whenever the manager reads both at once. sd-bus, at
-// the other end, then holds the message in its buffer until more arrives (bus_socket_auth_verify_server of systemd).
+// bus can listen on these sockets. Of godbus it uses the messages only: its connections send BEGIN and then a message, which
+// hangs on a manager's own socket whenever the manager reads both at once. sd-bus, at the other end, then holds the message
+// in its buffer until more arrives (bus_socket_auth_verify_server of systemd).
 type connection struct {
 	net.Conn
 	reader  *bufio.Reader
@@ -32,7 +32,7 @@ func dial(ctx context.Context, d door) (*connection, error) {
 		return nil, err
 	}
 	conn := &connection{Conn: socket, reader: bufio.NewReader(socket)}
-	conn.release = context.AfterFunc(ctx, func() {})
+	conn.release = context.AfterFunc(ctx, func() { _ = socket.Close() })
 	if err := conn.greet(d.bus); err != nil {
 		conn.close()
 		return nil, err

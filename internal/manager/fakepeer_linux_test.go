@@ -61,7 +61,7 @@ func peer(t *testing.T, name string, play func(net.Conn)) {
 	})
 }
 
-// serve answers calls until there is one that it has no answer to.
+// serve answers calls until there is one that it has no answer to. One that answers to Hello wants to hear it first.
 func serve(c net.Conn, answers map[string]any) {
 	reader := bufio.NewReader(c)
 	for range 3 {
@@ -70,7 +70,8 @@ func serve(c net.Conn, answers map[string]any) {
 		}
 	}
 	say(c, ok)
-	for {
+	_, greeted := answers[hello]
+	for first := true; ; first = false {
 		call, err := dbus.DecodeMessage(reader)
 		if err != nil {
 			return
@@ -80,7 +81,7 @@ func serve(c net.Conn, answers map[string]any) {
 			name, property = call.Body[1].(string), true
 		}
 		value, found := answers[name]
-		if !found {
+		if !found || greeted && first != (name == hello) {
 			return
 		}
 		if _, failed := value.(dbus.Error); property && !failed {

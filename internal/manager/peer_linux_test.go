@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,6 +160,37 @@ func TestDeadline(t *testing.T) {
 	defer cancel()
 	if _, err := manager.Ending(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, manager.ErrUnanswered) {
 		t.Errorf("error %v, want context.DeadlineExceeded and ErrUnanswered", err)
+	}
+}
+
+// TestLongContext asks with a context that outlives the answer, and is rid of Ending by then.
+func TestLongContext(t *testing.T) {
+	noLeaks(t)
+	peer(t, "systemd/private", func(c net.Conn) { serve(c, map[string]any{"Id": unit, list: units("restart")}) })
+	ctx := &counting{Context: t.Context(), done: make(chan struct{})}
+	if _, err := manager.Ending(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if started, stopped := ctx.started.Load(), ctx.stopped.Load(); started == 0 || stopped != started {
+		t.Errorf("%d functions wait for the end of the context, %d were taken back", started, stopped)
+	}
+}
+
+// counting counts what context.AfterFunc registers, for which it must not look like a context of the standard library.
+type counting struct {
+	context.Context
+	done             chan struct{}
+	started, stopped atomic.Int32
+}
+
+func (c *counting) Done() <-chan struct{} { return c.done }
+
+func (c *counting) AfterFunc(f func()) func() bool {
+	c.started.Add(1)
+	stop := context.AfterFunc(c.Context, f)
+	return func() bool {
+		c.stopped.Add(1)
+		return stop()
 	}
 }
 

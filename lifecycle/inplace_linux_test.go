@@ -1,0 +1,225 @@
+package lifecycle_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startInPlace starts a daemon that is replaced in place, from a copy of its program of which the test may dispose.
+func startInPlace(t *testing.T, env ...string) (d *local, program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "daemon")
+	copyProgram(t, os.Args[0], program)
+	return startLocal(t, "tcp", append(env, "HEIRLOOM_TEST_REPLACE=in-place", "HEIRLOOM_TEST_PROGRAM="+program)...), program
+}
+
+// copyProgram puts a program in place as package managers do.
+func copyProgram(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to+".new", data, 0o755)
+	}
+	if err == nil {
+		err = os.Rename(to+".new", to)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// background starts a reload and returns what came of it.
+func (d *local) reloadInBackground() <-chan error {
+	result := make(chan error, 1)
+	go func() {
+		out, err := d.command("reload")
+		if err != nil {
+			err = errors.Join(err, errors.New(out))
+		}
+		result <- err
+	}()
+	return result
+}
+
+// drains waits until the reload has got as far as to finish what was begun.
+func (d *local) drains() {
+	d.t.Helper()
+	d.eventually("the drain", func() bool { return strings.Contains(d.logged(), "draining: ") })
+}
+
+// TestInPlaceFinishesFirst answers what was begun by the old program, and all else by the new one, over the same connections.
+func TestInPlaceFinishesFirst(t *testing.T) {
+	d, _ := startInPlace(t)
+	pid := d.status().PID
+	idle, slow := d.dial(), d.dial()
+	idle.ask("/")
+	idle.answer(1)
+	slow.ask("/sleep?d=2s")
+	d.eventually("the slow request to be under way", func() bool { return d.status().Requests == 1 })
+	result := d.reloadInBackground()
+	d.drains()
+	idle.ask("/")
+	late := d.dial()
+	late.ask("/")
+	slow.answer(1)
+	for _, c := range []*client{idle, late} {
+		if c.answer(2) {
+			t.Error("a connection is closed after its answer")
+		}
+	}
+	slow.ask("/")
+	slow.answer(2)
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	if s := d.status(); s.PID != pid || s.LastReload == nil || s.LastReload.Result != "done" || s.Generation != 2 {
+		t.Errorf("status %+v after %+v, want generation 2 with process %d", s, s.LastReload, pid)
+	}
+}
+
+// TestInPlaceStopped is told to stop while it drains in order to be replaced: what was queued is served here, for the last time.
+func TestInPlaceStopped(t *testing.T) {
+	d, _ := startInPlace(t)
+	pid := d.status().PID
+	slow, idle := d.dial(), []*client{d.dial(), d.dial(), d.dial()}
+	for _, c := range idle {
+		c.ask("/")
+		c.answer(1)
+	}
+	slow.ask("/sleep?d=2s")
+	d.eventually("the slow request to be under way", func() bool { return d.status().Requests == 1 })
+	result := d.reloadInBackground()
+	d.drains()
+	idle[0].ask("/") // perhaps in the queue
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	idle[1].ask("/")
+	for _, c := range idle[:2] {
+		if !c.answer(1) {
+			t.Error("the last answer does not say so")
+		}
+	}
+	slow.answer(1)
+	slow.closed()
+	idle[2].closed()
+	if err := d.awaitExit(); err != nil {
+		t.Errorf("the process ended with %v", err)
+	}
+	if err := <-result; err == nil {
+		t.Error("the reload succeeded, of a service that was stopped")
+	}
+}
+
+// TestInPlaceTimesOut closes what does not end in time, and goes on.
+func TestInPlaceTimesOut(t *testing.T) {
+	d, _ := startInPlace(t, "HEIRLOOM_TEST_DRAIN=300ms")
+	slow := d.dial()
+	slow.ask("/sleep?d=30s")
+	d.eventually("the slow request to be under way", func() bool { return d.status().Requests == 1 })
+	d.reload()
+	slow.closed()
+	c := d.dial()
+	c.ask("/")
+	c.answer(2)
+}
+
+// TestInPlaceRefused has no program to go on with, and therefore goes on as it is.
+func TestInPlaceRefused(t *testing.T) {
+	d, program := startInPlace(t)
+	c := d.dial()
+	c.ask("/")
+	c.answer(1)
+	for name, spoil := range map[string]func() error{
+		"missing":        func() error { return os.Rename(program, program+".away") },
+		"no program":     func() error { return os.WriteFile(program, []byte("hello"), 0o755) },
+		"not executable": func() error { return os.Chmod(program, 0o644) },
+		"directory":      func() error { return errors.Join(os.Remove(program), os.Mkdir(program, 0o755)) },
+	} {
+		if err := errors.Join(spoil()); err != nil {
+			t.Fatal(err)
+		}
+		out, err := d.command("reload")
+		if err == nil || !strings.Contains(out, program) {
+			t.Errorf("%s: reload says %q, %v, want the path", name, out, err)
+		}
+		_ = os.Remove(program)
+		copyProgram(t, os.Args[0], program)
+	}
+	c.ask("/")
+	c.answer(1)
+	d.reload()
+	c.ask("/")
+	c.answer(2)
+}
+
+// TestInPlaceProgramVanishes loses the program after it was checked: what was checked runs nevertheless, and the reload tells.
+func TestInPlaceProgramVanishes(t *testing.T) {
+	d, program := startInPlace(t)
+	c, slow := d.dial(), d.dial()
+	slow.ask("/sleep?d=2s")
+	d.eventually("the slow request to be under way", func() bool { return d.status().Requests == 1 })
+	result := d.reloadInBackground()
+	d.drains()
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	c.ask("/")
+	slow.answer(1)
+	c.answer(2)
+	if err := <-result; err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("reload: %v, want the reason", err)
+	}
+	if s := d.status(); s.LastReload == nil || s.LastReload.Result != "failed" {
+		t.Errorf("last reload %+v, want one that failed", s.LastReload)
+	}
+}
+
+// TestInPlaceProgramFails cannot be undone, but is not called a success.
+func TestInPlaceProgramFails(t *testing.T) {
+	d, program := startInPlace(t)
+	path, err := exec.LookPath("false")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyProgram(t, path, program)
+	if out, err := d.command("reload"); err == nil || !strings.Contains(out, "does not answer") {
+		t.Errorf("reload says %q, %v", out, err)
+	}
+	if err := d.awaitExit(); err == nil {
+		t.Error("the process ended well")
+	}
+}
+
+// TestInPlaceAskedOften has many ask at once, by command and by signal: each is satisfied.
+func TestInPlaceAskedOften(t *testing.T) {
+	d, _ := startInPlace(t)
+	c := d.dial()
+	var results []<-chan error
+	for range 8 {
+		results = append(results, d.reloadInBackground())
+		_ = syscall.Kill(d.status().PID, syscall.SIGHUP)
+		c.ask("/")
+		_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+		if line, err := c.reader.ReadString('\n'); err != nil || !strings.Contains(line, "200 OK") {
+			t.Fatalf("answer %q, %v", line, err)
+		}
+		for line := ""; !strings.HasPrefix(line, "hello"); {
+			var err error
+			if line, err = c.reader.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, result := range results {
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,450 @@
+package lifecycle_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/lifecycle"
+)
+
+// replacements are the ways of a reload without a service manager, over each kind of socket.
+func replacements(t *testing.T, test func(t *testing.T, network, replace string)) {
+	for _, replace := range []string{"beside", "in-place"} {
+		for _, network := range []string{"tcp", "unix"} {
+			t.Run(replace+"-"+network, func(t *testing.T) {
+				test(t, network, "HEIRLOOM_TEST_REPLACE="+replace)
+			})
+		}
+	}
+}
+
+// startEcho starts an echoServer, which must not write of anything BAD to its log.
+func startEcho(t *testing.T, network string, env ...string) *local {
+	t.Helper()
+	d := startLocal(t, network, append(env, "HEIRLOOM_TEST_ROLE=echo")...)
+	t.Cleanup(func() {
+		if strings.Contains(d.logged(), "BAD") || strings.Contains(d.logged(), "DATA RACE") {
+			t.Errorf("the log says what should not be so:\n%s", d.logged())
+		}
+	})
+	return d
+}
+
+func (d *local) write(file, text string) {
+	d.t.Helper()
+	if err := os.WriteFile(filepath.Join(d.dir, file), []byte(text), 0o644); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// awaitAlone waits until the predecessors have ended. A line that is said before may be answered by one of them.
+func (d *local) awaitAlone() {
+	d.t.Helper()
+	d.eventually("the predecessors to end", func() bool { return len(d.processes()) == 1 })
+}
+
+func (c *client) say(text string) {
+	c.t.Helper()
+	_ = c.SetWriteDeadline(time.Now().Add(15 * time.Second))
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) expect(line string) {
+	c.t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+	got, err := c.reader.ReadString('\n')
+	if got != line+"\n" || err != nil {
+		c.t.Fatalf("read %.200q, %v, want %.200q", got, err, line)
+	}
+}
+
+// sayHalf returns when the server has read the half of a line.
+func (c *client) sayHalf(text string) {
+	c.t.Helper()
+	c.say(text + string(rune(enquiry)))
+	c.expect("read")
+}
+
+// TestStream reloads while connections are in every state, three times.
+func TestStream(t *testing.T) {
+	replacements(t, func(t *testing.T, network, replace string) {
+		d := startEcho(t, network, replace)
+		silent, idle, half, flooded, deadlines := d.dial(), d.dial(), d.dial(), d.dial(), d.dial()
+		idle.say("hello\n")
+		idle.expect("1 hello")
+		deadlines.say("deadline\n")
+		deadlines.expect("deadline")
+		for generation := 1; generation <= 3; generation++ {
+			half.sayHalf(fmt.Sprintf("half-%d", generation))
+			deadlines.say("deadlines\n")
+			deadlines.sayHalf("part")
+			flooded.say("flood\n")
+			flooded.say("state of the flooded")
+			reloaded := make(chan error, 1)
+			go func() {
+				_, err := d.command("reload")
+				reloaded <- err
+			}()
+			d.eventually("the reload to be under way", func() bool { return strings.Count(d.logged(), "reloading") == generation })
+			flooded.readFlood()
+			if err := <-reloaded; err != nil {
+				t.Fatal(err)
+			}
+			d.awaitAlone()
+			flooded.say("\n")
+			flooded.expect(fmt.Sprintf("%d state of the flooded", generation+1))
+			half.say("-done\n")
+			half.expect(fmt.Sprintf("%d half-%d-done", generation+1, generation))
+			deadlines.say("ial\n")
+			deadlines.expect(fmt.Sprintf("%d partial", generation+1))
+			idle.say("state\n")
+			idle.expect("0 false") // nothing, but handed over
+		}
+		silent.say("first words\n")
+		silent.expect("4 first words")
+		if s := d.status(); s.Connections.Streams != 5 {
+			t.Errorf("status %+v, want 5 streams", s)
+		}
+		fresh := d.dial()
+		fresh.say("state\n")
+		fresh.expect("0 true")
+	})
+}
+
+// readFlood checks that what a Write under way has left is whole.
+func (c *client) readFlood() {
+	c.t.Helper()
+	got := make([]byte, len(flood))
+	_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+	if _, err := io.ReadFull(c.reader, got); err != nil {
+		c.t.Fatal(err)
+	}
+	if string(got) != string(flood) {
+		c.t.Error("what was being written during the reload did not arrive whole")
+	}
+}
+
+// TestStreamLines has clients send lines all the time, in pieces, during thirty reloads.
+func TestStreamLines(t *testing.T) {
+	replacements(t, func(t *testing.T, network, replace string) {
+		d := startEcho(t, network, replace)
+		stop := make(chan struct{})
+		var clients sync.WaitGroup
+		for range 20 {
+			c := d.dial()
+			clients.Go(func() { c.chatter(stop) })
+		}
+		for range 30 {
+			d.reload()
+		}
+		close(stop)
+		clients.Wait()
+	})
+}
+
+// chatter sends lines, up to five at a time and cut in pieces anywhere, and checks that all are answered in order, by later and
+// later generations.
+func (c *client) chatter(stop chan struct{}) {
+	last := 0
+	for n := 0; ; n += 5 {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		text := ""
+		for i := range 5 {
+			text += fmt.Sprintf("line %d\n", n+i)
+		}
+		for len(text) > 0 {
+			cut := 1 + rand.IntN(len(text))
+			if _, err := io.WriteString(c, text[:cut]); err != nil {
+				c.t.Error(err)
+				return
+			}
+			text = text[cut:]
+		}
+		for i := range 5 {
+			var generation, number int
+			_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+			line, err := c.reader.ReadString('\n')
+			if err == nil {
+				_, err = fmt.Sscanf(line, "%d line %d\n", &generation, &number)
+			}
+			if err != nil || number != n+i || generation < last {
+				c.t.Errorf("read %q, %v, want line %d from generation %d or later", line, err, n+i, last)
+				return
+			}
+			last = generation
+		}
+	}
+}
+
+// TestStreamLargeStates hands over 300 connections with as much state as there may be.
+func TestStreamLargeStates(t *testing.T) {
+	half := strings.Repeat("x", lifecycle.MaxStreamState)
+	replacements(t, func(t *testing.T, network, replace string) {
+		d := startEcho(t, network, replace)
+		var clients []*client
+		for range 300 {
+			c := d.dial()
+			c.sayHalf(half)
+			clients = append(clients, c)
+		}
+		for generation := 2; generation <= 3; generation++ {
+			d.reload()
+			d.awaitAlone()
+			for i, c := range clients {
+				c.say(fmt.Sprintf("%d\nstate\n", i))
+				c.expect(fmt.Sprintf("%d %s%d", generation, half, i))
+				c.expect(fmt.Sprintf("%d false", lifecycle.MaxStreamState))
+				c.sayHalf(half)
+			}
+		}
+	})
+}
+
+// TestManyStreams hands over 2,000 connections, each with a state of its own.
+func TestManyStreams(t *testing.T) {
+	replacements(t, func(t *testing.T, network, replace string) {
+		d := startEcho(t, network, replace)
+		var clients []*client
+		for i := range 2000 {
+			c := d.dial()
+			c.sayHalf(fmt.Sprintf("client %d", i))
+			clients = append(clients, c)
+		}
+		for generation := 2; generation <= 4; generation++ {
+			d.reload()
+			d.awaitAlone()
+			for i, c := range clients {
+				c.say("\n")
+				c.expect(fmt.Sprintf("%d client %d", generation, i))
+				c.sayHalf(fmt.Sprintf("client %d", i))
+			}
+		}
+		d.awaitAlone()
+	})
+}
+
+// TestStreamLate has a handler take its time, so that the successor is replaced itself meanwhile: the one after that gets it.
+func TestStreamLate(t *testing.T) {
+	d := startEcho(t, "tcp", "HEIRLOOM_TEST_REPLACE=beside")
+	c := d.dial()
+	c.say("leave late\n")
+	c.say("hal")
+	d.reload()
+	d.reload()
+	if s := d.status(); len(s.Predecessors) != 1 || s.Predecessors[0].Connections.Streams != 1 {
+		t.Errorf("predecessors %+v, want one with a stream", s.Predecessors)
+	}
+	d.write("late", "")
+	c.say("f\n")
+	c.expect("3 half")
+	d.awaitAlone()
+}
+
+// TestStreamStop stops the service: there is nobody to hand over to, and the handler can say so.
+func TestStreamStop(t *testing.T) {
+	for _, replace := range []string{"beside", "in-place"} {
+		d := startEcho(t, "tcp", "HEIRLOOM_TEST_REPLACE="+replace)
+		c := d.dial()
+		c.say("hand over\n")
+		c.expect("no successor")
+		c.sayHalf("half")
+		d.signal(syscall.SIGTERM)
+		c.expect(`1 no successor, with "half"`)
+		c.closed()
+		if err := d.awaitExit(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestStreamNotServed reloads into a program that does not serve streams there any more.
+func TestStreamNotServed(t *testing.T) {
+	for _, mode := range []string{"http", "none"} {
+		t.Run(mode, func(t *testing.T) {
+			d := startEcho(t, "tcp", "HEIRLOOM_TEST_REPLACE=beside")
+			c := d.dial()
+			c.sayHalf("half")
+			d.write("mode", mode)
+			d.reload()
+			c.expect(`1 no successor, with "half"`)
+			c.closed()
+			d.awaitAlone()
+		})
+		t.Run(mode+"-in-place", func(t *testing.T) {
+			d := startEcho(t, "tcp", "HEIRLOOM_TEST_REPLACE=in-place")
+			c := d.dial()
+			c.sayHalf("half")
+			d.write("mode", mode)
+			d.reload()
+			c.closed() // it was handed over before anybody could know
+		})
+	}
+}
+
+// TestStreamTLS has streams that cannot move.
+func TestStreamTLS(t *testing.T) {
+	for _, replace := range []string{"beside", "in-place"} {
+		d := startEcho(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_REPLACE="+replace)
+		c := d.dialStreamTLS()
+		c.say("hand over\n")
+		c.expect("unsupported")
+		c.sayHalf("half")
+		d.reload()
+		c.expect(`1 unsupported, with "half"`)
+		c.closed()
+		fresh := d.dialStreamTLS()
+		fresh.say("hello\n")
+		fresh.expect("2 hello")
+	}
+}
+
+func (d *local) dialStreamTLS() *client {
+	d.t.Helper()
+	nc, err := tls.Dial(d.network, d.address, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { _ = nc.Close() })
+	return &client{d.t, nc, bufio.NewReader(nc)}
+}
+
+// TestStreamPanic has a handler panic: its connection is closed, and nothing else happens.
+func TestStreamPanic(t *testing.T) {
+	d := startEcho(t, "tcp")
+	other, c := d.dial(), d.dial()
+	other.sayHalf("half")
+	c.say("panic\n")
+	c.closed()
+	other.say("\n")
+	other.expect("1 half")
+	d.reload()
+	d.awaitAlone()
+	other.say("hello\n")
+	other.expect("2 hello")
+	if !strings.Contains(d.logged(), "panic of a stream's handler") || !strings.Contains(d.logged(), "told to") {
+		t.Errorf("the log does not speak of the panic:\n%s", d.logged())
+	}
+}
+
+// TestStreamNeverLeaves has a handler that does not heed that its connection is to leave.
+func TestStreamNeverLeaves(t *testing.T) {
+	t.Run("stop", func(t *testing.T) {
+		d := startEcho(t, "tcp", "HEIRLOOM_TEST_DRAIN=500ms")
+		c := d.dial()
+		c.say("one\nnever leave\n")
+		c.expect("1 one")
+		d.signal(syscall.SIGTERM)
+		c.closed()
+		checkDrainTimeout(t, d)
+	})
+	replacements(t, func(t *testing.T, network, replace string) {
+		d := startEcho(t, network, replace, "HEIRLOOM_TEST_DRAIN=500ms")
+		c, other := d.dial(), d.dial()
+		c.say("one\nnever leave\n")
+		c.expect("1 one")
+		other.sayHalf("half")
+		d.reload()
+		d.eventually("the other connection to be handed over", func() bool { return strings.Contains(d.logged(), "handed a stream over") })
+		other.say("\n")
+		other.expect("2 half")
+		c.closed()
+		if strings.HasSuffix(replace, "beside") {
+			checkDrainTimeout(t, d)
+		}
+		d.awaitAlone()
+	})
+}
+
+// TestStreamWriteTimesOut has a client that never reads hold up a Write, and with it HandOver, until the drain times out.
+func TestStreamWriteTimesOut(t *testing.T) {
+	replacements(t, func(t *testing.T, network, replace string) {
+		d := startEcho(t, network, replace, "HEIRLOOM_TEST_DRAIN=500ms")
+		c := d.dial()
+		c.say("flood\none\n")
+		if _, err := io.ReadFull(c.reader, make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		d.reload()
+		d.awaitAlone()
+		_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+		if n, err := io.Copy(io.Discard, c.reader); err != nil && !errors.Is(err, syscall.ECONNRESET) || n >= int64(len(flood)) {
+			t.Errorf("read %d bytes, %v, want the connection to end before all was written", n, err)
+		}
+		fresh := d.dial()
+		fresh.say("hello\n")
+		fresh.expect("2 hello")
+		d.awaitAlone()
+	})
+}
+
+// TestStreamComesBack kills the successor when it has been sent a connection and has not taken it.
+func TestStreamComesBack(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			d := startEcho(t, network, "HEIRLOOM_TEST_REPLACE=beside")
+			c := d.dial()
+			c.sayHalf("half")
+			c.say("\nleave late\nstate")
+			c.expect("1 half")
+			d.write("freeze", "2 serving")
+			d.reload()
+			successor := d.processes()[1]
+			d.eventually("the successor to stand still", func() bool {
+				stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", successor))
+				return strings.Contains(string(stat), ") T ")
+			})
+			d.write("late", "")
+			d.eventually("the connection to be handed over", func() bool { return strings.Contains(d.logged(), "handed a stream over") })
+			if err := syscall.Kill(successor, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			c.expect(`1 no successor, with "state"`)
+			c.closed()
+			if err := d.awaitExit(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestStreamErrors calls what may not be called.
+func TestStreamErrors(t *testing.T) {
+	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
+	service, err := lifecycle.New(lifecycle.Options{Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := service.Listen("test", "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Stream(listener, func(*lifecycle.Stream) {}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	if err := service.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Stream(listener, func(*lifecycle.Stream) {}); !errors.Is(err, lifecycle.ErrRunning) {
+		t.Errorf("Stream after Run: %v, want ErrRunning", err)
+	}
+}
