@@ -48,7 +48,7 @@ func ownPIDFDID() (uint64, bool) {
 func take(h handed, parseErr error) (*Table, error) {
 	files, err := receive(len(h.names))
 	if h.doubt != nil && err != nil {
-		return &Table{ignored: h.doubt}, nil
+		return &Table{ignored: fmt.Errorf("%w; and %w", h.doubt, err)}, nil
 	}
 	proven := h.predecessor == 0
 	if !proven && parseErr == nil {

@@ -63,17 +63,23 @@ func parse(get func(string) (string, bool), self process) (handed, error) {
 	if err == nil {
 		h.names, err = fileNames(get, count)
 	}
-	switch {
-	case err != nil && h.doubt != nil:
-		return handed{ignored: h.doubt}, nil
-	case err != nil && count > 0: // the count was sound, so the descriptors are there and ours to close
-		return handed{names: make([]string, count), predecessor: h.predecessor}, err
-	case err != nil:
-		return handed{}, err
+	if err != nil {
+		return h.spoiled(count, err)
 	}
 	h.remoteAddr, _ = get(varRemoteAddr)
 	h.remotePort, _ = get(varRemotePort)
 	return h, nil
+}
+
+// spoiled is what is left of h when the count or the names, of so many descriptors, make no sense.
+func (h handed) spoiled(count int, err error) (handed, error) {
+	if h.doubt != nil {
+		return handed{ignored: fmt.Errorf("%w; and %w", h.doubt, err)}, nil
+	}
+	if count > 0 { // the count was sound, so the descriptors are there and ours to close
+		return handed{names: make([]string, count), predecessor: h.predecessor}, err
+	}
+	return handed{}, err
 }
 
 // addressee finds out whether the variables are for this process. A predecessor cannot know the pid of a process it

@@ -211,20 +211,20 @@ func (p *chatters) hangUp() {
 	p.hearing.Wait()
 }
 
-// TestChat reloads a chat fifty times, by a successor beside the process and in place.
+// TestChat reloads a chat 25 times, by a successor beside the process and in place.
 func TestChat(t *testing.T) {
 	for _, replace := range []string{"beside", "in-place"} {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(replace+"-"+network, func(t *testing.T) {
 				d := startLocal(t, network, "HEIRLOOM_TEST_ROLE=chat", "HEIRLOOM_TEST_REPLACE="+replace)
 				p := startChatters(t, func() (net.Conn, error) { return net.Dial(d.network, d.address) })
-				for range 50 {
+				for range 25 {
 					d.reload()
 					p.hearMore()
 				}
 				p.verify()
-				if s := d.status(); s.Generation != 51 || s.Connections.Streams != len(p.all) {
-					t.Errorf("status %+v, want generation 51 with %d streams", s, len(p.all))
+				if s := d.status(); s.Generation != 26 || s.Connections.Streams != len(p.all) {
+					t.Errorf("status %+v, want generation 26 with %d streams", s, len(p.all))
 				}
 			})
 		}

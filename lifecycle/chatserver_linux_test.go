@@ -67,11 +67,9 @@ func (h *hub) room(name string) *room {
 	return r
 }
 
-// A party is the members who left a room together. No two of a room are of one generation.
-type party struct {
-	Generation int
-	Size       int
-}
+// A party is the members who left a room together. No two of a room are of one generation. Those who joined here are of the
+// zero party.
+type party struct{ Generation, Size int }
 
 // A note is what the next process has to know of a member.
 type note struct {
@@ -98,7 +96,7 @@ func (h *hub) serve(conn *lifecycle.Stream) {
 	}
 	var err error
 	if m.Room != "" {
-		err = h.room(m.Room).arrive(m)
+		err = h.room(m.Room).enter(m)
 	}
 	for err == nil {
 		err = m.heed(h)
@@ -122,13 +120,24 @@ func (m *member) heed(h *hub) error {
 	if m.room != nil {
 		err = m.room.say(m, line)
 	} else {
-		room, name, _ := strings.Cut(line, " ")
-		err = h.room(room).join(m, room, name)
+		err = m.join(h, line)
 	}
 	if err == nil {
 		m.Unread = m.Unread[len(line)+1:]
 	}
 	return err
+}
+
+// join does what the first line says. If the room has just left this process, the next one is to read the line again.
+func (m *member) join(h *hub, line string) error {
+	m.Room, m.Name, _ = strings.Cut(line, " ")
+	err := h.room(m.Room).enter(m)
+	if err != nil {
+		m.Room, m.Name = "", ""
+		return err
+	}
+	m.tell("* welcome\n")
+	return nil
 }
 
 // readLine returns the next line, and leaves it in Unread until it has been heeded.
@@ -182,46 +191,33 @@ type room struct {
 	moved    chan struct{} // closed once all members are handed over
 }
 
-// join has m become a member, unless the room has left this process: then it is for the next one to see to.
-func (r *room) join(m *member, room, name string) error {
+// enter has m become a member, unless the room has left this process. If m is the first of a party, the room waits for the
+// others from then on.
+func (r *room) enter(m *member) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.gone {
 		return lifecycle.ErrLeaving
 	}
-	m.room, m.Room, m.Name = r, room, name
-	r.members[m] = struct{}{}
-	m.tell("* welcome\n")
-	return nil
-}
-
-// arrive is join for one of a party, for the rest of which the room waits from then on.
-func (r *room) arrive(m *member) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.gone {
-		return lifecycle.ErrLeaving
+	p := m.Party
+	if _, known := r.awaited[p]; !known {
+		if r.missing == 0 {
+			r.complete = make(chan struct{})
+		}
+		r.awaited[p] = p.Size
+		r.missing += p.Size
+		time.AfterFunc(arrivalTimeout, func() { r.found(p, p.Size) })
 	}
-	if _, known := r.awaited[m.Party]; !known {
-		r.awaitLocked(m.Party)
-	}
-	r.foundLocked(m.Party, 1)
+	r.foundLocked(p, 1)
 	m.room, r.number = r, max(r.number, m.Number)
 	r.members[m] = struct{}{}
 	return nil
 }
 
-func (r *room) awaitLocked(p party) {
-	if r.missing == 0 {
-		r.complete = make(chan struct{})
-	}
-	r.awaited[p] = p.Size
-	r.missing += p.Size
-	time.AfterFunc(arrivalTimeout, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.foundLocked(p, p.Size)
-	})
+func (r *room) found(p party, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.foundLocked(p, n)
 }
 
 func (r *room) foundLocked(p party, n int) {

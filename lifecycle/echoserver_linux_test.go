@@ -96,25 +96,25 @@ func (e *echoServer) serve(c *lifecycle.Stream) {
 
 // act does what a line says.
 func (e *echoServer) act(c *lifecycle.Stream, line string) {
-	switch {
-	case line == "panic":
+	switch line {
+	case "panic":
 		panic("told to")
-	case line == "never leave":
+	case "never leave":
 		select {}
-	case line == "leave late":
+	case "leave late":
 		<-c.Leaving()
 		for !exists(inRuntimeDirectory("late")) {
 			time.Sleep(time.Millisecond)
 		}
-	case line == "flood":
+	case "flood":
 		go func() { _, _ = c.Write(flood) }()
-	case line == "deadline":
+	case "deadline":
 		_ = c.SetReadDeadline(time.Unix(1, 0))
-	case line == "deadlines":
+	case "deadlines":
 		go setDeadlines(c)
-	case line == "hand over":
+	case "hand over":
 		fmt.Fprintln(c, handOverError(c.HandOver(nil)))
-	case line == "state":
+	case "state":
 		fmt.Fprintf(c, "%d %t\n", len(c.State()), c.State() == nil)
 	default:
 		fmt.Fprintf(c, "%d %s\n", e.generation, line)
@@ -152,6 +152,7 @@ func (e *echoServer) leave(c *lifecycle.Stream, unread []byte) {
 	check("Write after HandOver", err, net.ErrClosed)
 	_, err = c.ReadFrom(strings.NewReader("BAD"))
 	check("ReadFrom after HandOver", err, net.ErrClosed)
+	check("SetWriteDeadline after HandOver", c.SetWriteDeadline(time.Unix(1, 0)), net.ErrClosed)
 	check("a second HandOver", c.HandOver(nil), net.ErrClosed)
 	check("Close after HandOver", c.Close(), net.ErrClosed)
 	_, err = c.Read(make([]byte, 1))

@@ -68,17 +68,21 @@ func (s *Service) survey() {
 	s.estates = slices.DeleteFunc(s.estates, func(e *estate) bool {
 		s.generation = max(s.generation, e.generation+1)
 		var foreign error
+		whole := false // else a process died that had begun to settle, and state is not handed down over a crash
 		err := e.conn.Peek(func(m handover.Message, fds []int) {
 			switch m.Type {
 			case handover.Inheritance:
-				e.generation = m.Generation
+				foreign = m.Compatible()
+				whole, e.generation = foreign == nil, m.Generation
 				s.generation = max(s.generation, m.Generation+1)
-				if foreign = m.Compatible(); foreign == nil && m.Generation >= newest {
+				if whole && m.Generation >= newest {
 					newest, s.handed = m.Generation, m.Bound
 				}
 			case handover.State:
-				s.inheritState(m, fds)
-				return
+				if whole {
+					s.inheritState(m, fds)
+					return
+				}
 			case handover.Main:
 				s.outcome = m.Outcome
 			case handover.Stop:

@@ -1,9 +1,11 @@
 package lifecycle_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -91,6 +93,46 @@ func ExampleService_Bequeath() {
 		log.Fatal(err)
 	}
 	if err := service.HTTP(listener, &http.Server{TLSConfig: config}); err != nil {
+		log.Fatal(err)
+	}
+	if err := service.Run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A server that sends back each line. It hands over a connection with the part of a line that it has read, if any.
+func ExampleService_Stream() {
+	service, err := lifecycle.New(lifecycle.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := service.Listen("lines", "tcp", "127.0.0.1:7000")
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = service.Stream(listener, func(c *lifecycle.Stream) {
+		pending, buffer := c.State(), make([]byte, 4096)
+		for {
+			n, err := c.Read(buffer)
+			pending = append(pending, buffer[:n]...)
+			if end := bytes.LastIndexByte(pending, '\n') + 1; end > 0 {
+				if _, err := c.Write(pending[:end]); err != nil {
+					return
+				}
+				pending = pending[end:]
+			}
+			switch {
+			case errors.Is(err, lifecycle.ErrLeaving):
+				if err := c.HandOver(pending); errors.Is(err, lifecycle.ErrNoSuccessor) {
+					_, _ = io.WriteString(c, "goodbye\n")
+				}
+				return
+			case err != nil:
+				return
+			}
+		}
+	})
+	if err != nil {
 		log.Fatal(err)
 	}
 	if err := service.Run(context.Background()); err != nil {

@@ -18,8 +18,8 @@ func (m *machine) onReload(r reloadRequest) {
 	case Starting, Reloading:
 		m.joined = append(m.joined, r)
 	case Ready:
-		m.waiting = append(m.waiting, r)
-		m.reload()
+		m.joined = append(m.joined, r)
+		m.next()
 	case Draining:
 		if m.inPlace != nil { // the new program starts later than it was asked for
 			m.answer([]reloadRequest{r}, handover.Outcome{InPlace: true})
@@ -29,9 +29,10 @@ func (m *machine) onReload(r reloadRequest) {
 	}
 }
 
-// next begins the reload that those asked for which came too late for the last.
+// next begins the reload that those asked for which came too late for the last. An estate is settled first: only the main
+// process can remove it from the store.
 func (m *machine) next() {
-	if m.state == Ready && len(m.joined) > 0 {
+	if m.state == Ready && len(m.joined) > 0 && m.settling == 0 {
 		m.waiting, m.joined = m.joined, nil
 		m.reload()
 	}

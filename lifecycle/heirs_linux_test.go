@@ -42,7 +42,7 @@ func heirs(options lifecycle.Options) error {
 	}
 	killAtStep(service)
 	if path := modeFile("exit"); path != "" {
-		return errors.Join(service.Fail(errors.New("told to exit")), os.Remove(path))
+		return errors.Join(os.Remove(path), service.Fail(errors.New("told to exit"))) // which may be its last deed
 	}
 	a := &account{Generation: service.Generation()}
 	if err := a.handDown(service); err != nil {

@@ -123,7 +123,7 @@ func (m *machine) replace() error {
 	if len(m.options.ReloadSignals) > 0 {
 		signal.Ignore(m.options.ReloadSignals...)
 	}
-	err = p.program.Exec(os.Args, slices.Concat(p.ends, p.listeners), func(reason error) []string {
+	err = p.program.Exec(m.args(), slices.Concat(p.ends, p.listeners), func(reason error) []string {
 		m.sayLast(reason)
 		return environ
 	})

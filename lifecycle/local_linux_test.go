@@ -92,6 +92,9 @@ func (d *local) end() {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
+	if strings.Contains(d.logged(), "DATA RACE") {
+		d.t.Error("a data race in the daemon")
+	}
 	if d.t.Failed() {
 		d.t.Logf("log:\n%s", d.logged())
 	}

@@ -90,7 +90,7 @@ func (s *Service) startSuccessor(conn *handover.Conn, theirs int) (*process, err
 	if err := conn.Send(m); err != nil {
 		return nil, err
 	}
-	p, err := startProcess(s.program, os.Args, env, fds, s.notifier != nil)
+	p, err := startProcess(s.program, s.args(), env, fds, s.notifier != nil)
 	if err != nil {
 		return nil, err
 	}

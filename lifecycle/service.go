@@ -198,6 +198,14 @@ func programPath(program string) (string, error) {
 	return path, nil
 }
 
+// args are the next process's: by its first one it will find its program, from whatever directory this one works in by then.
+func (s *Service) args() []string {
+	if s.options.Program != "" {
+		return os.Args
+	}
+	return append([]string{s.program}, os.Args[1:]...)
+}
+
 // Generation returns which process of the service this is, counted from 1 since the service was started.
 func (s *Service) Generation() int { return s.generation }
 
@@ -216,10 +224,11 @@ func (s *Service) Generation() int { return s.generation }
 func (s *Service) Listen(name, network, address string) (net.Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, isStored := storedGeneration(name)
 	switch {
 	case s.running:
 		return nil, fmt.Errorf("listen %s: %w", name, ErrRunning)
-	case name == activation.HandoverName || name == controlName:
+	case name == activation.HandoverName || name == controlName || isStored:
 		return nil, s.Fail(fmt.Errorf("listen %s: %w", name, ErrReserved))
 	}
 	l, err := s.listen(handover.Bound{Name: name, Network: network, Address: address})

@@ -18,7 +18,7 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{activation.HandoverName, "heirloom-control"} {
+	for _, name := range []string{activation.HandoverName, "heirloom-control", "heirloom-7"} {
 		if _, err := service.Listen(name, "tcp", "127.0.0.1:0"); !errors.Is(err, lifecycle.ErrReserved) {
 			t.Errorf("Listen(%q): %v, want ErrReserved", name, err)
 		}

@@ -143,18 +143,19 @@ func (m *machine) obsolete() []string {
 func (m *machine) forget(e *estate) {
 	m.settling--
 	e.settled = true
-	if m.settling > 0 || m.notifier == nil {
+	if m.settling > 0 {
 		return
 	}
 	for _, e := range m.estates {
-		if e.name != "" && e.settled {
+		if e.name != "" && e.settled && m.notifier != nil {
 			m.tell(notify.FDStoreRemove(e.name))
 		}
 	}
 	m.estates = nil
-	if m.stored == nil || !m.stored.kept() { // there was no room while they were there
+	if m.state == Ready && (m.stored == nil || !m.stored.kept()) { // there was no room while they were there
 		m.store()
 	}
+	m.next()
 }
 
 // leaveToStore makes the queue in the store the taker of connections, if there is one.

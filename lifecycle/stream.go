@@ -189,8 +189,13 @@ func (c *Stream) SetReadDeadline(t time.Time) error {
 	return c.raw.SetReadDeadline(t)
 }
 
-// SetWriteDeadline is that of net.Conn.
-func (c *Stream) SetWriteDeadline(t time.Time) error { return c.raw.SetWriteDeadline(t) }
+// SetWriteDeadline is that of net.Conn. It bounds a Write that is under way, too, and with it a HandOver that waits.
+func (c *Stream) SetWriteDeadline(t time.Time) error {
+	if c.gone.Load() {
+		return net.ErrClosed
+	}
+	return c.raw.SetWriteDeadline(t)
+}
 
 // take tells the handler that the connection is to leave.
 func (c *Stream) take() {
@@ -207,7 +212,7 @@ func (c *Stream) take() {
 }
 
 func (c *Stream) comeBack() {
-	_ = c.raw.SetReadDeadline(time.Time{})
+	_ = c.raw.SetDeadline(time.Time{})
 	c.server.receive(c.raw, c.left, false)
 }
 

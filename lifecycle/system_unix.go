@@ -28,8 +28,11 @@ func fileOf(b handover.Bound) handover.FileID {
 	if !ok {
 		return handover.FileID{}
 	}
-	return handover.FileID{Device: uint64(stat.Dev), Inode: stat.Ino}
+	return handover.FileID{Device: number(stat.Dev), Inode: stat.Ino}
 }
+
+// number is there for Stat_t.Dev, whose type is another one on each system.
+func number[T ~int32 | ~uint32 | ~uint64](n T) uint64 { return uint64(n) }
 
 // isPrivate reports whether dir is a directory of this user into which no other may put files.
 func isPrivate(dir string) bool {

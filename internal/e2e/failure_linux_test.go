@@ -12,6 +12,7 @@ type failure struct {
 	name   string
 	spoil  func(t *testing.T, h host)
 	reason string
+	early  bool // shows before the program is started
 }
 
 func failures() []failure {
@@ -22,15 +23,15 @@ func failures() []failure {
 		return func(t *testing.T, h host) { h.install(script(t, lines...)) }
 	}
 	return []failure{
-		{"exits", placeScript("#!/bin/sh", "exit 3"), "ended before it was ready"},
-		{"hangs", place("hang"), "not ready within 10s"},
-		{"crashes just before it is ready", place("crash"), "ended before it was ready"},
-		{"refuses its configuration", place("refuse"), `no such color: "blau"`},
-		{"is no heirloom program", placeScript("#!/bin/sh", "exec sleep 1000"), "not ready within 10s"},
-		{"is no heirloom program and closes what it was given", placeScript("#!/bin/sh", "for fd in 3 4 5 6 7; do eval \"exec $fd>&-\"; done", "exec sleep 1000"), "closed the handover socket"},
-		{"is no program at all", func(t *testing.T, h host) { h.install(script(t, "\x7fELF")) }, "exec format error"},
-		{"is not executable", func(_ *testing.T, h host) { h.executable(false) }, "permission denied"},
-		{"is missing", func(_ *testing.T, h host) { h.remove() }, "no such file or directory"},
+		{"exits", placeScript("#!/bin/sh", "exit 3"), "ended before it was ready", false},
+		{"hangs", place("hang"), "not ready within 10s", false},
+		{"crashes just before it is ready", place("crash"), "ended before it was ready", false},
+		{"refuses its configuration", place("refuse"), `no such color: "blau"`, false},
+		{"is no heirloom program", placeScript("#!/bin/sh", "exec sleep 1000"), "not ready within 10s", false},
+		{"is no heirloom program and closes what it was given", placeScript("#!/bin/sh", "for fd in 3 4 5 6 7; do eval \"exec $fd>&-\"; done", "exec sleep 1000"), "closed the handover socket", false},
+		{"is no program at all", func(t *testing.T, h host) { h.install(script(t, "\x7fELF")) }, "exec format error", true},
+		{"is not executable", func(_ *testing.T, h host) { h.executable(false) }, "permission denied", true},
+		{"is missing", func(_ *testing.T, h host) { h.remove() }, "no such file or directory", true},
 	}
 }
 
@@ -40,6 +41,9 @@ func TestFailure(t *testing.T) {
 		run := loadtest.Start(h.target(), loadtest.OfEach(1))
 		before := h.status()
 		for _, f := range failures() {
+			if p.inPlace && !f.early {
+				continue // the old program has gone by then
+			}
 			f.spoil(t, h)
 			err := h.reload()
 			if p.truth && err == nil {
@@ -54,7 +58,7 @@ func TestFailure(t *testing.T) {
 				t.Errorf("%s: the operator is shown no %q:\n%s", f.name, f.reason, text)
 			}
 		}
-		h.install(program("v2"))
+		h.install(p.version("v2"))
 		if err := h.reload(); err != nil {
 			t.Errorf("a good program after the bad ones: %v", err)
 		}
@@ -67,8 +71,9 @@ func TestFailure(t *testing.T) {
 
 // TestUpgrade replaces the program: in place by rename, and behind a symlink that moves.
 func TestUpgrade(t *testing.T) {
-	everywhere(t, func(t *testing.T, _ place, h host) {
+	everywhere(t, func(t *testing.T, p place, h host) {
 		run := loadtest.Start(h.target(), crowd())
+		first := h.status()
 		steps := []struct {
 			name    string
 			change  func(string)
@@ -80,12 +85,16 @@ func TestUpgrade(t *testing.T) {
 			{"symlink", h.link, "v1"},
 		}
 		for _, step := range steps {
-			step.change(program(step.version))
+			step.change(p.version(step.version))
 			if err := h.reload(); err != nil {
 				t.Fatalf("%s to %s: %v", step.name, step.version, err)
 			}
-			if s := h.status(); s.Version != step.version {
+			s := h.status()
+			if s.Version != step.version {
 				t.Errorf("%s: version %s serves after the reload, want %s", step.name, s.Version, step.version)
+			}
+			if (s.PID == first.PID) != p.inPlace {
+				t.Errorf("%s: process %d serves after the reload, it was %d before", step.name, s.PID, first.PID)
 			}
 		}
 		verify(t, run)

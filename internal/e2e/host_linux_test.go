@@ -13,7 +13,7 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// A host runs hello: a terminal, or a systemd.
+// A host runs hello: a terminal, a container, or a systemd.
 type host interface {
 	// install puts a program where the service is started from, as package managers do: by rename.
 	install(program string)
@@ -47,35 +47,48 @@ type process struct{ pid, ppid int }
 type place struct {
 	name    string
 	boot    func(t *testing.T) host
-	manager bool // a service manager: it knows the main process, and restarts it
-	truth   bool // whether reload fails when the reload failed
+	program string // prefixes the names of the good programs to run there
+	manager bool   // a service manager: it knows the main process, and restarts it
+	truth   bool   // whether reload fails when the reload failed
+	inPlace bool   // a reload keeps the process id, and no two generations run at a time
 }
 
 func places() []place {
-	all := []place{{name: "terminal", boot: newTerminal, truth: true}}
+	all := []place{
+		{name: "terminal", boot: newTerminal, truth: true, inPlace: true},
+		{name: "beside", boot: newBeside, program: "daemon-", truth: true},
+	}
 	for _, v := range sdtest.Versions() {
 		all = append(all, place{
 			name: "systemd-" + v.String(), manager: true, truth: true,
-			boot: func(t *testing.T) host { return newManaged(t, v, false) },
+			boot: func(t *testing.T) host { return newManaged(t, v) },
 		})
 	}
 	for _, v := range []sdtest.Version{sdtest.V257, sdtest.V262} {
 		all = append(all, place{
 			name: "notify-reload-" + v.String(), manager: true,
-			boot: func(t *testing.T) host { return newManaged(t, v, true) },
+			boot: func(t *testing.T) host { return newManaged(t, v, notifyReload()...) },
 		})
 	}
 	return all
+}
+
+// version returns the path of a good program for this place.
+func (p place) version(v string) string { return program(p.program + v) }
+
+// run boots the place and starts the service in it.
+func (p place) run(t *testing.T) host {
+	h := p.boot(t)
+	h.install(p.version("v1"))
+	h.start()
+	return h
 }
 
 // everywhere runs a test at every place.
 func everywhere(t *testing.T, test func(t *testing.T, p place, h host)) {
 	for _, p := range places() {
 		t.Run(p.name, func(t *testing.T) {
-			h := p.boot(t)
-			h.install(program("v1"))
-			h.start()
-			test(t, p, h)
+			test(t, p, p.run(t))
 		})
 	}
 }
@@ -85,10 +98,7 @@ func everywhereAtOnce(t *testing.T, test func(t *testing.T, p place, h host)) {
 	for _, p := range places() {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			h := p.boot(t)
-			h.install(program("v1"))
-			h.start()
-			test(t, p, h)
+			test(t, p, p.run(t))
 		})
 	}
 }
@@ -108,6 +118,15 @@ func settled(t *testing.T, h host) lifecycle.Status {
 		t.Errorf("processes %v, but %d serves", p, s.PID)
 	}
 	return s
+}
+
+// brisk is a target whose drains are short: each waits for the slowest request.
+func brisk(h host) loadtest.Target {
+	target := h.target()
+	target.SlowFor = 150 * time.Millisecond
+	target.PauseFor = 10 * time.Millisecond
+	target.IdleFor = time.Second
+	return target
 }
 
 // crowd is every kind of client at once.

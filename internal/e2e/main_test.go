@@ -32,12 +32,14 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	programs = dir
 	for name, build := range map[string][2]string{
-		"v1":     {"version=v1", "./examples/hello"},
-		"hello":  {"version=v1", "./examples/hello"}, // for its commands only
-		"v2":     {"version=v2", "./examples/hello"},
-		"hang":   {"mode=hang", "./internal/e2e/testdata/faulty"},
-		"crash":  {"mode=crash", "./internal/e2e/testdata/faulty"},
-		"refuse": {"mode=refuse", "./internal/e2e/testdata/faulty"},
+		"v1":        {"version=v1", "./examples/hello"},
+		"hello":     {"version=v1", "./examples/hello"}, // for its commands only
+		"v2":        {"version=v2", "./examples/hello"},
+		"daemon-v1": {"version=v1", "./internal/e2e/testdata/daemon"},
+		"daemon-v2": {"version=v2", "./internal/e2e/testdata/daemon"},
+		"hang":      {"mode=hang", "./internal/e2e/testdata/faulty"},
+		"crash":     {"mode=crash", "./internal/e2e/testdata/faulty"},
+		"refuse":    {"mode=refuse", "./internal/e2e/testdata/faulty"},
 	} {
 		cmd := exec.Command("go", "build", "-ldflags", "-X main."+build[0], "-o", filepath.Join(dir, name), build[1])
 		cmd.Dir = filepath.Join("..", "..")

@@ -18,7 +18,11 @@ func TestReload(t *testing.T) {
 		first := settled(t, h)
 		descriptors, threads := h.descriptors(first.PID), h.threads(first.PID)
 
-		run := loadtest.Start(h.target(), crowd())
+		target := h.target()
+		if p.inPlace {
+			target = brisk(h) // each reload waits for a drain
+		}
+		run := loadtest.Start(target, crowd())
 		const reloads = 100
 		for i := 2; i <= reloads; i++ {
 			if err := h.reload(); err != nil {
@@ -48,6 +52,9 @@ func TestReload(t *testing.T) {
 		if p.manager {
 			checkManager(t, h.(*managed), last.PID)
 		}
+		if p.inPlace && last.PID != first.PID {
+			t.Errorf("the process is %d, it was %d", last.PID, first.PID)
+		}
 		h.stop()
 		if left := h.processes(); len(left) > 0 {
 			t.Errorf("processes left after stop: %v", left)
@@ -68,8 +75,14 @@ func checkManager(t *testing.T, h *managed, pid int) {
 			t.Errorf("%s=%s, want %s", property, got, want)
 		}
 	}
+	checkJournal(t, h)
+}
+
+// checkJournal looks for complaints.
+func checkJournal(t *testing.T, h *managed) {
+	t.Helper()
 	journal := h.machine.Journal("-b")
-	for _, complaint := range []string{"not our child", "reception only permitted", "SIGKILL", "timed out", "panic"} {
+	for _, complaint := range []string{"not our child", "reception only permitted", "SIGKILL", "timed out", "panic", "more fds"} {
 		for line := range strings.Lines(journal) {
 			if strings.Contains(line, complaint) {
 				t.Errorf("journal: %s", line)

@@ -4,35 +4,100 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/heirloom-go/heirloom/internal/loadtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// A terminal starts hello as a shell does, and reloads it with kill -HUP.
+// A terminal runs hello without a service manager, and reloads it with kill -HUP.
 type terminal struct {
 	t       *testing.T
 	dir     string
 	program string
 	address string
+	args    []string // beside the address
 	log     *os.File
+	attach  func(*exec.Cmd) // to what it runs in
+	inPlace bool            // first is the only process there ever is
+	first   int             // the process that start started
+	ended   chan error      // receives how it ended
+	inside  func(pid int) int
+	screen  *os.File      // of the pseudoterminal, if it has one
+	shown   chan struct{} // closed when all that was on the screen is in the log
 }
 
-func newTerminal(t *testing.T) host {
+// newTerminal has hello be the foreground job of a terminal.
+func newTerminal(t *testing.T) host { return newForeground(t) }
+
+func newForeground(t *testing.T) *terminal {
+	h := newBare(t)
+	h.inPlace = true
+	h.attach = func(cmd *exec.Cmd) {
+		screen, tty := openTerminal(t)
+		h.screen, h.shown = screen, make(chan struct{})
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+		go func() {
+			defer close(h.shown)
+			_, _ = io.Copy(h.log, screen) // ends by EIO when the last process has gone
+		}()
+	}
+	return h
+}
+
+// newContainer has hello be PID 1 of a process namespace, as containers do.
+func newContainer(t *testing.T) *terminal {
+	h := newBare(t)
+	h.inPlace = true
+	h.inside = func(pid int) int {
+		if pid != 1 {
+			t.Errorf("process %d serves in the container, want 1", pid)
+		}
+		return h.first
+	}
+	h.attach = func(cmd *exec.Cmd) {
+		const mount = `mount --make-rprivate / && mount -t proc proc /proc && exec "$@"`
+		cmd.Args = append([]string{"sh", "-c", mount, "sh"}, cmd.Args...)
+		cmd.Path = "/bin/sh"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	}
+	return h
+}
+
+// newBeside has the daemon of these tests start each successor beside itself, as all daemons do under systemd.
+func newBeside(t *testing.T) host {
+	h := newBare(t)
+	h.args = []string{"-replace", "beside"}
+	return h
+}
+
+func newBare(t *testing.T) *terminal {
 	dir := t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &terminal{t: t, dir: dir, program: filepath.Join(dir, "hello"), address: freeAddress(t), log: log}
+	h := &terminal{
+		t:       t,
+		dir:     dir,
+		program: filepath.Join(dir, "hello"),
+		address: freeAddress(t),
+		log:     log,
+		attach:  func(*exec.Cmd) {},
+		inside:  func(pid int) int { return pid },
+	}
 	t.Cleanup(h.end)
 	return h
 }
@@ -49,6 +114,10 @@ func freeAddress(t *testing.T) string {
 func (h *terminal) end() {
 	for _, p := range h.processes() {
 		_ = syscall.Kill(p.pid, syscall.SIGKILL)
+	}
+	if h.screen != nil {
+		<-h.shown
+		_ = h.screen.Close()
 	}
 	if h.t.Failed() {
 		log, _ := os.ReadFile(h.log.Name())
@@ -99,13 +168,13 @@ func (h *terminal) executable(yes bool) {
 
 func (h *terminal) start() {
 	h.t.Helper()
-	cmd := exec.Command(h.program, "-listen", h.address)
+	cmd := exec.Command(h.program, append(h.args, "-listen", h.address)...)
 	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+h.dir)
 	cmd.Stdout, cmd.Stderr = h.log, h.log
-	if err := cmd.Start(); err != nil {
+	h.attach(cmd)
+	if err := h.launch(cmd); err != nil {
 		h.t.Fatal(err)
 	}
-	go func() { _ = cmd.Wait() }()
 	h.wait("hello to answer", func() bool {
 		nc, err := net.Dial("tcp", h.address)
 		if err == nil {
@@ -115,11 +184,36 @@ func (h *terminal) start() {
 	})
 }
 
+// launch starts cmd from a thread that stays until it ends: Pdeathsig comes when the thread goes (PR_SET_PDEATHSIG(2const)).
+func (h *terminal) launch(cmd *exec.Cmd) error {
+	started := make(chan error)
+	h.ended = make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		if tty, ok := cmd.Stdin.(*os.File); ok {
+			_ = tty.Close() // else the screen would stay on
+		}
+		started <- err
+		if err == nil {
+			h.ended <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	h.first = cmd.Process.Pid
+	return nil
+}
+
 func (h *terminal) signal() {
 	h.t.Helper()
-	if err := syscall.Kill(h.status().PID, syscall.SIGHUP); err != nil {
-		h.t.Error(err)
+	pid := h.first
+	if !h.inPlace {
+		pid = h.status().PID
 	}
+	h.kill(pid, syscall.SIGHUP)
 }
 
 func (h *terminal) reload() error {
@@ -139,7 +233,9 @@ func (h *terminal) reload() error {
 
 func (h *terminal) status() lifecycle.Status {
 	h.t.Helper()
-	return parseStatus(h.t, h.command("status", "-json"))
+	s := parseStatus(h.t, h.command("status", "-json"))
+	s.PID = h.inside(s.PID)
+	return s
 }
 
 func (h *terminal) command(args ...string) string {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"time"
 )
 
@@ -32,8 +31,6 @@ var (
 // A Conn is one end of a handover socket. Any goroutine may Send; one at a time may Receive.
 type Conn struct {
 	unix *net.UnixConn
-
-	sending sync.Mutex
 
 	packet, oob []byte // Receive's buffers
 }
@@ -73,9 +70,11 @@ func (c *Conn) send(write writeFunc, m Message, descriptors []int) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", m.Type, err)
 	}
-	c.sending.Lock()
-	defer c.sending.Unlock()
-	if _, _, err := write(packet, rights(descriptors), nil); err != nil {
+	_, _, err = write(packet, rights(descriptors), nil)
+	if wasReset(err) {
+		_, _, err = write(packet, rights(descriptors), nil)
+	}
+	if err != nil {
 		return fmt.Errorf("send %s: %w", m.Type, err)
 	}
 	return nil
@@ -105,6 +104,8 @@ func (c *Conn) receive(read readFunc) (Message, []int, error) {
 	}
 	switch {
 	case errors.Is(err, io.EOF):
+		descriptors, _ := parseRights(c.oob[:oobn]) // an empty packet may carry some
+		closeAll(descriptors)
 		return Message{}, nil, io.EOF
 	case err != nil:
 		return Message{}, nil, fmt.Errorf("receive from the handover socket: %w", err)
@@ -117,24 +118,43 @@ func parse(packet, oob []byte, flags int) (Message, []int, error) {
 	if err != nil {
 		return Message{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	var m Message
-	if err := json.Unmarshal(packet, &m); err != nil {
+	m, err := decode(packet)
+	if err == nil && len(m.Sizes) > 0 {
+		descriptors, err = takeStates(&m, descriptors, flags)
+	}
+	switch {
+	case err != nil:
 		closeAll(descriptors)
-		return Message{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	if len(m.Sizes) > 0 && len(descriptors) > 0 {
-		err := unpack(&m, descriptors[0])
-		closeAll(descriptors[:1])
-		descriptors = descriptors[1:]
-		if err != nil {
-			closeAll(descriptors)
-			return Message{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-		}
-	}
-	if truncated(flags) {
+		return Message{}, nil, err
+	case truncated(flags):
 		return m, descriptors, ErrTruncated
 	}
 	return m, descriptors, nil
+}
+
+func decode(packet []byte) (Message, error) {
+	var m Message
+	if err := json.Unmarshal(packet, &m); err != nil {
+		return Message{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return m, nil
+}
+
+// takeStates fetches the States of m from the memfd ahead of its descriptors, and returns those. Without a memfd there are
+// no States, which only a lack of descriptors excuses.
+func takeStates(m *Message, descriptors []int, flags int) ([]int, error) {
+	if len(descriptors) == 0 {
+		if !truncated(flags) {
+			return nil, fmt.Errorf("%w: %d states without their memfd", ErrMalformed, len(m.Sizes))
+		}
+		return nil, nil
+	}
+	err := unpack(m, descriptors[0])
+	closeAll(descriptors[:1])
+	if err != nil {
+		return descriptors[1:], fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return descriptors[1:], nil
 }
 
 // SetReadDeadline makes a waiting or later Receive fail once t has passed; the zero time lets it wait forever.

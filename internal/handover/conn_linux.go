@@ -67,17 +67,22 @@ func (c *Conn) Peek(visit func(Message, []int)) error {
 	buffer := make([]byte, maxPacket)
 	for at := 0; ; {
 		packet, _, _, err := c.peek(at, buffer, nil)
+		if wasReset(err) {
+			packet, _, _, err = c.peek(at, buffer, nil)
+		}
 		switch {
 		case errors.Is(err, unix.EAGAIN), errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
 		}
-		m, fds, err := parse(packet, nil, 0)
+		var fds []int
+		m, err := decode(packet)
 		if err == nil && m.Type == State {
 			m, fds, err = c.peekState(at, buffer)
 		}
 		if err != nil {
+			closeAll(fds) // there are some if it is ErrTruncated
 			return err
 		}
 		visit(m, fds)
@@ -132,7 +137,7 @@ func (c *Conn) tryRead(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr,
 	case err != nil:
 		return 0, 0, 0, nil, os.NewSyscallError("recvmsg", err)
 	case n == 0:
-		return 0, 0, 0, nil, io.EOF
+		return 0, oobn, 0, nil, io.EOF
 	}
 	return n, oobn, flags, nil, nil
 }
@@ -193,8 +198,8 @@ func truncated(flags int) bool {
 }
 
 // A peer that dies with unread messages in its queue leaves ECONNRESET on our end (unix_release_sock in the kernel's
-// net/unix/af_unix.c), which recvmsg reports once, ahead of what the peer had said before it died. Reading again gets that,
-// then end-of-file.
+// net/unix/af_unix.c), which recvmsg or sendmsg reports once, ahead of what the peer had said before it died. Reading again
+// gets that, then end-of-file; writing again gets EPIPE.
 func wasReset(err error) bool {
 	return errors.Is(err, unix.ECONNRESET)
 }

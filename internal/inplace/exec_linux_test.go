@@ -192,7 +192,7 @@ func playMainThread() error {
 	}
 	_ = unix.Close(pipe[1])
 	if n, err := unix.Read(pipe[0], make([]byte, 1)); n != 0 || err != nil { // blocks while the pipe is open somewhere
-		return fmt.Errorf("read: %d, %v", n, err)
+		return fmt.Errorf("read: %d, %w", n, err)
 	}
 	return program.Exec(os.Args, []int{pipe[0]}, always(env("report")))
 }

@@ -31,7 +31,9 @@ func hammer(stop chan struct{}) (wait func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	go http.Serve(server, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) }))
+	go func() {
+		_ = http.Serve(server, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) }))
+	}()
 	var group sync.WaitGroup
 	failed := make(chan error, 16)
 	each := func(n int, work func() error) {
@@ -83,7 +85,7 @@ func get(client *http.Client, address string) error {
 	}
 	body, err := io.ReadAll(answer.Body)
 	if string(body) != "/hello" {
-		return fmt.Errorf("answer %q, %v", body, err)
+		return fmt.Errorf("answer %q, %w", body, err)
 	}
 	return errors.Join(err, answer.Body.Close())
 }
@@ -101,7 +103,7 @@ func playFailing() error {
 	}
 	fail := func() error {
 		if err := program.Exec(tooLong, give, nil); !errors.Is(err, unix.E2BIG) {
-			return fmt.Errorf("Exec: %v", err)
+			return fmt.Errorf("Exec: %w", err)
 		}
 		return nil
 	}

@@ -28,8 +28,9 @@ func Open(path string) (*Program, error) {
 // args are the arguments, args[0] included. files become descriptors 3, 4 and so on of the new program, in this order; the
 // same number may occur more than once. They stay the caller's: on failure each is open still and none has changed.
 //
-// env is called on this goroutine before each of up to three choices (see the package comment) and returns the environment,
-// in which no name should occur twice. reason is nil for the first choice and says for the others why those before did not do.
+// env is called on this goroutine before each choice that is tried, which is one that passes its check (see the package
+// comment), and returns the environment, in which no name should occur twice. reason is nil for the first choice and says for
+// the others why those before did not do.
 // A nil env stands for os.Environ.
 //
 // The error holds what was wrong with each choice, and errors.Is finds all of it; it is os.ErrClosed after Close. The process

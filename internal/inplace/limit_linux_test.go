@@ -23,7 +23,7 @@ func playLimited() error {
 	}
 	var now unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil || now.Cur != now.Max-1 {
-		return fmt.Errorf("Go did not raise the limit: %v, %v", now, err)
+		return fmt.Errorf("Go did not raise the limit: %v, %w", now, err)
 	}
 	switch os.Args[1] {
 	case "remove":

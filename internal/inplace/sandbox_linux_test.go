@@ -63,7 +63,7 @@ func playFiltered() error {
 		return err
 	}
 	if _, err := inplace.Open("/etc/passwd"); !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("not a program: %v", err)
+		return fmt.Errorf("not a program: %w", err)
 	}
 	program, err := inplace.Open(self())
 	if err != nil {
@@ -136,7 +136,7 @@ func playLandlock() error {
 
 func playLandlocked() error {
 	if _, err := inplace.Open("/bin/sh"); !errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("forbidden program: %v", err)
+		return fmt.Errorf("forbidden program: %w", err)
 	}
 	program, err := inplace.Open(self())
 	if err != nil {
@@ -173,7 +173,7 @@ func playNoexec() error {
 		return err
 	}
 	if _, err := inplace.Open(path); !errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("on a noexec mount: %v", err)
+		return fmt.Errorf("on a noexec mount: %w", err)
 	}
 	return nil
 }
@@ -188,7 +188,7 @@ func TestNoexec(t *testing.T) {
 // playUnprivileged is told a folder with one program only root may execute, and one that may be executed but not read.
 func playUnprivileged() error {
 	if _, err := inplace.Open(filepath.Join(os.Args[1], "root")); !errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("root's program: %v", err)
+		return fmt.Errorf("root's program: %w", err)
 	}
 	program, err := inplace.Open(filepath.Join(os.Args[1], "opaque"))
 	if err != nil {

@@ -87,7 +87,7 @@ func (s *stage) leap() (step string, errno unix.Errno) {
 	}
 	if errno == 0 {
 		// As late as this: with the lower limit, the numbers above might have been too high for dup3.
-		unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&s.limits.given)), 0, 0, 0)
+		_, _, _ = unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&s.limits.given)), 0, 0, 0)
 		if s.fd < 0 {
 			step = "execve"
 			_, _, errno = unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(s.name)),
@@ -97,13 +97,13 @@ func (s *stage) leap() (step string, errno unix.Errno) {
 			_, _, errno = unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(s.fd), uintptr(unsafe.Pointer(s.name)),
 				uintptr(unsafe.Pointer(s.argv)), uintptr(unsafe.Pointer(s.envv)), unix.AT_EMPTY_PATH, 0)
 		}
-		unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&s.limits.now)), 0, 0, 0)
+		_, _, _ = unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&s.limits.now)), 0, 0, 0)
 	}
 	for i := range s.undo {
 		if s.undo[i].from < 0 {
-			unix.RawSyscall(unix.SYS_CLOSE, uintptr(s.undo[i].to), 0, 0)
+			_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(s.undo[i].to), 0, 0)
 		} else {
-			unix.RawSyscall(unix.SYS_DUP3, uintptr(s.undo[i].from), uintptr(s.undo[i].to), unix.O_CLOEXEC)
+			_, _, _ = unix.RawSyscall(unix.SYS_DUP3, uintptr(s.undo[i].from), uintptr(s.undo[i].to), unix.O_CLOEXEC)
 		}
 	}
 	return step, errno

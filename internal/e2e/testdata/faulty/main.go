@@ -16,6 +16,7 @@ var mode string // set by -ldflags "-X main.mode=hang"
 
 func main() {
 	_ = flag.String("listen", "", "ignored")
+	_ = flag.String("replace", "", "ignored")
 	flag.Parse()
 	options := lifecycle.Options{Name: "hello"}
 	if flag.NArg() > 0 {
