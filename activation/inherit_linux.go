@@ -47,8 +47,8 @@ func ownPIDFDID() (uint64, bool) {
 // proves that it was.
 func take(h handed, parseErr error) (*Table, error) {
 	files, err := receive(len(h.names))
-	if h.doubt != nil && err != nil {
-		return &Table{ignored: fmt.Errorf("%w; and %w", h.doubt, err)}, nil
+	if h.doubt != "" && err != nil {
+		return &Table{ignored: fmt.Errorf("%s; and %w", h.doubt, err)}, nil
 	}
 	proven := h.predecessor == 0
 	if !proven && parseErr == nil {

@@ -44,8 +44,8 @@ type handed struct {
 	predecessor int      // who says so; 0 means the service manager
 	remoteAddr  string
 	remotePort  string
-	ignored     error // why the variables are not for this process
-	doubt       error // why they may not be, and are believed only if the descriptors are there: see addressee
+	ignored     error  // why the variables are not for this process
+	doubt       string // why they may not be, and are believed only if the descriptors are there: see addressee
 }
 
 // parse reads the variables and nothing else. It follows sd_listen_fds_with_names of libsystemd (sd-daemon.c), which
@@ -73,13 +73,14 @@ func parse(get func(string) (string, bool), self process) (handed, error) {
 
 // spoiled is what is left of h when the count or the names, of so many descriptors, make no sense.
 func (h handed) spoiled(count int, err error) (handed, error) {
-	if h.doubt != nil {
-		return handed{ignored: fmt.Errorf("%w; and %w", h.doubt, err)}, nil
-	}
-	if count > 0 { // the count was sound, so the descriptors are there and ours to close
+	switch {
+	case h.doubt != "":
+		return handed{ignored: fmt.Errorf("%s; and %w", h.doubt, err)}, nil
+	case count > 0: // it was sound, so the descriptors are there and ours to close
 		return handed{names: make([]string, count), predecessor: h.predecessor}, err
+	default:
+		return handed{}, err
 	}
-	return handed{}, err
 }
 
 // addressee finds out whether the variables are for this process. A predecessor cannot know the pid of a process it
@@ -101,13 +102,13 @@ func addressee(get func(string) (string, bool), self process) (handed, error) {
 	if n != uint64(self.pid) {
 		other := fmt.Errorf("activation: %s=%d is another process, this one is %d", varPID, n, self.pid)
 		if self.pid == 1 {
-			return handed{doubt: other}, nil
+			return handed{doubt: other.Error()}, nil
 		}
 		return handed{ignored: other}, nil
 	}
 	ignored, err := samePIDFD(get, self)
 	if ignored != nil && self.pid == 1 {
-		return handed{doubt: ignored}, err
+		return handed{doubt: ignored.Error()}, err
 	}
 	return handed{ignored: ignored}, err
 }
