@@ -72,7 +72,7 @@ func TestControlRefusesOthers(t *testing.T) {
 	program := "/tmp/" + strings.ReplaceAll(t.Name(), "/", "-")
 	data, err := os.ReadFile(os.Args[0])
 	if err == nil {
-		err = os.WriteFile(program, data, 0o755)
+		err = writeProgram(program, data)
 	}
 	if err != nil {
 		t.Fatal(err)

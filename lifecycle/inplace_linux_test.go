@@ -24,7 +24,7 @@ func copyProgram(t *testing.T, from, to string) {
 	t.Helper()
 	data, err := os.ReadFile(from)
 	if err == nil {
-		err = os.WriteFile(to+".new", data, 0o755)
+		err = writeProgram(to+".new", data)
 	}
 	if err == nil {
 		err = os.Rename(to+".new", to)
@@ -34,7 +34,15 @@ func copyProgram(t *testing.T, from, to string) {
 	}
 }
 
-// background starts a reload and returns what came of it.
+// writeProgram writes a file to be executed. No process may be started here meanwhile: it would hold the file open for writing
+// until its execve, and the program would be "text file busy" (golang/go issue 22315).
+func writeProgram(path string, data []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, data, 0o755)
+}
+
+// reloadInBackground starts a reload and returns what came of it.
 func (d *local) reloadInBackground() <-chan error {
 	result := make(chan error, 1)
 	go func() {

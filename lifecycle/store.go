@@ -126,7 +126,7 @@ func (m *machine) awaitManager() error {
 func (m *machine) obsolete() []string {
 	var names []string
 	for _, b := range m.handed {
-		if !slices.ContainsFunc(m.listeners, func(l *listener) bool { return l.bound != nil && *l.bound == b }) {
+		if b.Name != controlName && !slices.ContainsFunc(m.listeners, func(l *listener) bool { return l.bound != nil && *l.bound == b }) {
 			names = append(names, b.Name)
 		}
 	}

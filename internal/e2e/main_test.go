@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -59,10 +60,18 @@ func program(name string) string { return filepath.Join(programs, name) }
 func script(t *testing.T, lines ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "script")
-	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o755); err != nil {
+	if err := writeProgram(path, []byte(strings.Join(lines, "\n")+"\n")); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// writeProgram writes a file to be executed. No process may be started here meanwhile: it would hold the file open for writing
+// until its execve, and the program would be "text file busy" (golang/go issue 22315).
+func writeProgram(path string, data []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, data, 0o755)
 }
 
 // missing skips a test for want of a program, but fails it where nothing may be left out.

@@ -130,7 +130,7 @@ func (h *terminal) install(program string) {
 	h.t.Helper()
 	data, err := os.ReadFile(program)
 	if err == nil {
-		err = os.WriteFile(h.program+".new", data, 0o755)
+		err = writeProgram(h.program+".new", data)
 	}
 	if err == nil {
 		err = os.Rename(h.program+".new", h.program)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // WriteFile writes a file inside, owned by root, with exactly these permission bits, whatever the umask. A file of that
@@ -35,7 +36,12 @@ func (m *Machine) Install(hostPath, path string) {
 }
 
 // replace writes a file beside path and renames it. It runs inside.
+//
+// No process may be started here meanwhile: it would hold the file open for writing until its execve, and a program that is
+// executed by then is "text file busy" (golang/go issue 22315).
 func replace(path string, content io.Reader, mode os.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
