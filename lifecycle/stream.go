@@ -113,7 +113,8 @@ func movable(nc net.Conn) bool {
 	}
 }
 
-// Read returns ErrLeaving from when the connection is to leave.
+// Read is that of net.Conn until the connection is to leave, and from then on returns ErrLeaving; a Read that was waiting
+// returns once more what has come by then, if anything has.
 func (c *Stream) Read(p []byte) (int, error) {
 	select {
 	case <-c.leaving:
