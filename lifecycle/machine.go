@@ -61,9 +61,9 @@ type machine struct {
 }
 
 // Run serves until the service is replaced, or is told to stop by a signal or the end of ctx, and what it had begun is
-// finished. It returns nil then. It returns early, having drained the rest, with the error of a server that could not go on,
-// and an error that matches ErrDrainTimeout if connections had to be closed. The process should end when Run returns; the
-// signals of Options do nothing from then on.
+// finished. It returns nil then; where the program is replaced in place it does not return. It returns early, having drained
+// the rest, with the error of a server that could not go on, and an error that matches ErrDrainTimeout if connections had to be
+// closed. The process should end when Run returns; the signals of Options do nothing from then on.
 //
 // Run says that the service is ready: to the service manager, or to the predecessor, which then hands over. So it comes
 // last in main. What was handed over and nobody has asked for is closed then.

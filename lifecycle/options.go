@@ -74,7 +74,8 @@ const (
 
 	// InPlace finishes what was begun and then replaces the program in this process (execve(2)). Clients wait meanwhile: the
 	// next requests of open connections, and new connections, are answered by the new program. The new program is made sure
-	// to exist and to be executable before, but one that then fails to start cannot be undone.
+	// to exist and to be executable before, but one that then fails to start cannot be undone. Under systemd, which bounds a
+	// reload by TimeoutStartSec, DrainTimeout must be below that.
 	InPlace
 )
 
