@@ -21,8 +21,9 @@ import (
 var errLeft = errors.New("processes were left over")
 
 // A service is hello and all its generations: the processes of one process group. Without a service manager hello is replaced
-// in place; were a generation to start the next beside it, that would outlive it, so this process asks the kernel to become the parent of orphans (PR_SET_CHILD_SUBREAPER in
-// prctl(2)). Then waiting for the group misses none of them, and it is empty when there is no child left to wait for.
+// in place; were a generation to start the next beside it, that would outlive it, so this process asks the kernel to become the
+// parent of orphans (PR_SET_CHILD_SUBREAPER in prctl(2)). Then waiting for the group misses none of them, and it is empty when
+// there is no child left to wait for.
 type service struct {
 	program string
 	env     []string
