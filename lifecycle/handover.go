@@ -104,9 +104,11 @@ func (m *machine) readyLine() notify.State {
 // handOver makes the successor, which serves already, the main process, and drains.
 //
 // While the service manager has not read that message this process is the main one to it, and the only one it listens to;
-// hence the barrier before anybody is told that the reload is done.
+// hence the barrier before anybody is told that the reload is done. To whoever waits for a Type=notify-reload service READY=1
+// says so itself: from then on no new connection may find this generation.
 func (m *machine) handOver(h *heir, outcome handover.Outcome) {
 	m.atStep("hand over")
+	m.closeListeners()
 	m.tell(notify.MainPID(h.pid), notify.Ready(), notify.Status(statusText("ready", h.generation)))
 	_ = m.awaitManager()
 	m.atStep("handed over")
