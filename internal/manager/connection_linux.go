@@ -13,8 +13,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// A connection speaks D-Bus for one goroutine, one call after the other, with a peer to be trusted: only a manager or a
-// bus can listen on these sockets. Of godbus it uses the messages only: its connections send BEGIN and then a message, which
+// A connection is for one goroutine, one call after the other, with a peer to be trusted: only a manager or a bus can listen on
+// these sockets. It speaks varlink, see varlink_linux.go, or D-Bus. Of godbus it uses the messages only: its connections send BEGIN and then a message, which
 // hangs on a manager's own socket whenever the manager reads both at once. sd-bus, at the other end, then holds the message
 // in its buffer until more arrives (bus_socket_auth_verify_server of systemd).
 type connection struct {
@@ -33,6 +33,9 @@ func dial(ctx context.Context, d door) (*connection, error) {
 	}
 	conn := &connection{Conn: socket, reader: bufio.NewReader(socket)}
 	conn.release = context.AfterFunc(ctx, func() { _ = socket.Close() })
+	if d.speaks == Varlink {
+		return conn, nil
+	}
 	if err := conn.greet(d.bus); err != nil {
 		conn.close()
 		return nil, err
@@ -119,8 +122,8 @@ func (c *connection) exchange(call *dbus.Message) (*dbus.Message, error) {
 	}
 }
 
-// What a message begins with, and how long one may be: the protocol allows for 128 MiB, which godbus would set aside before
-// it has read them.
+// What a D-Bus message begins with, and how long a message may be: the protocol allows for 128 MiB, which godbus would set aside
+// before it has read them.
 const (
 	headLength = 16
 	maxMessage = 1 << 20

@@ -82,6 +82,7 @@ func matches(err error) []string {
 	}{
 		{"unanswered", manager.ErrUnanswered},
 		{"unsupported", errors.ErrUnsupported},
+		{"no-unit", manager.ErrNoUnit},
 		{"not-exist", fs.ErrNotExist},
 		{"permission", fs.ErrPermission},
 		{"deadline", context.DeadlineExceeded},

@@ -73,8 +73,9 @@ type account struct {
 	name    string
 	service string // more lines
 	since   sdtest.Version
-	endings int    // how many of the endings are tried
-	err     string // what its daemon's errors match, if it cannot ask
+	endings int            // how many of the endings are tried
+	err     string         // what its daemon's errors match, if it cannot ask
+	able    sdtest.Version // where it can ask all the same
 }
 
 var accounts = []account{
@@ -85,11 +86,20 @@ var accounts = []account{
 	// The process is the first of a process namespace. 257 kills every tenth such service when it says that it is ready.
 	{name: "first", service: "PrivatePIDs=yes", since: sdtest.V262, endings: 3},
 	// dbus-daemon disconnects whom it cannot look up, and systemd starts it so that it does not find dynamic users.
-	{name: "dynamic", service: "DynamicUser=yes", endings: 3, err: "unanswered"},
-	{name: "sandbox-dynamic", service: sandbox("DynamicUser=yes"), endings: 3, err: "unanswered"},
-	{name: "no-bus", service: "User=nobody\nInaccessiblePaths=/run/dbus", endings: 1, err: "unanswered permission"},
-	{name: "no-socket", service: "User=nobody\nTemporaryFileSystem=/run/dbus", endings: 1, err: "unanswered not-exist"},
+	{name: "dynamic", service: "DynamicUser=yes", endings: 3, err: "unanswered not-exist", able: sdtest.V262},
+	{name: "sandbox-dynamic", service: sandbox("DynamicUser=yes"), endings: 3, err: "unanswered not-exist", able: sdtest.V262},
+	{name: "no-bus", service: "User=nobody\nInaccessiblePaths=/run/dbus", endings: 1, err: "unanswered not-exist permission", able: sdtest.V262},
+	{name: "no-socket", service: "User=nobody\nTemporaryFileSystem=/run/dbus", endings: 1, err: "unanswered not-exist", able: sdtest.V262},
+	// Older ones have no varlink.
+	{name: "no-varlink-root", service: noVarlink, since: sdtest.V262, endings: 3},
+	{name: "no-varlink-nobody", service: noVarlink + "\nUser=nobody", since: sdtest.V262, endings: 3},
+	{name: "nothing", service: noVarlink + "\nUser=nobody\nInaccessiblePaths=/run/dbus", since: sdtest.V262, endings: 1, err: "unanswered permission"},
 }
+
+const noVarlink = "InaccessiblePaths=-/run/systemd/io.systemd.Manager"
+
+// cannotAsk reports whether the account cannot ask this systemd.
+func (a account) cannotAsk(v sdtest.Version) bool { return a.err != "" && (a.able == 0 || v < a.able) }
 
 // sandbox returns how the unit of the end-to-end tests is locked up, with another user.
 func sandbox(user string) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,4 +32,19 @@ func ExampleEnding() {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
+}
+
+// A service drains for as long as its unit lets it, less a second for what comes after.
+func ExampleStopTimeout() {
+	limit := time.Minute
+	timeout, err := manager.StopTimeout(context.Background())
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "draining for a minute at most:", err)
+	case !timeout.Infinite:
+		limit = max(timeout.Duration-time.Second, timeout.Duration/2)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	_ = new(http.Server).Shutdown(ctx)
 }

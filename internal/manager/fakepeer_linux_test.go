@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"io"
 	"net"
 	"os"
@@ -17,12 +18,7 @@ import (
 // listen makes this process one of a user manager, and listens in its stead.
 func listen(t *testing.T, name string) net.Listener {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "manager")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, name)
+	path := filepath.Join(runtimeDir(t), name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -31,9 +27,25 @@ func listen(t *testing.T, name string) net.Listener {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	t.Setenv("MANAGERPID", "1")
-	t.Setenv("XDG_RUNTIME_DIR", dir)
 	return ln
+}
+
+// runtimeDir returns where the sockets of the user manager are, the same one all through a test.
+func runtimeDir(t *testing.T) string {
+	t.Helper()
+	const mark = "made by the test"
+	if os.Getenv("MANAGERPID") == mark {
+		return os.Getenv("XDG_RUNTIME_DIR")
+	}
+	// The path of a socket must be short.
+	dir, err := os.MkdirTemp("", "manager")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Setenv("MANAGERPID", mark)
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	return dir
 }
 
 // peer plays with each connection, and then closes it for writing. Its goroutines end with the test.
@@ -88,6 +100,26 @@ func serve(c net.Conn, answers map[string]any) {
 			value = dbus.MakeVariant(value)
 		}
 		send(c, answer(call.Serial(), value))
+	}
+}
+
+// serveVarlink answers calls with the text for their method until there is one that it has no answer to.
+func serveVarlink(c net.Conn, answers map[string]string) {
+	reader := bufio.NewReader(c)
+	for {
+		text, err := reader.ReadBytes(0)
+		if err != nil {
+			return
+		}
+		var call struct{ Method string }
+		if err := json.Unmarshal(text[:len(text)-1], &call); err != nil {
+			return
+		}
+		answer, found := answers[call.Method]
+		if !found {
+			return
+		}
+		say(c, answer+"\x00")
 	}
 }
 

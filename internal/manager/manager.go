@@ -1,5 +1,6 @@
-// Package manager asks systemd the one thing that a process being stopped cannot see for itself: whether anything is to
-// follow it.
+// Package manager tells a process that is being stopped two things that it cannot see for itself: whether anything is to
+// follow it, and how long it has. Both take what systemd answers on whichever of its sockets can be reached, and [StopTimeout] has
+// other ways besides.
 //
 // A service that receives SIGTERM may be in the first half of a restart, in which case the next process takes over what is in
 // the unit's file descriptor store; or it is stopped for good, and then systemd throws the store away, and a path in the
@@ -28,6 +29,14 @@
 // The answer is about the moment. Asked before SIGTERM has arrived it is no more than a guess; and "systemctl start" while the
 // unit still stops makes somebody follow after all, who must be ready to find the socket in the store without its path.
 //
+// How long the process has is what [StopTimeout] tells, for the deadline of whatever is to be finished before it goes:
+//
+//	timeout, err := manager.StopTimeout(ctx)
+//	if err == nil && !timeout.Infinite {
+//		ctx, cancel = context.WithTimeout(ctx, timeout.Duration-time.Second)
+//		defer cancel()
+//	}
+//
 // The package needs Linux. Elsewhere it builds, and answers an error that matches [errors.ErrUnsupported].
 package manager
 
@@ -37,18 +46,19 @@ import (
 )
 
 // ErrUnanswered is matched by the errors of [Ending] where there is a systemd, which could not be asked or did not give
-// an answer that can be understood. What is known of the cause is wrapped as well: [context.DeadlineExceeded] and
-// [context.Canceled] when ctx ended the wait, [io/fs.ErrNotExist] and [io/fs.ErrPermission] when its socket cannot be reached,
-// for instance from a sandbox.
+// an answer that can be understood, and by those of [StopTimeout] when its other ways have failed too. What is known of the
+// cause is wrapped as well: [context.DeadlineExceeded] and [context.Canceled] when ctx ended the wait, [io/fs.ErrNotExist] and
+// [io/fs.ErrPermission] when its socket cannot be reached, for instance from a sandbox.
 var ErrUnanswered = errors.New("the service manager gave no answer")
 
 // Ending reports whether systemd is stopping the unit of this process for good: the job of the unit is "stop", and
 // nothing keeps its file descriptor store.
 //
-// It asks over D-Bus, which takes some milliseconds. Root asks the system's manager, and anybody their own user manager (of
-// which $MANAGERPID tells), on the socket of the manager itself, with no bus between them. Other users of the system's manager
-// need the system bus: it disconnects those of DynamicUser= if it is dbus-daemon, which does not find them, and it is
-// gone as soon as the machine is being shut down. Both are errors at once.
+// It asks by varlink or D-Bus, which takes some milliseconds. There are up to three sockets, and one that refuses leads to the
+// next. systemd 262 answers anybody by varlink, on a socket of its own. Before that, root asks the system's manager on its own
+// D-Bus socket, and so does anybody their own user manager (of which $MANAGERPID tells), with no bus between them. Other users
+// of the system's manager need the system bus: it disconnects those of DynamicUser= if it is dbus-daemon, which does not find
+// them, and it is gone as soon as the machine is being shut down. Both are errors at once.
 //
 // The error matches [ErrUnanswered], or [errors.ErrUnsupported] where there is no systemd to be seen (sd_booted(3)), and then
 // the answer is false. Ending returns when ctx is done, but until then waits for a peer that keeps silent: ctx should have

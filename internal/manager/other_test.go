@@ -16,4 +16,8 @@ func TestOther(t *testing.T) {
 	if ends || !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), runtime.GOOS) {
 		t.Errorf("ends %v, error %v", ends, err)
 	}
+	timeout, err := manager.StopTimeout(t.Context())
+	if timeout != (manager.Timeout{}) || !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), runtime.GOOS) {
+		t.Errorf("timeout %+v, error %v", timeout, err)
+	}
 }

@@ -221,6 +221,9 @@ func TestNobodyThere(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", "")
 	_, err = manager.Ending(t.Context())
 	checkUnanswered(t, err, "$XDG_RUNTIME_DIR")
+	t.Setenv("INVOCATION_ID", "1")
+	_, err = manager.StopTimeout(t.Context())
+	checkUnanswered(t, err, "$XDG_RUNTIME_DIR")
 }
 
 // FuzzPeer has a peer say anything for a greeting, or for the head of a message. What follows a head is godbus's.
