@@ -1,0 +1,136 @@
+package goaway_test
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// tool returns the path of a program of the machine.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("%s is not installed: %v", name, err)
+	}
+	return path
+}
+
+// reloading runs a command while generations follow each other, and returns
+// what it printed.
+func (d *dynasty) reloading(cmd *exec.Cmd) (string, error) {
+	var out []byte
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		out, err = cmd.CombinedOutput()
+		done <- err
+	}()
+	for {
+		select {
+		case err := <-done:
+			return string(out), err
+		default:
+			d.succeed()
+		}
+	}
+}
+
+var tally = regexp.MustCompile(`requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout`)
+
+// TestH2load counts what of h2load's requests was answered. It never opens
+// another HTTP/2 connection: the requests it meant to send on one that goes away
+// are "failed" though they were never sent. It even calls some of those started:
+// it queues a request inside the call that reads an answer, and drops it when
+// the same call reads GOAWAY.
+func TestH2load(t *testing.T) {
+	h2load := tool(t, "h2load")
+	tests := []struct {
+		args     string
+		complete bool // no connection has requests left when it goes away
+	}{
+		{"-n 400 -c 400 -m 1", true},
+		{"-n 4000 -c 400 -m 10", true},
+		{"-n 100000 -c 50 -m 1", false},
+		{"-n 100000 -c 50 -m 10", false},
+		{"-n 100000 -c 5 -m 100", false},
+	}
+	each(t, func(t *testing.T, secure bool) {
+		var arrived atomic.Int64
+		d := found(t, secure, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			arrived.Add(1)
+			ok(w, r)
+		}))
+		for _, tt := range tests {
+			t.Run(tt.args, func(t *testing.T) {
+				args := append(strings.Fields(tt.args), d.url("/"))
+				for range 2 {
+					arrived.Store(0)
+					d.streams.Store(0)
+					out, _ := d.reloading(exec.Command(h2load, args...)) // 0, whatever happened
+					m := tally.FindStringSubmatch(out)
+					if m == nil {
+						t.Fatal(out)
+					}
+					opened := fmt.Sprint(d.streams.Load())
+					total, succeeded := m[1], m[4]
+					t.Log(m[0])
+					if succeeded != fmt.Sprint(arrived.Load()) || (!secure && succeeded != opened) || (tt.complete && succeeded != total) {
+						t.Errorf("%s streams opened, %d arrived\n%s", opened, arrived.Load(), out)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestCurl fetches many pages with each of many curls, some of them side by side
+// on one connection. Each request that curl sends is answered. Without TLS, curl
+// 7.88 takes up a connection again on which it has read GOAWAY, with net/http's
+// own too, and fails before it sends a request ("Error in the HTTP2 framing layer").
+func TestCurl(t *testing.T) {
+	curl := tool(t, "curl")
+	each(t, func(t *testing.T, secure bool) {
+		var arrived atomic.Int64
+		d := found(t, secure, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			arrived.Add(1)
+			ok(w, r)
+		}))
+		protocol := "--http2-prior-knowledge"
+		if secure {
+			protocol = "--http2"
+		}
+		for _, way := range []string{"--no-parallel", "--parallel"} {
+			for range 3 {
+				arrived.Store(0)
+				d.streams.Store(0)
+				cmd := exec.Command(curl, "-k", "-s", "-f", "--no-progress-meter", protocol, way,
+					"-w", "%{http_version} %{exitcode}\n", d.url("/[1-300]"))
+				out, status := d.reloading(cmd)
+				answered, unsent := strings.Count(out, "ok"), strings.Count(out, "0 16\n")
+				t.Logf("%s: %d answered, %d not sent, %v", way, answered, unsent, status)
+				if int64(answered) != arrived.Load() || answered+unsent != 300 || (secure && unsent > 0) || (!secure && arrived.Load() != d.streams.Load()) {
+					t.Errorf("%d streams opened, %d arrived\n%s", d.streams.Load(), arrived.Load(), out)
+				}
+			}
+		}
+	})
+}
+
+// TestNghttp multiplies one request by a hundred on one connection.
+func TestNghttp(t *testing.T) {
+	nghttp := tool(t, "nghttp")
+	each(t, func(t *testing.T, secure bool) {
+		d := found(t, secure, ok)
+		for range 5 {
+			out, err := d.reloading(exec.Command(nghttp, "-n", "-s", "--no-verify-peer", "-m", "100", d.url("/")))
+			if got := strings.Count(out, " 200 "); got != 100 || err != nil {
+				t.Errorf("%d answers, %v\n%s", got, err, out)
+			}
+		}
+	})
+}
