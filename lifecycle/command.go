@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/handover"
@@ -72,7 +73,12 @@ func commandReload(ctx context.Context, options Options, out io.Writer) error {
 func awaitInPlace(ctx context.Context, options Options, generation int) (handover.Outcome, error) {
 	for {
 		var s Status
-		if err := ask(ctx, options, http.MethodGet, "/status", &s); err != nil {
+		err := ask(ctx, options, http.MethodGet, "/status", &s)
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET): // it was accepted just before the program was replaced
+			time.Sleep(inPlacePoll)
+			continue
+		case err != nil:
 			return handover.Outcome{}, fmt.Errorf("%w: the new program does not answer: %w", ErrReload, err)
 		}
 		switch l := s.LastReload; {

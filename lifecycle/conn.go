@@ -38,6 +38,7 @@ type conn struct {
 	server  *httpServer
 	movable bool
 	foreign bool // not read through this conn
+	http2   atomic.Bool
 	closed  atomic.Bool
 	rest    atomic.Int32
 
@@ -89,6 +90,9 @@ func (c *conn) read(p []byte) (int, error) {
 // used up, as it is after a first segment that ends with a line. And bytes that came along with the request before, which
 // nobody counted since then, show in the size.
 func (c *conn) mayRest(size int) bool {
+	if c.http2.Load() {
+		return false
+	}
 	switch http.ConnState(c.state.Load()) {
 	case http.StateNew:
 		return !c.begun.Load()
@@ -104,7 +108,7 @@ func (c *conn) mayRest(size int) bool {
 
 func (c *conn) readAtRest(p []byte) (int, error) {
 	c.rest.Store(atRest)
-	if fate := c.fate(); fate != atRest && c.rest.CompareAndSwap(atRest, fate) {
+	if fate := c.fate(); fate != atRest && c.rest.CompareAndSwap(atRest, fate) && c.mayGo() {
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := c.raw.Read(p)
@@ -113,12 +117,22 @@ func (c *conn) readAtRest(p []byte) (int, error) {
 	}
 	c.waking.Lock() // the drain may be about to set its deadline
 	defer c.waking.Unlock()
-	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+	woken := n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+	if woken && c.mayGo() {
 		return 0, err
 	}
 	c.rest.Store(inUse)
 	_ = c.raw.SetReadDeadline(time.Time{})
+	if woken {
+		return c.raw.Read(p)
+	}
 	return n, err
+}
+
+// mayGo reports whether the connection, which rests and was taken, may leave its server. One that is to be closed stays if a request
+// has come just now: it is answered, as the last one.
+func (c *conn) mayGo() bool {
+	return c.rest.Load() == moving || !hasUnread(c.raw)
 }
 
 // take ends the rest of a connection that is to leave.
@@ -136,8 +150,11 @@ func (c *conn) take() {
 
 // takeForeign closes a connection of whose reads nothing is known, if it has no request and may not linger.
 func (c *conn) takeForeign() {
+	if c.http2.Load() {
+		return
+	}
 	state := http.ConnState(c.state.Load())
-	if c.fate() == closing && (state == http.StateNew || state == http.StateIdle) {
+	if c.fate() == closing && (state == http.StateNew || state == http.StateIdle) && !hasUnread(c.raw) {
 		_ = c.raw.Close()
 	}
 }
@@ -148,6 +165,8 @@ func (c *conn) fate() int32 {
 	switch {
 	case phase == phaseMoving && c.movable:
 		return moving
+	case c.port.name == controlName && http.ConnState(c.state.Load()) == http.StateNew:
+		return atRest // somebody is about to ask how the drain goes
 	case phase != phaseServing && c.port.service.lingered.Load():
 		return closing
 	default:

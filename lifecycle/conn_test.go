@@ -51,9 +51,10 @@ func TestRest(t *testing.T) {
 		{"no body yet", []string{post}, 0, false},
 		{"a body, and one more request with half a body", []string{post + "12345" + post + "12"}, 1, false},
 		{"a body and a byte", []string{post + "12345" + "G"}, 1, false},
+		{"the preface of HTTP/2", []string{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"}, 0, false},
 		{"a request behind a long answer's request", []string{strings.Replace(get, "/", "/long", 1), "G"}, 1, false},
 	}
-	for _, network := range []string{"tcp", "unix"} {
+	for _, network := range []string{"tcp", "unix", "h2c"} { // that one takes both, over TCP
 		for _, test := range tests {
 			t.Run(network+"/"+test.name, func(t *testing.T) {
 				tracked, client := serveOne(t, network)
@@ -95,14 +96,20 @@ func settles(tracked *lifecycle.Tracked) bool {
 func serveOne(t *testing.T, network string) (*lifecycle.Tracked, net.Conn) {
 	t.Helper()
 	address := "127.0.0.1:0"
-	if network == "unix" {
+	var protocols *http.Protocols
+	switch network {
+	case "unix":
 		address = t.TempDir() + "/s"
+	case "h2c":
+		network, protocols = "tcp", new(http.Protocols)
+		protocols.SetHTTP1(true)
+		protocols.SetUnencryptedHTTP2(true)
 	}
 	listener, err := net.Listen(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{Protocols: protocols, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err == nil {
 			_, _ = io.WriteString(w, "ok")
 		}

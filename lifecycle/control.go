@@ -37,7 +37,7 @@ func (s *Service) openControl() error {
 		return nil
 	}
 	_ = os.Chmod(path, 0o600)
-	s.servers = append(s.servers, newHTTPServer(s, controlName, l.Listener, &http.Server{
+	s.servers = append(s.servers, newHTTPServer(s, controlName, l, &http.Server{
 		Handler:     &controlHandler{s},
 		ConnContext: withTrust,
 		ErrorLog:    s.log.StandardLogger(nil),

@@ -43,6 +43,28 @@
 // Where there is no store, or no next process, connections are told with Connection: close that their next answer is the
 // last; those that stay idle are closed after [Options].Linger.
 //
+// # The end of a process
+//
+// A process that was replaced or told to stop drains: it finishes what it has begun, and then ends. How long that may take the
+// unit says with TimeoutStopSec=, as it is at that time; a margin is kept, so that systemd never has to kill. Outside of a unit
+// it is 90 seconds, and [Options].DrainTimeout overrides both. The phases are
+//
+//  1. on a stop, and if [Options].LameDuck says so: everything is served as before, but [Service.Status] says "lame duck";
+//  2. finishing: no new connection is accepted, the servers of all kinds finish side by side, [Service.Leaving] is closed,
+//     and the contexts of workers ([Service.Go]) are cancelled;
+//  3. cancelling, if the time is over: the stacks of what still runs are logged and the contexts of requests are cancelled, with
+//     ErrDrainTimeout as their cause. An answer that is not complete by then is broken off, so that no client takes it for one;
+//  4. closing: what is left is closed;
+//  5. hooks: what was deferred by [Service.Defer] runs, in reverse order.
+//
+// As soon as nothing is left of one phase the next begins: nothing is polled, and the process is gone within a millisecond or
+// two of its last answer. What is waited for is told in the status, and once a second to the service manager, older generations
+// included:
+//
+//	Status: "generation 7, finishing: 12 requests, 4 streams, 21 s left; generation 6 draining: 1 request, 3 s left"
+//
+// A second signal to stop means now.
+//
 // # In place
 //
 // Outside of a service manager somebody waits for this very process: a shell, a container engine, a supervisor. A reload
@@ -60,16 +82,33 @@
 // successor finds it. net/http's own Shutdown closes such connections, and with them breaks the requests that are on their
 // way (golang/go issues 75591 and 65802).
 //
-// TLS and HTTP/2 connections have a state inside the process and cannot move, nor can hijacked ones. The next answer on them
-// says Connection: close, or GOAWAY; those that stay idle are closed after [Options].Linger, and hijacked ones when their
-// handler does so or the drain times out.
+// TLS and HTTP/2 connections have a state inside the process and cannot move. The next answer of HTTP/1.1 over TLS says
+// Connection: close, and those that stay idle are closed after [Options].Linger. HTTP/2 connections, with TLS or without, are told
+// GOAWAY in the two steps of RFC 9113, so that no request is lost that a client sends meanwhile; net/http's own Shutdown does it
+// in one (internal/goaway). Handlers that might go on for ever, of long polls and server-sent events, watch [Service.Leaving].
 //
-// Connections of other protocols move if their handler says where they stand: see [Service.Stream]. And what a process knows
+// Connections of other protocols move if their handler says where they stand: see [Service.Stream], and [Service.Hijack] for
+// those that began as HTTP. One that was hijacked otherwise stays, and is waited for until its handler closes it. Servers that
+// are not net/http's, such as gRPC's, are told to finish by their own methods: see [Service.Serve]. And what a process knows
 // besides its connections it may hand down by name: see [Service.Bequeath].
 //
 // Connections are served through a type of this package that embeds *net.TCPConn or *net.UnixConn: a handler that hijacks one
 // gets that type. A request costs the server one atomic load more than net/http alone, and a few for each change of the
 // connection's state; no lock, no allocation, no goroutine.
+//
+// # Datagrams
+//
+// UDP and Unix datagram sockets are shared by all generations, with the one queue of the kernel: see [Service.ListenPacket] and
+// [Service.ServePacket]. The next generation reads beside this one until this one drains, and then alone; so no datagram is lost
+// that has reached the socket, and none is answered twice. What a process had read when it was killed is lost.
+//
+// # Health, figures, and signals for whoever looks
+//
+// [Service.Readiness] and [Service.Liveness] are handlers for a load balancer and a supervisor, [Service.Status] has the figures,
+// and the module github.com/heirloom-go/heirloom/prometheus collects them. Under WatchdogSec= the main process gives systemd its
+// signs of life as long as [Options].Health passes, across reloads and drains, with nothing to be done by the program.
+//
+// SIGUSR1 writes the stacks of all goroutines to the log, and a signal of [Options].ProfileSignals starts and stops profiles.
 //
 // # Service managers
 //

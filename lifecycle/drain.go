@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -8,11 +9,26 @@ import (
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// stop ends this process, and with it the service unless the service manager starts another: connections wait for that one
-// in the file descriptor store, if there is one.
+// A Phase is how far a drain is.
+type Phase string
+
+// The phases of a drain, in their order.
+const (
+	Finishing  Phase = "finishing"  // requests, connections and jobs end at their leisure
+	Cancelling Phase = "cancelling" // the time is over: contexts are cancelled
+	Closing    Phase = "closing"    // what was left is closed
+	Hooks      Phase = "hooks"      // everything has ended: what was deferred runs
+)
+
+// lastWords is how long older generations may take to end, once they were told to, and hooks beyond their time, where it is
+// not the unit's timeout that says so.
+const lastWords = 100 * time.Millisecond
+
+// stop ends this process, and with it the service unless the service manager starts another.
 func (m *machine) stop() {
 	m.atStep("stop")
 	m.stopping = true
+	m.draining.Store(true)
 	m.tell(notify.Stopping(), m.statusLine("stopping"))
 	stopped := handover.Outcome{Reason: ErrStopping.Error()}
 	m.answer(m.waiting, stopped)
@@ -21,15 +37,40 @@ func (m *machine) stop() {
 	if m.inPlace != nil {
 		m.abandonInPlace()
 	}
+	m.startBudget()
+	m.reportProgress()
+	if d := m.options.LameDuck; d > 0 && m.state != Draining && m.err == nil {
+		m.become(LameDuck)
+		m.log.Info("lame duck: still accepting", "for", d)
+		m.armDeadline()
+		return
+	}
+	m.stopServing()
+}
+
+// stopServing drains for good: connections wait for the next process in the file descriptor store, if there is one.
+func (m *machine) stopServing() {
 	m.leaveToStore()
 	if _, has := os.LookupEnv("FDSTORE"); m.queue() == nil && (has || m.stored != nil) {
 		m.tryStoreAgain()
 	}
 	for _, l := range m.listeners {
-		setUnlink(l.Listener, l.bound != nil && (m.queue() == nil || !l.isStored()))
+		setUnlink(l.socket, l.bound != nil && (m.queue() == nil || !l.isStored()))
 	}
 	m.drain()
-	goodbye := handover.Message{Type: handover.Stop, Left: time.Until(m.ends)}
+	m.tellAncestors()
+}
+
+// tellAncestors tells older generations, when the service ends, how long they have.
+func (m *machine) tellAncestors() {
+	if !m.stopping || m.state != Draining {
+		return
+	}
+	left := endless
+	if m.budget.source != "" {
+		left = max(time.Until(m.budget.finish), 0)
+	}
+	goodbye := handover.Message{Type: handover.Stop, Left: left}
 	if m.queue() != nil { // then there is still somebody to take their connections: this process
 		goodbye.Type = handover.Hurry
 	}
@@ -43,18 +84,30 @@ func (m *machine) drain() {
 	taker := m.currentTaker()
 	for _, server := range m.servers {
 		p := server.at()
-		phase := phaseLingering
-		if p.movable && taker != nil && taker.serves(p) {
-			phase = phaseMoving
+		switch {
+		case m.phase == Cancelling || m.phase == Closing:
+		case p.movable && taker != nil && taker.serves(p):
+			p.phase.Store(phaseMoving)
+		default:
+			p.phase.Store(phaseLingering)
 		}
-		p.phase.Store(phase)
 	}
 	if m.state != Draining {
 		m.become(Draining)
-		m.finishIn(m.options.DrainTimeout)
-		m.halfway.Reset(m.options.DrainTimeout / 2)
+		m.phase = Finishing
+		m.draining.Store(true)
+		m.startBudget()
+		m.armDeadline()
 		m.restartLinger()
 		m.closeListeners()
+		for _, server := range m.servers {
+			server.drain()
+		}
+		m.endJobs()
+		close(m.leaving)
+		if m.heir == nil {
+			m.reportProgress()
+		}
 		m.log.Debug("draining", "connections", m.conns.len())
 	}
 	m.takeAtRest()
@@ -71,13 +124,23 @@ func (s *Service) currentTaker() taker {
 	return nil
 }
 
-// closeListeners ends every Accept. The sockets live on in the heir, and in systemd, with what waits in their backlog.
+// closeListeners ends every Accept, and reads of datagrams. The sockets live on in the heir, and in systemd, with what waits in
+// their backlog.
+//
+// The control socket of a service that ends stays open to the last: that is when people ask most.
 func (m *machine) closeListeners() {
+	last := m.stopping && m.heir == nil
 	for _, server := range m.servers {
+		if last && server.at().name == controlName {
+			m.answering++
+			continue
+		}
 		_ = server.at().listener.Close()
 	}
 	for _, l := range m.listeners {
-		_ = l.Close() // those that HTTP was not told of
+		if !last || l.name != controlName {
+			l.shut() // those that HTTP was not told of
+		}
 	}
 }
 
@@ -93,21 +156,78 @@ func (m *machine) takeAtRest() {
 	}
 }
 
-// finishIn sets the deadline, which may come closer but not move away.
+// finishIn is told by the heir how long there is left.
 func (m *machine) finishIn(left time.Duration) {
-	ends := time.Now().Add(left)
-	if m.ends.IsZero() || ends.Before(m.ends) {
-		m.ends = ends
-		m.deadline.Reset(left)
+	if left < endless {
+		m.setBudget(ownBudget(time.Now(), left, "the successor"))
 	}
 }
 
-// giveUp closes what is left, in older generations too. Nothing that still runs is waited for.
-func (m *machine) giveUp() {
-	if m.attempt != nil {
-		m.attempt.cancel()
-		m.onResult(<-m.attempt.result)
+// advance goes on with the drain when nothing is left of its phase.
+func (m *machine) advance() {
+	switch {
+	case m.state != Draining || !m.isEmpty():
+	case m.phase != Hooks && m.hasHooks():
+		m.phase = Hooks
+		m.armDeadline()
+		m.runHooks()
+	case m.phase != Hooks || m.hooksDone:
+		m.become(Gone)
 	}
+}
+
+// isEmpty reports whether nothing is left to wait for but hooks.
+func (m *machine) isEmpty() bool {
+	if m.serving > m.answering || m.settling > 0 || m.attempt != nil || len(m.ancestors) > 0 {
+		return false
+	}
+	if m.phase == Closing {
+		return true
+	}
+	return m.working == 0 && (m.conns.len() == 0 || m.answering > 0 && m.conns.isQuiet())
+}
+
+// onDeadline ends the phase whose time is over.
+func (m *machine) onDeadline() {
+	switch {
+	case m.state == LameDuck:
+		m.stopServing()
+	case m.phase == Finishing:
+		m.cancelRest()
+	case m.phase == Cancelling:
+		m.closeRest()
+	default:
+		m.log.Error("the time is over: ending all the same", "phase", m.phase, "predecessors", len(m.ancestors), "stacks", stacks())
+		m.timedOut()
+		m.become(Gone)
+	}
+}
+
+// cancelRest tells what still runs that its time is over. An answer that is not done by now never will be: whoever ends for
+// want of time says so by closing the connection, rather than by half an answer.
+func (m *machine) cancelRest() {
+	m.phase = Cancelling
+	m.timedOut()
+	m.log.Warn("the time is over: cancelling what is left", "left", m.leftover(), "stacks", stacks())
+	for _, server := range m.servers {
+		if server.at().name != controlName {
+			server.at().phase.Store(phaseCancelled)
+		}
+	}
+	m.cancelRequests(ErrDrainTimeout)
+	m.armDeadline()
+}
+
+func (m *machine) timedOut() {
+	if !errors.Is(m.err, ErrDrainTimeout) {
+		m.err = errors.Join(m.err, ErrDrainTimeout)
+	}
+}
+
+// closeRest closes what is left, in older generations too.
+func (m *machine) closeRest() {
+	m.phase = Closing
+	m.cancelRequests(ErrDrainTimeout)
 	if m.heir != nil {
 		m.heir.lose()
 	}
@@ -117,14 +237,27 @@ func (m *machine) giveUp() {
 	for _, a := range m.ancestors {
 		_ = a.conn.Send(handover.Message{Type: handover.Stop})
 	}
-	if left := m.conns.count(); left != (Connections{}) {
-		m.err = ErrDrainTimeout
-		m.log.Warn("closing what is left", "active", left.Active, "idle", left.Idle, "new", left.New, "hijacked", left.Hijacked,
-			"streams", left.Streams)
+	if left := m.leftover(); left != "" {
+		m.timedOut()
+		m.log.Warn("closing what is left", "left", left)
 	}
+	m.killJobs()
 	for _, c := range m.conns.all() {
 		_ = c.base().raw.Close()
 	}
+	m.armDeadline()
+}
+
+// giveUp ends now. Nothing that still runs is waited for.
+func (m *machine) giveUp() {
+	if m.attempt != nil {
+		m.attempt.cancel()
+		m.onResult(<-m.attempt.result)
+	}
+	if m.state != Draining { // a lame duck
+		m.drain()
+	}
+	m.closeRest()
 	m.become(Gone)
 }
 
@@ -148,7 +281,7 @@ func (s *Service) takeBack(members []member) {
 	default:
 	}
 	for _, m := range members {
-		m.base().port.phase.Store(phaseLingering)
+		m.base().port.phase.CompareAndSwap(phaseMoving, phaseLingering)
 		m.comeBack()
 		s.conns.remove(m)
 	}
@@ -157,9 +290,15 @@ func (s *Service) takeBack(members []member) {
 // report is this generation's account of its drain to the one that serves.
 func (m *machine) report() handover.Report {
 	n := m.conns.count()
-	return handover.Report{
-		Since:       m.since,
-		Connections: map[string]int{"new": n.New, "active": n.Active, "idle": n.Idle, "hijacked": n.Hijacked, "streams": n.Streams},
-		Requests:    n.Active,
+	r := handover.Report{
+		Since: m.since,
+		Connections: map[string]int{"new": n.New, "active": n.Active, "idle": n.Idle, "hijacked": n.Hijacked, "streams": n.Streams,
+			"others": n.Others},
+		Requests: n.Active,
+		Jobs:     m.jobNames(),
 	}
+	if m.budget.source != "" {
+		r.Ends = m.budget.finish
+	}
+	return r
 }

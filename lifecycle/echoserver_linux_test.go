@@ -48,9 +48,12 @@ func echo(options lifecycle.Options) error {
 		}
 		listener = tls.NewListener(listener, config)
 	}
-	if string(mode) == "http" {
+	switch string(mode) {
+	case "upgrade":
+		err = serveUpgrades(service, listener)
+	case "http":
 		err = service.HTTP(listener, &http.Server{Handler: handler(service.Generation())})
-	} else {
+	default:
 		err = service.Stream(listener, (&echoServer{service.Generation()}).serve)
 	}
 	if err != nil {
@@ -165,6 +168,7 @@ func handOverError(err error) string {
 		"no successor": lifecycle.ErrNoSuccessor,
 		"too large":    lifecycle.ErrTooLarge,
 		"unsupported":  errors.ErrUnsupported,
+		"unread":       lifecycle.ErrUnread,
 		"closed":       net.ErrClosed,
 	} {
 		if errors.Is(err, sentinel) {

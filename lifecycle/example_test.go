@@ -9,8 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -93,6 +96,39 @@ func ExampleService_Bequeath() {
 		log.Fatal(err)
 	}
 	if err := service.HTTP(listener, &http.Server{TLSConfig: config}); err != nil {
+		log.Fatal(err)
+	}
+	if err := service.Run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A server that tells the time to whoever asks by UDP. When another process reads on it finishes its answers.
+func ExampleService_ServePacket() {
+	service, err := lifecycle.New(lifecycle.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	conn, err := service.ListenPacket("time", "udp", "127.0.0.1:3700")
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = service.ServePacket(conn, lifecycle.PacketServerFunc(func(conn net.PacketConn) error {
+		var answers sync.WaitGroup
+		defer answers.Wait()
+		for {
+			request := make([]byte, 1500)
+			n, client, err := conn.ReadFrom(request)
+			if err != nil {
+				return err
+			}
+			answers.Go(func() {
+				answer := fmt.Appendf(request[:n], ": %v\n", time.Now())
+				_, _ = conn.WriteTo(answer, client) // who asks by UDP can bear to hear nothing
+			})
+		}
+	}))
+	if err != nil {
 		log.Fatal(err)
 	}
 	if err := service.Run(context.Background()); err != nil {

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"net"
 	"net/http"
 )
@@ -15,7 +16,7 @@ type Tracked struct {
 
 // Track prepares server for Serve.
 func Track(listener net.Listener, server *http.Server) *Tracked {
-	s := &Service{conns: newRegistry(), returned: make(chan struct{}, 1), options: Options{}.withDefaults()}
+	s := &Service{requests: context.Background(), conns: newRegistry(), returned: make(chan struct{}, 1), options: Options{}.withDefaults()}
 	return &Tracked{newHTTPServer(s, "test", listener, server)}
 }
 
@@ -41,3 +42,18 @@ func (t *Tracked) States() []http.ConnState {
 	}
 	return states
 }
+
+// Gate makes of a socket what ListenPacket returns, and what opens it to reads and shuts it.
+func Gate(conn net.PacketConn) (gated net.PacketConn, open, shut func(), err error) {
+	c, err := newPacketSocket(conn, nil)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return c, c.packetGate().open, c.packetGate().shut, nil
+}
+
+// WithDefaults returns what New makes of o.
+func (o Options) WithDefaults() Options { return o.withDefaults() }
+
+// ProfilePrefix returns what the paths of profiles begin with.
+func ProfilePrefix(o Options) string { return newProfiler(o.withDefaults()).prefix }

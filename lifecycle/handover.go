@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -20,6 +22,8 @@ func (m *machine) onReload(r reloadRequest) {
 	case Ready:
 		m.joined = append(m.joined, r)
 		m.next()
+	case LameDuck:
+		m.answer([]reloadRequest{r}, handover.Outcome{Reason: ErrStopping.Error()})
 	case Draining:
 		if m.inPlace != nil { // the new program starts later than it was asked for
 			m.answer([]reloadRequest{r}, handover.Outcome{InPlace: true})
@@ -93,12 +97,14 @@ func (m *machine) reloadFailed(outcome handover.Outcome) {
 	m.next()
 }
 
-// readyLine is the status of a service that serves, with the reason why the last reload failed if it did.
-func (m *machine) readyLine() notify.State {
+func (m *machine) readyLine() notify.State { return m.statusLine(m.readyText()) }
+
+// readyText is the status of a service that serves, with the reason why the last reload failed if it did.
+func (m *machine) readyText() string {
 	if m.last != nil && m.last.Reason != "" {
-		return m.statusLine("ready; the last reload failed: " + m.last.Reason)
+		return "ready; the last reload failed: " + m.last.Reason
 	}
-	return m.statusLine("ready")
+	return "ready"
 }
 
 // handOver makes the successor, which serves already, the main process, and drains.
@@ -108,6 +114,7 @@ func (m *machine) readyLine() notify.State {
 // says so itself: from then on no new connection may find this generation.
 func (m *machine) handOver(h *heir, outcome handover.Outcome) {
 	m.atStep("hand over")
+	m.replaced.Store(true)
 	m.closeListeners()
 	m.tell(notify.MainPID(h.pid), notify.Ready(), notify.Status(statusText("ready", h.generation)))
 	_ = m.awaitManager()
@@ -236,6 +243,9 @@ func (m *machine) onHeirLetter(msg handover.Message, err error) {
 // heirLost serves what is left here until it can be let go.
 func (m *machine) heirLost(err error) {
 	m.log.Warn("the successor is gone: finishing without it", "pid", m.heir.pid, "error", err)
+	if !m.stopping { // perhaps the service manager has not taken note of the successor, and judges the service by this process
+		m.err = errors.Join(m.err, fmt.Errorf("%w: the successor is gone", ErrReload))
+	}
 	m.leaveToStore()
 	m.heir.lose()
 	m.answer(m.takeForwarded(), handover.Outcome{Reason: "the successor is gone"})

@@ -1,17 +1,21 @@
 package lifecycle
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/goaway"
 )
 
 // A server serves the connections accepted at its port, and those that moved there.
 type server interface {
 	at() *port
 	serve() error // until the listener is closed
+	drain()       // the connections that can neither move nor be told with their next answer
 	serveArrived()
 	receive(nc net.Conn, state []byte, movable bool) // to be served by serveArrived
 	close()                                          // ends serveArrived
@@ -24,6 +28,9 @@ type httpServer struct {
 	tls     bool       // told before the server runs: net/http then sets a TLSConfig of its own
 	arrived *connQueue // those that moved here
 
+	hijacked *streamServer   // of the connections that Service.Hijack takes
+	http2    *goaway.Drainer // nil if server does not speak it, or brings its own
+
 	foreign sync.Map // net.Conn to *conn: connections we could not wrap
 	hook    func(net.Conn, http.ConnState)
 }
@@ -35,22 +42,38 @@ func newHTTPServer(s *Service, name string, listener net.Listener, server *http.
 			service:  s,
 			listener: listener,
 			name:     name,
-			movable:  name != "" && server.TLSConfig == nil && !speaksH2C(server),
+			movable:  name != "" && server.TLSConfig == nil,
 		},
 		server:  server,
 		tls:     server.TLSConfig != nil,
 		arrived: newConnQueue(listener.Addr()),
 		hook:    server.ConnState,
 	}
+	h.hijacked = newHijacked(h)
 	server.ConnState = h.connState
 	server.Handler = h.announceClose(server.Handler)
+	server.BaseContext = cancelWith(s.requests, server.BaseContext)
+	h.http2 = goaway.Prepare(server, h.isHTTP2)
+	if h.http2 == nil && speaksH2C(server) {
+		h.movable = false
+	}
 	return h
 }
 
-// A connection that may turn out to be HTTP/2 is not for us to move, and whether it is shows in its first bytes only.
+// Where it is not told which connection is HTTP/2, any of them may be.
 func speaksH2C(server *http.Server) bool {
 	return server.Protocols != nil && server.Protocols.UnencryptedHTTP2()
 }
+
+// isHTTP2 is told of a connection that it is HTTP/2, before its first request.
+func (h *httpServer) isHTTP2(nc net.Conn) {
+	if c := h.conn(nc); c != nil {
+		c.http2.Store(true)
+	}
+}
+
+// drain tells HTTP/2 connections to end: they would go on for ever.
+func (h *httpServer) drain() { h.http2.Drain(h.service.options.Linger) }
 
 func (h *httpServer) at() *port { return &h.port }
 
@@ -76,17 +99,40 @@ func (h *httpServer) announceClose(next http.Handler) http.Handler {
 		next = http.DefaultServeMux
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if phase := h.phase.Load(); phase != phaseServing && (phase == phaseLingering || h.service.late.Load()) {
+		if h.phase.Load() != phaseServing && h.isToClose(r) {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
+		if h.phase.Load() == phaseCancelled {
+			panic(http.ErrAbortHandler) // what was cancelled must not look like an answer that is complete
+		}
 	})
+}
+
+// isToClose reports whether the answer to r, in a drain, is to be the last of its connection.
+func (h *httpServer) isToClose(r *http.Request) bool {
+	if r.ProtoMajor == 2 && h.http2 != nil {
+		return false
+	}
+	return h.phase.Load() != phaseMoving || h.service.late.Load()
+}
+
+// cancelWith has the contexts of a server's requests end with ctx, whatever the server's own BaseContext is.
+func cancelWith(ctx context.Context, base func(net.Listener) context.Context) func(net.Listener) context.Context {
+	if base == nil {
+		return func(net.Listener) context.Context { return ctx }
+	}
+	return func(l net.Listener) context.Context {
+		both, cancel := context.WithCancelCause(base(l))
+		context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+		return both
+	}
 }
 
 func (h *httpServer) connState(nc net.Conn, state http.ConnState) {
 	if c := h.conn(nc); c != nil {
 		c.changed(state)
-		if state == http.StateClosed {
+		if state == http.StateClosed || state == http.StateHijacked {
 			h.forget(nc, c)
 		}
 	}

@@ -45,6 +45,7 @@ func (m *machine) beginInPlace() {
 		return
 	}
 	m.inPlace = p
+	m.replaced.Store(true)
 	m.answer(m.waiting, handover.Outcome{InPlace: true, Generation: m.generation, PID: os.Getpid()})
 	m.waiting = nil
 	m.leaveTo(p.queue)
@@ -84,6 +85,8 @@ func (p *inPlace) discard() {
 func (m *machine) abandonInPlace() {
 	p := m.inPlace
 	m.inPlace = nil
+	m.replaced.Store(false)
+	m.drainBegan, m.budget = time.Time{}, budget{} // the service manager counts from now
 	m.taker.Store(nil)
 	p.queue.lose()
 	p.queue.close()
@@ -104,7 +107,7 @@ func (m *machine) abandonInPlace() {
 
 // replace replaces the program, and returns only if that is impossible.
 //
-// A reload signal on its way must not kill the new program before it can catch it; and need not be kept, since what asked for
+// A signal on its way, to reload say, must not kill the new program before it can catch it; and need not be kept, since what asked for
 // it is older than the new program. Ignored signals stay ignored across execve(2).
 func (m *machine) replace() error {
 	p := m.inPlace
@@ -120,9 +123,7 @@ func (m *machine) replace() error {
 	}
 	m.atStep("replace")
 	m.log.Info("replacing the program", "program", m.program)
-	if len(m.options.ReloadSignals) > 0 {
-		signal.Ignore(m.options.ReloadSignals...)
-	}
+	ignoreSignals(m.options.harmlessSignals())
 	err = p.program.Exec(m.args(), slices.Concat(p.ends, p.listeners), func(reason error) []string {
 		m.sayLast(reason)
 		return environ

@@ -21,6 +21,7 @@ const (
 	Starting  State = "starting"  // not serving yet, or serving but not yet the main process
 	Ready     State = "ready"     // serving
 	Reloading State = "reloading" // serving, while a successor starts
+	LameDuck  State = "lame duck" // serving, but about to drain, and not ready to those who ask: see Options.LameDuck
 	Draining  State = "draining"  // finishing what was begun
 	Gone      State = "gone"      // Run has returned
 )
@@ -50,14 +51,29 @@ type machine struct {
 	last      *handover.Outcome
 
 	serving   int // servers whose Accept goes on
+	answering int // of them, while this process drains: the one of the control socket
 	served    chan error
+	working   int // goroutines of jobs
+	ended     chan jobEnd
 	letters   chan letter
 	workers   sync.WaitGroup
-	deadline  *time.Timer
+	alive     context.Context // until the workers are to end
+	die       context.CancelFunc
 	lingering *time.Timer
-	halfway   *time.Timer
-	ends      time.Time // the deadline, zero when there is none
-	err       error
+
+	phase      Phase
+	drainBegan time.Time
+	budget     budget // its source is empty as long as it is not known
+	budgets    chan budget
+	deadline   *time.Timer // of the phase
+	halfway    *time.Timer
+	hooked     chan error
+	hooksDone  bool
+	reporting  bool // the service manager is told what is waited for
+	progress   *time.Timer
+	reported   chan []Predecessor
+	watchdog   watchdog
+	err        error
 }
 
 // Run serves until the service is replaced, or is told to stop by a signal or the end of ctx, and what it had begun is
@@ -68,6 +84,9 @@ type machine struct {
 // Run says that the service is ready: to the service manager, or to the predecessor, which then hands over. So it comes
 // last in main. What was handed over and nobody has asked for is closed then.
 func (s *Service) Run(ctx context.Context) error {
+	if err := s.checkBeforeReady(ctx); err != nil {
+		return err
+	}
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -79,12 +98,20 @@ func (s *Service) Run(ctx context.Context) error {
 		letters:   make(chan letter),
 		settled:   make(chan *estate),
 		settling:  len(s.estates),
+		ended:     make(chan jobEnd),
+		budgets:   make(chan budget),
+		hooked:    make(chan error),
+		reported:  make(chan []Predecessor),
 		deadline:  stoppedTimer(),
 		lingering: stoppedTimer(),
 		halfway:   stoppedTimer(),
+		progress:  stoppedTimer(),
+		watchdog:  newWatchdog(s.signOfLife),
 	}
+	m.alive, m.die = context.WithCancel(context.Background())
 	m.start()
 	m.loop(ctx)
+	m.unwatch()
 	m.leave()
 	m.end()
 	if m.inPlace != nil {
@@ -116,10 +143,15 @@ func stoppedTimer() *time.Timer {
 
 func (m *machine) loop(ctx context.Context) {
 	done := ctx.Done()
-	for !m.finished() {
+	for {
+		if m.advance(); m.state == Gone {
+			return
+		}
 		select {
 		case sig := <-m.signals:
 			m.onSignal(sig)
+		case sig := <-m.tools:
+			m.onToolSignal(sig)
 		case <-done:
 			done = nil
 			m.askedToStop("reason", context.Cause(ctx))
@@ -131,6 +163,24 @@ func (m *machine) loop(ctx context.Context) {
 			m.onLetter(l)
 		case err := <-m.served:
 			m.onServed(err)
+		case e := <-m.ended:
+			m.onJobEnd(e)
+		case err := <-m.hooked:
+			m.onHooked(err)
+		case b := <-m.budgets:
+			if b.began.Equal(m.drainBegan) {
+				m.setBudget(b)
+			}
+		case <-m.progress.C:
+			m.onProgress()
+		case predecessors := <-m.reported:
+			m.onReports(predecessors)
+		case <-m.watchdog.timer.C:
+			m.onBeat()
+		case err := <-m.watchdog.checked:
+			m.onChecked(err)
+		case err := <-m.health.died:
+			m.onDead(err)
 		case q := <-m.statusQueries():
 			q <- m.status()
 		case e := <-m.settled:
@@ -148,19 +198,25 @@ func (m *machine) loop(ctx context.Context) {
 		case <-m.halfway.C:
 			m.late.Store(true)
 		case <-m.deadline.C:
-			m.giveUp()
+			m.onDeadline()
 		}
 	}
 }
 
-// finished reports whether nothing is left to wait for.
-func (m *machine) finished() bool {
-	return m.state == Gone ||
-		m.state == Draining && m.serving == 0 && m.settling == 0 && m.conns.len() == 0 && m.attempt == nil && len(m.ancestors) == 0
-}
-
 func (m *machine) become(state State) {
 	m.state, m.since = state, time.Now()
+	shown := state
+	if state == Draining && m.heir != nil {
+		shown = Ready // the service is
+	}
+	m.shown.Store(&shown)
+	switch state {
+	case LameDuck:
+		m.hurryWatchdog()
+	case Draining:
+		m.hurryWatchdog()
+		m.workers.Go(m.profiler.end)
+	}
 }
 
 // start serves, or offers the predecessor to.
@@ -207,8 +263,12 @@ func (m *machine) movable(stream bool) []string {
 	return names
 }
 
-// serve begins to accept connections.
+// serve begins to accept connections, and to read datagrams.
 func (m *machine) serve() {
+	for _, l := range m.listeners {
+		l.open()
+	}
+	m.startJobs(false)
 	for _, server := range m.servers {
 		m.serving++
 		m.workers.Go(func() { m.served <- server.serve() })
@@ -242,7 +302,12 @@ func (m *machine) enthrone(last *handover.Outcome, announced bool) {
 	if !announced {
 		m.tell(notify.Ready(), m.readyLine())
 	}
+	m.watch()
+	m.startJobs(true)
 	m.log.Info("ready", "generation", m.generation, "pid", os.Getpid(), "version", m.options.Version)
+	if len(m.ancestors) > 0 {
+		m.reportProgress()
+	}
 	if m.stopping {
 		m.stop()
 	}
@@ -274,7 +339,7 @@ func (m *machine) onSignal(sig os.Signal) {
 
 // askedToStop stops, or puts it off until it is known which of two processes is the main one: that is the one to stop.
 func (m *machine) askedToStop(key string, reason any) {
-	if m.inPlace == nil && (m.state == Draining || m.state == Gone) {
+	if m.inPlace == nil && (m.state == LameDuck || m.state == Draining || m.state == Gone) {
 		return
 	}
 	m.log.Info("stopping", key, reason)
@@ -293,8 +358,7 @@ func (m *machine) askedToStop(key string, reason any) {
 func (m *machine) onServed(err error) {
 	m.serving--
 	if m.state != Draining {
-		m.err = fmt.Errorf("serve: %w", err)
-		m.askedToStop("error", m.err)
+		m.breakDown(fmt.Errorf("serve: %w", err))
 	}
 }
 
@@ -302,7 +366,9 @@ func (m *machine) onServed(err error) {
 // than once, and it must not cut short what main does after Run.
 func (m *machine) end() {
 	m.become(Gone)
+	m.die()
 	close(m.gone)
+	m.cancelRequests(ErrStopping)
 	for _, a := range m.ancestors {
 		a.release()
 		_ = a.conn.Close()
@@ -314,7 +380,14 @@ func (m *machine) end() {
 		m.stored.close()
 	}
 	for _, server := range m.servers {
+		_ = server.at().listener.Close()
 		server.close()
+	}
+	for _, c := range m.conns.all() { // of the control socket
+		_ = c.base().raw.Close()
+	}
+	for _, l := range m.listeners {
+		_ = l.socket.Close() // of datagrams; the others are closed already
 	}
 	m.workers.Wait()
 	_ = m.notifier.Close()

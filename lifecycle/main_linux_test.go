@@ -19,11 +19,16 @@ import (
 
 // roles are the programs of the tests: the test binary is each of them, by HEIRLOOM_TEST_ROLE.
 var roles = map[string]func(lifecycle.Options) error{
-	"chat":   chat,
-	"daemon": daemon,
-	"echo":   echo,
-	"heirs":  heirs,
-	"ticket": ticket,
+	"chat":    chat,
+	"daemon":  daemon,
+	"echo":    echo,
+	"heirs":   heirs,
+	"hooks":   hooks,
+	"jobs":    jobs,
+	"packet":  packets,
+	"phases":  phases,
+	"ticket":  ticket,
+	"watched": watched,
 }
 
 // TestMain is the programs of the tests as well. Each commands the one that runs when it has arguments.

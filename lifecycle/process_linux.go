@@ -159,6 +159,23 @@ func duplicate(file any) (int, error) {
 	return dup, nil
 }
 
+// hasUnread reports whether the kernel holds bytes of a connection that nobody has read.
+func hasUnread(nc net.Conn) bool {
+	holder, ok := nc.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := holder.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) {
+		n, _, _ = unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	})
+	return err == nil && n > 0
+}
+
 func closeDescriptors(fds []int) {
 	for _, fd := range fds {
 		_ = unix.Close(fd)

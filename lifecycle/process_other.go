@@ -33,6 +33,9 @@ func duplicate(any) (int, error) {
 	return -1, fmt.Errorf("duplicate a descriptor on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
+// Where it cannot be known, the connection is taken to be silent.
+func hasUnread(net.Conn) bool { return false }
+
 func closeDescriptors([]int) {}
 
 // Peer credentials are Linux's own; elsewhere the mode of the control socket decides who may connect.

@@ -13,6 +13,7 @@ type port struct {
 	listener net.Listener
 	name     string // its connections move to the successor's server of that name and kind
 	stream   bool   // the kind: Service.Stream rather than Service.HTTP
+	other    bool   // the kind: Service.Serve
 	movable  bool   // whether they can
 	phase    atomic.Int32
 }
@@ -22,6 +23,7 @@ const (
 	phaseServing   int32 = iota
 	phaseMoving          // at rest they go to the taker
 	phaseLingering       // the next answer says Connection: close; after Options.Linger those at rest are closed
+	phaseCancelled       // answers that are not done are broken off
 )
 
 // A member is a connection of the service, in the registry from Accept until it is closed or another process has it.
@@ -51,10 +53,11 @@ func end(m member) error {
 // A registry holds the connections of all servers, from Accept on: between Accept and the first http.ConnState a
 // connection is known to nobody else, and a drain that overlooked it would lose it.
 type registry struct {
-	empty chan struct{} // receives, with room for one, whenever the last connection has gone
+	empty chan struct{} // receives, with room for one, whenever a connection has gone and none of clients is left
 
 	mu      sync.Mutex
 	members map[member]struct{}
+	control int // of them, those of the control socket
 }
 
 func newRegistry() *registry {
@@ -65,18 +68,40 @@ func (r *registry) add(m member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.members[m] = struct{}{}
+	if m.base().port.name == controlName {
+		r.control++
+	}
 }
 
 func (r *registry) remove(m member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if _, found := r.members[m]; found && m.base().port.name == controlName {
+		r.control--
+	}
 	delete(r.members, m)
-	if len(r.members) == 0 {
+	if len(r.members) == r.control {
 		select {
 		case r.empty <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// isQuiet reports whether nobody waits for an answer any more: there is no connection but, on the control socket, such as have not
+// asked anything.
+func (r *registry) isQuiet() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.members) > r.control {
+		return false
+	}
+	for m := range r.members {
+		if http.ConnState(m.base().state.Load()) == http.StateActive {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *registry) len() int {
@@ -106,6 +131,10 @@ func (r *registry) count() Connections {
 		}
 		if l.port.stream {
 			n.Streams++
+			continue
+		}
+		if l.port.other {
+			n.Others++
 			continue
 		}
 		switch http.ConnState(l.state.Load()) {

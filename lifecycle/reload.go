@@ -125,7 +125,7 @@ func (s *Service) inheritance() handover.Message {
 // duplicateListeners returns duplicates of all listeners, which the caller owns also when there is an error.
 func (s *Service) duplicateListeners() (fds []int, names []string, err error) {
 	for _, l := range s.listeners {
-		fd, err := duplicate(l.Listener)
+		fd, err := duplicate(l.socket)
 		if err != nil {
 			return fds, names, fmt.Errorf("hand over listener %q: %w", l.name, err)
 		}
@@ -143,18 +143,35 @@ func (s *Service) shakeHands(ctx context.Context, conn *handover.Conn, p *proces
 	ready, err := await(ctx, conn, handover.Ready)
 	if err == nil {
 		s.atStep("ready")
-		if err = conn.Send(handover.Message{Type: handover.Go}); err == nil {
-			s.atStep("go")
-			_, err = await(ctx, conn, handover.Serving)
+		if !stop() { // the time was over just now
+			return ready, context.Cause(ctx)
 		}
+		err = s.letServe(ctx, conn)
 	}
 	if errors.Is(err, io.EOF) {
 		return ready, s.obituary(p)
 	}
-	if err == nil && !stop() { // the time was over just now
-		return ready, context.Cause(ctx)
-	}
 	return ready, err
+}
+
+// letServe lets the successor accept connections, and waits until it does. Called off now, it would take with it what it has
+// accepted and read; so it gets some more time when ctx ends, to say that it serves.
+func (s *Service) letServe(ctx context.Context, conn *handover.Conn) error {
+	over := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(over)
+		_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+	})
+	err := conn.Send(handover.Message{Type: handover.Go})
+	if err == nil {
+		s.atStep("go")
+		_, err = await(ctx, conn, handover.Serving)
+	}
+	if !stop() {
+		<-over
+		_ = conn.SetReadDeadline(time.Time{})
+	}
+	return err
 }
 
 // await receives until a message of type want comes.

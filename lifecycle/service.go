@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +26,8 @@ var (
 	ErrReload = errors.New("reload failed")
 	// ErrStopping is matched by the error of a reload that was asked of a service on its way out.
 	ErrStopping = errors.New("the service is stopping")
-	// ErrDrainTimeout is matched by the error of a Run whose drain did not end in Options.DrainTimeout.
+	// ErrDrainTimeout is matched by the error of a Run whose drain did not end in time, and is the cause of the contexts of
+	// requests that were cancelled for it.
 	ErrDrainTimeout = errors.New("drain timed out")
 	// ErrReserved is matched by the error of Listen for a name that heirloom itself uses.
 	ErrReserved = errors.New("the name is heirloom's own")
@@ -66,6 +66,21 @@ type Service struct {
 	returned chan struct{}         // receives, with room for one, when the taker gave some back
 	lingered atomic.Bool           // the linger is over: what rests and cannot move is closed
 	late     atomic.Bool           // half the drain is over: what never rests is told Connection: close
+	leaving  chan struct{}         // closed when the drain begins
+	draining atomic.Bool           // it has begun, or is about to
+	replaced atomic.Bool
+
+	shown      atomic.Pointer[State] // to those who ask Readiness; nil before Run
+	health     *health
+	profiler   *profiler
+	tools      chan os.Signal // of their own, so that many do not keep out one to stop
+	logging    atomic.Bool    // the stacks are being written
+	signOfLife time.Duration  // WatchdogSec=, 0 if there is none
+
+	toDrain        context.Context // of workers
+	endWork        context.CancelCauseFunc
+	requests       context.Context // of HTTP requests, and of the ends of jobs
+	cancelRequests context.CancelCauseFunc
 
 	reloads chan reloadRequest
 	queries chan chan statusAnswer
@@ -75,18 +90,9 @@ type Service struct {
 	running   bool
 	listeners []*listener
 	servers   []server
+	jobs      []*job
+	hooks     []hook
 }
-
-// A listener is what Listen returned, and what a successor has to know of it.
-type listener struct {
-	net.Listener
-	name  string
-	bound *handover.Bound // nil if it is systemd's
-}
-
-// isStored reports whether the listener belongs into the file descriptor store: systemd has its own anyway, and nobody needs
-// the control socket of a service that does not run.
-func (l *listener) isStored() bool { return l.bound != nil && l.name != controlName }
 
 // New takes over what the process was started with: sockets, the predecessor, the service manager, the signals of options.
 // It comes first in main, before anything that opens descriptors or reads the variables of systemd.
@@ -104,17 +110,22 @@ func New(options Options) (*Service, error) {
 		generation: 1,
 		conns:      newRegistry(),
 		signals:    make(chan os.Signal, 16),
+		tools:      make(chan os.Signal, 4),
 		returned:   make(chan struct{}, 1),
 		reloads:    make(chan reloadRequest),
 		queries:    make(chan chan statusAnswer),
 		gone:       make(chan struct{}),
+		leaving:    make(chan struct{}),
 		atStep:     func(string) {},
 	}
-	if all := slices.Concat(options.ReloadSignals, options.StopSignals); len(all) > 0 {
-		signal.Notify(s.signals, all...)
-	}
+	s.health, s.profiler = newHealth(options.Health), newProfiler(options)
+	s.toDrain, s.endWork = context.WithCancelCause(context.Background())
+	s.requests, s.cancelRequests = context.WithCancelCause(context.Background())
+	notifySignals(s.signals, options.ReloadSignals, options.StopSignals)
+	notifySignals(s.tools, options.StackSignals, options.ProfileSignals)
 	if err := s.inherit(); err != nil {
 		signal.Stop(s.signals)
+		signal.Stop(s.tools)
 		return nil, s.Fail(err)
 	}
 	return s, nil
@@ -139,9 +150,10 @@ func (s *Service) inherit() (err error) {
 	}
 	s.findEstates()
 	s.notifier, err = notify.New()
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
+	s.signOfLife, err = s.watchdogInterval()
 	return err
 }
 
@@ -209,108 +221,17 @@ func (s *Service) args() []string {
 // Generation returns which process of the service this is, counted from 1 since the service was started.
 func (s *Service) Generation() int { return s.generation }
 
-// Listen returns the listener of that name which systemd or the predecessor handed over, or else binds address on network,
-// as net.Listen does. It serves "tcp", "unix" and their kin; see [activation.Table.Listen] for which socket is taken when a
-// name repeats, and for the errors.
-//
-// What systemd handed over is taken whatever its address: its socket unit decides. What the predecessor had bound itself is
-// taken if it was asked for with the same network and address, and bound anew if not.
-//
-// The listener is the Service's: each successor gets a duplicate, and it is closed when this generation drains. One that the
-// service has bound is kept in the unit's file descriptor store, if it has one, from Run on until a generation does not ask
-// for it any more. A Unix path is removed when the service ends, if the service, in this or an earlier generation, bound it;
-// where the socket is kept in the store it is systemd that knows whether a stop is the end (D-Bus), and if it cannot be asked,
-// as with DynamicUser=, the path stays.
-func (s *Service) Listen(name, network, address string) (net.Listener, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, isStored := storedGeneration(name)
-	switch {
-	case s.running:
-		return nil, fmt.Errorf("listen %s: %w", name, ErrRunning)
-	case name == activation.HandoverName || name == controlName || isStored:
-		return nil, s.Fail(fmt.Errorf("listen %s: %w", name, ErrReserved))
-	}
-	l, err := s.listen(handover.Bound{Name: name, Network: network, Address: address})
-	if err != nil {
-		return nil, s.Fail(err)
-	}
-	return l.Listener, nil
-}
-
-func (s *Service) listen(want handover.Bound) (*listener, error) {
-	l := &listener{name: want.Name, bound: &want}
-	old := s.boundBefore(want)
-	var err error
-	switch {
-	case s.fromManager(&want):
-		l.bound = nil
-		l.Listener, err = s.table.Listen(want.Name, want.Network, want.Address)
-	case old != nil:
-		want.File = old.File
-		l.Listener, err = s.table.Listen(old.Name, want.Network, want.Address)
-	default:
-		l.Listener, err = activation.Bind(want.Network, want.Address)
-		want.File = fileOf(want)
-	}
-	if err != nil {
-		return nil, err
-	}
-	setUnlink(l.Listener, false)
-	s.listeners = append(s.listeners, l)
-	return l, nil
-}
-
-// boundBefore finds what an earlier generation had bound at the same place, under whatever name, unless its Unix path has
-// gone since, as systemd removes a RuntimeDirectory on a restart.
-func (s *Service) boundBefore(want handover.Bound) *handover.Bound {
-	_, port, _ := net.SplitHostPort(want.Address)
-	for _, anyName := range []bool{false, port != "0"} {
-		for i, b := range s.handed {
-			if b.Network == want.Network && b.Address == want.Address && (anyName || b.Name == want.Name) && b.File == fileOf(b) {
-				return &s.handed[i]
-			}
-		}
-	}
-	return nil
-}
-
-// fromManager reports whether the service manager handed over a file of that name. Where there is an earlier generation's of
-// the same name too, it sets the address to that of the manager's, which comes first.
-func (s *Service) fromManager(want *handover.Bound) bool {
-	var named []activation.File
-	for _, f := range s.table.Files() {
-		if f.Name == want.Name {
-			named = append(named, f)
-		}
-	}
-	bound := 0
-	for _, b := range s.handed {
-		if b.Name == want.Name {
-			bound++
-		}
-	}
-	if bound > 0 && len(named) == bound+1 {
-		want.Address = named[0].Address
-	}
-	return len(named) > bound
-}
-
-// setUnlink says whether closing l removes its path, if it has one: while there is a successor to serve it, it must not.
-func setUnlink(l net.Listener, unlink bool) {
-	if u, ok := l.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(unlink)
-	}
-}
-
 // HTTP has server serve listener from Run on. Of a listener that Listen returned, the plain HTTP/1.1 connections move to the
 // successor on a reload, to the server that serves the listener of the same name there. If server.TLSConfig is set it must
-// hold a certificate, and the connections are served with TLS; they, like those of any other listener, stay until they have
-// been told to close.
+// hold a certificate, and the connections are served with TLS; they, like HTTP/2 connections and those of any other listener,
+// stay until they have been told to close.
 //
-// server must not be serving, and is the Service's from then on: HTTP sets its ConnState and Handler to call the ones it
-// finds, and neither Shutdown nor Close may be called on it, since both break requests. A hijacked connection is the
-// handler's, and counts until it is closed.
+// server must not be serving, and is the Service's from then on: HTTP sets its ConnState, Handler, BaseContext and, unless it is
+// set, TLSNextProto to call what it finds there, and neither Shutdown nor Close may be called on it, since both break requests.
+// An HTTP/2 of the user's own (a TLSNextProto that is set) is told of the end by Connection: close in its answers.
+//
+// The contexts of requests are cancelled, with ErrDrainTimeout as their cause, when the drain has taken too long. A hijacked
+// connection is the handler's, and counts until it is closed, unless its listener is not one of net's; see Hijack.
 func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -321,18 +242,9 @@ func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
 		// Serve would say so too late: when this process has taken over.
 		return s.Fail(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrNoCertificate))
 	}
-	s.servers = append(s.servers, newHTTPServer(s, s.nameOf(listener), listener, server))
+	h := newHTTPServer(s, s.nameOf(listener), listener, server)
+	s.servers = append(s.servers, h, h.hijacked)
 	return nil
-}
-
-// nameOf returns the name by which Listen returned the listener, "" if it did not.
-func (s *Service) nameOf(listener net.Listener) string {
-	for _, l := range s.listeners {
-		if l.Listener == listener {
-			return l.name
-		}
-	}
-	return ""
 }
 
 func (s *Service) isRunning() bool {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -27,8 +28,10 @@ type Status struct {
 	Since        time.Time     `json:"since"` // when it came to State
 	Connections  Connections   `json:"connections"`
 	Requests     int           `json:"requests_in_flight"`
-	Predecessors []Predecessor `json:"predecessors"` // that still drain, the newest first
-	LastReload   *LastReload   `json:"last_reload"`  // nil if there was none
+	Jobs         []string      `json:"jobs,omitempty"`  // servers of Service.Serve and workers of Service.Go that run
+	Drain        *Drain        `json:"drain,omitempty"` // of this generation, nil while it does not drain
+	Predecessors []Predecessor `json:"predecessors"`    // that still drain, the newest first
+	LastReload   *LastReload   `json:"last_reload"`     // nil if there was none
 }
 
 // Connections counts connections, those of HTTP by http.ConnState.
@@ -38,6 +41,15 @@ type Connections struct {
 	Idle     int `json:"idle"`
 	Hijacked int `json:"hijacked"`
 	Streams  int `json:"streams"` // of Service.Stream
+	Others   int `json:"others"`  // of Service.Serve
+}
+
+// A Drain tells how far a drain is, and when it has to end.
+type Drain struct {
+	Phase   Phase     `json:"phase"`
+	Ends    time.Time `json:"ends,omitzero"`          // what still runs is cancelled then; zero if there is no limit, or it is not known yet
+	Timeout float64   `json:"timeout_seconds"`        // that Ends comes from; 0 if there is no limit, or it is not known yet
+	Source  string    `json:"timeout_from,omitempty"` // "Options.DrainTimeout", "varlink", "D-Bus", "unit file", "environment", "the successor" or "default"
 }
 
 // A Predecessor is an older generation that still drains.
@@ -47,6 +59,8 @@ type Predecessor struct {
 	Since       time.Time   `json:"since"` // when its drain began
 	Connections Connections `json:"connections"`
 	Requests    int         `json:"requests_in_flight"`
+	Jobs        []string    `json:"jobs,omitempty"`
+	Ends        time.Time   `json:"ends,omitzero"`   // what still runs is cancelled then; zero if there is no limit
 	Error       string      `json:"error,omitempty"` // why the figures are missing
 }
 
@@ -112,10 +126,26 @@ func (m *machine) status() statusAnswer {
 	if m.last != nil {
 		answer.status.LastReload = lastReload(*m.last)
 	}
-	for i := len(m.ancestors) - 1; i >= 0; i-- {
-		answer.ancestors = append(answer.ancestors, m.ancestors[i])
+	answer.status.Jobs = m.jobNames()
+	if m.state == Draining {
+		answer.status.Drain = m.drainStatus()
 	}
+	answer.ancestors = m.newestFirst()
 	return answer
+}
+
+func (m *machine) drainStatus() *Drain {
+	d := &Drain{Phase: m.phase, Source: m.budget.source}
+	if m.budget.timeout < endless {
+		d.Ends, d.Timeout = m.budget.finish, m.budget.timeout.Seconds()
+	}
+	return d
+}
+
+func (m *machine) newestFirst() []*ancestor {
+	ancestors := slices.Clone(m.ancestors)
+	slices.SortFunc(ancestors, func(a, b *ancestor) int { return b.generation - a.generation })
+	return ancestors
 }
 
 func lastReload(o handover.Outcome) *LastReload {
@@ -155,13 +185,14 @@ func predecessor(ctx context.Context, a *ancestor) *Predecessor {
 		p.Error = "it did not answer in time"
 		return p
 	}
-	p.Since, p.Requests = r.Since, r.Requests
+	p.Since, p.Requests, p.Jobs, p.Ends = r.Since, r.Requests, r.Jobs, r.Ends
 	p.Connections = Connections{
 		New:      r.Connections["new"],
 		Active:   r.Connections["active"],
 		Idle:     r.Connections["idle"],
 		Hijacked: r.Connections["hijacked"],
 		Streams:  r.Connections["streams"],
+		Others:   r.Connections["others"],
 	}
 	return p
 }
@@ -189,6 +220,12 @@ func (s Status) write(out io.Writer) error {
 	}
 	fmt.Fprintf(w, "connections\t%s\n", s.Connections)
 	fmt.Fprintf(w, "requests\t%d in flight\n", s.Requests)
+	if len(s.Jobs) > 0 {
+		fmt.Fprintf(w, "jobs\t%s\n", strings.Join(s.Jobs, ", "))
+	}
+	if d := s.Drain; d != nil {
+		fmt.Fprintf(w, "drain\t%s\n", d)
+	}
 	if l := s.LastReload; l != nil {
 		fmt.Fprintf(w, "last reload\t%s %s ago after %.3f s", l.Result, ago(now, l.At), l.Seconds)
 		if l.Reason != "" {
@@ -206,7 +243,23 @@ func (p Predecessor) progress(now time.Time) string {
 	if p.Error != "" {
 		return p.Error
 	}
-	return fmt.Sprintf("for %s, %d requests in flight, connections: %s", ago(now, p.Since), p.Requests, p.Connections)
+	text := fmt.Sprintf("for %s, %d requests in flight, connections: %s", ago(now, p.Since), p.Requests, p.Connections)
+	if len(p.Jobs) > 0 {
+		text += ", jobs: " + strings.Join(p.Jobs, ", ")
+	}
+	return text + timeLeft(p.Ends)
+}
+
+// String says how far the drain is, for people.
+func (d *Drain) String() string {
+	switch {
+	case d.Source == "":
+		return string(d.Phase)
+	case d.Timeout == 0:
+		return fmt.Sprintf("%s, without a limit (%s)", d.Phase, d.Source)
+	default:
+		return fmt.Sprintf("%s%s (timeout %g s: %s)", d.Phase, timeLeft(d.Ends), d.Timeout, d.Source)
+	}
 }
 
 func (c Connections) String() string {
@@ -216,6 +269,9 @@ func (c Connections) String() string {
 	}
 	if c.Streams > 0 {
 		text += fmt.Sprintf(", %d streams", c.Streams)
+	}
+	if c.Others > 0 {
+		text += fmt.Sprintf(", %d others", c.Others)
 	}
 	return text
 }

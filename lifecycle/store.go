@@ -46,9 +46,15 @@ func (m *machine) store() {
 		return
 	}
 	for _, l := range m.listeners {
-		if socket, ok := l.Listener.(syscall.Conn); ok && l.isStored() {
-			m.tell(notify.FDStoreConn(l.name, socket))
+		socket, ok := l.socket.(syscall.Conn)
+		if !ok || !l.isStored() {
+			continue
 		}
+		states := []notify.State{notify.FDStoreConn(l.name, socket)}
+		if _, ok := l.socket.(packetSocket); ok { // which an ICMP error must not remove (IP_RECVERR in ip(7))
+			states = append(states, notify.FDStoreNoPoll())
+		}
+		m.tell(states...)
 	}
 	m.removeOlder()
 	m.atStep("stored")

@@ -16,12 +16,15 @@ import (
 const MaxStreamState = 64 << 10
 
 var (
-	// ErrLeaving is returned by the Read of a Stream that is to leave this process. Not a byte is lost by it: what the client
-	// sends is left to whoever reads next.
+	// ErrLeaving is returned by the Read of a Stream that is to leave this process, and matched by that of what ListenPacket
+	// returned. Not a byte is lost by it: what the client sends is left to whoever reads next.
 	ErrLeaving = errors.New("the connection is to leave this process")
 	// ErrNoSuccessor is matched by the error of HandOver when no process comes after this one, or none that serves the
 	// listener. The connection is the handler's still, to say goodbye and close.
 	ErrNoSuccessor = errors.New("there is no successor to take the connection")
+	// ErrUnread is matched by the error of HandOver for a hijacked connection of which the client has sent bytes that would be
+	// lost: Read returns them, also when the connection is to leave.
+	ErrUnread = errors.New("what came with the request is not read yet")
 )
 
 // Stream has handler serve each connection of a listener that Listen returned, from Run on, in a goroutine of its own. It is
@@ -61,8 +64,9 @@ type Stream struct {
 	state   []byte // from the generation before
 	leaving chan struct{}
 
-	mu   sync.Mutex // guards the following, and that no deadline undoes the waking of Read
-	told bool       // leaving is closed
+	mu     sync.Mutex // guards the following, and that no deadline undoes the waking of Read
+	told   bool       // leaving is closed
+	unread []byte     // that came before it was a Stream
 
 	writing sync.RWMutex // held for reading by each Write, for writing by HandOver and Close
 	gone    atomic.Bool  // handed over or closed; set under writing
@@ -82,8 +86,9 @@ func (c *Stream) Leaving() <-chan struct{} { return c.leaving }
 // for this process. If the next process proves unable to take it, the handler is called again, in this one.
 //
 // The error matches ErrNoSuccessor where there is nobody to take the connection (as long as the connection is not to leave, that
-// is so too), ErrTooLarge for the state, errors.ErrUnsupported for a connection that is neither of TCP nor of a Unix socket,
-// and net.ErrClosed if it was closed or handed over before.
+// is so too), ErrTooLarge for the state, ErrUnread if Read has not returned yet all that came with the request of a hijacked
+// connection, errors.ErrUnsupported for a connection that is neither of TCP nor of a Unix socket, and net.ErrClosed if it was
+// closed or handed over before.
 func (c *Stream) HandOver(state []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -93,6 +98,8 @@ func (c *Stream) HandOver(state []byte) error {
 		return net.ErrClosed
 	case len(state) > MaxStreamState:
 		return fmt.Errorf("%w: %d bytes of state, more than %d", ErrTooLarge, len(state), MaxStreamState)
+	case c.hasUnread():
+		return ErrUnread
 	case !movable(c.raw):
 		return fmt.Errorf("hand over %T: %w", c.raw, errors.ErrUnsupported)
 	case taker == nil || !c.port.movable || !taker.serves(c.port):
@@ -116,6 +123,9 @@ func movable(nc net.Conn) bool {
 // Read is that of net.Conn until the connection is to leave, and from then on returns ErrLeaving; a Read that was waiting
 // returns once more what has come by then, if anything has.
 func (c *Stream) Read(p []byte) (int, error) {
+	if n := c.readUnread(p); n > 0 {
+		return n, nil
+	}
 	select {
 	case <-c.leaving:
 		return 0, ErrLeaving
@@ -130,6 +140,21 @@ func (c *Stream) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// readUnread reads what came before the connection was a Stream.
+func (c *Stream) readUnread(p []byte) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := copy(p, c.unread)
+	c.unread = c.unread[n:]
+	return n
+}
+
+func (c *Stream) hasUnread() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.unread) > 0
 }
 
 // Write is that of net.Conn. After HandOver and Close the error matches net.ErrClosed.
@@ -251,6 +276,9 @@ func (s *streamServer) serve() error {
 func (s *streamServer) serveArrived() {}
 
 func (s *streamServer) close() {}
+
+// drain has nothing to do: each Stream is told by take.
+func (s *streamServer) drain() {}
 
 func (s *streamServer) receive(nc net.Conn, state []byte, _ bool) {
 	c := &Stream{server: s, state: state, leaving: make(chan struct{})}

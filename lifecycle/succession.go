@@ -81,6 +81,7 @@ func (m *machine) adopt(msg handover.Message, fds []int) {
 		m.log.Debug("an older generation went away while it was adopted", "pid", a.pid, "error", err)
 	}
 	m.listenToAncestor(a)
+	m.reportProgress()
 	m.hurryOldest()
 }
 

@@ -11,6 +11,7 @@ import (
 var (
 	defaultReloadSignals = []os.Signal{}
 	defaultStopSignals   = []os.Signal{os.Interrupt}
+	defaultStackSignals  = []os.Signal{}
 )
 
 func isPrivate(string) bool { return true }

@@ -13,6 +13,7 @@ import (
 var (
 	defaultReloadSignals = []os.Signal{syscall.SIGHUP, syscall.SIGUSR2}
 	defaultStopSignals   = []os.Signal{syscall.SIGTERM, syscall.SIGINT}
+	defaultStackSignals  = []os.Signal{syscall.SIGUSR1}
 )
 
 // fileOf identifies the path of a Unix socket; it is zero if there is none.

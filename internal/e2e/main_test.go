@@ -38,6 +38,7 @@ func run(m *testing.M) int {
 		"v2":        {"version=v2", "./examples/hello"},
 		"daemon-v1": {"version=v1", "./internal/e2e/testdata/daemon"},
 		"daemon-v2": {"version=v2", "./internal/e2e/testdata/daemon"},
+		"drainer":   {"version=v1", "./internal/e2e/testdata/drainer"},
 		"hang":      {"mode=hang", "./internal/e2e/testdata/faulty"},
 		"crash":     {"mode=crash", "./internal/e2e/testdata/faulty"},
 		"refuse":    {"mode=refuse", "./internal/e2e/testdata/faulty"},

@@ -77,9 +77,11 @@ type FileID struct {
 
 // Report is a draining generation's account of itself.
 type Report struct {
-	Since       time.Time      `json:"since"`       // when the drain began
-	Connections map[string]int `json:"connections"` // by http.ConnState
-	Requests    int            `json:"requests"`    // in flight
+	Since       time.Time      `json:"since"`          // when the drain began
+	Connections map[string]int `json:"connections"`    // by http.ConnState
+	Requests    int            `json:"requests"`       // in flight
+	Jobs        []string       `json:"jobs,omitempty"` // that still run
+	Ends        time.Time      `json:"ends,omitzero"`  // zero if it is not known, or far away
 }
 
 // Outcome tells how a reload went.

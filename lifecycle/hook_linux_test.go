@@ -1,0 +1,193 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/lifecycle"
+)
+
+// hooks is a program that defers what HEIRLOOM_TEST_HOOKS lists, as in "a=ok b=hang": how each of them ends.
+func hooks(options lifecycle.Options) error {
+	service, err := lifecycle.New(options)
+	if err != nil {
+		return err
+	}
+	_, address, _ := strings.Cut(os.Getenv("HEIRLOOM_TEST_LISTEN"), "!")
+	listener, err := service.Listen("http", "tcp", address)
+	if err != nil {
+		return err
+	}
+	if err := service.HTTP(listener, &http.Server{Handler: holdingHandler(service.Generation())}); err != nil {
+		return err
+	}
+	for _, h := range strings.Fields(os.Getenv("HEIRLOOM_TEST_HOOKS")) {
+		name, how, _ := strings.Cut(h, "=")
+		service.Defer(name, func(ctx context.Context) error {
+			deadline, _ := ctx.Deadline()
+			fmt.Fprintf(os.Stderr, "hook %s of %d: share %v\n", name, service.Generation(), time.Until(deadline))
+			return runHook(ctx, how)
+		})
+	}
+	return service.Run(context.Background())
+}
+
+func runHook(ctx context.Context, how string) error {
+	switch how {
+	case "ok":
+		return nil
+	case "slow":
+		<-ctx.Done()
+		return ctx.Err()
+	case "hang":
+		select {}
+	case "panic":
+		panic("out of hooks")
+	default:
+		return errors.New(how)
+	}
+}
+
+var hookRan = regexp.MustCompile(`hook (\w+) of (\d+): share (\S+)`)
+
+// hooksRan returns which hooks a generation has run, in their order, and how much time the first was given.
+func hooksRan(t *testing.T, d *local, generation string) (names []string, first time.Duration) {
+	t.Helper()
+	for _, m := range hookRan.FindAllStringSubmatch(d.logged(), -1) {
+		if m[2] != generation {
+			continue
+		}
+		share, err := time.ParseDuration(m[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names = append(names, m[1]); len(names) == 1 {
+			first = share
+		}
+	}
+	return names, first
+}
+
+// TestHooks stops a service with hooks that end in all ways: the others are run all the same, the last deferred first.
+func TestHooks(t *testing.T) {
+	tests := []struct {
+		name, hooks string
+		ran         string
+		logged      []string // "" alone says that it ends well
+	}{
+		{"all well", "a=ok b=ok c=ok", "c b a", nil},
+		{"an error", "a=ok b=broken c=ok", "c b a", []string{"b: broken"}},
+		{"a panic", "a=ok b=panic c=ok", "c b a", []string{"b: panic: out of hooks", "runHook"}},
+		{"two errors", "a=broken b=torn", "b a", []string{"a: broken", "b: torn"}},
+		{"one that uses up its share", "a=ok b=slow c=ok", "c b a", []string{"b: context deadline exceeded"}},
+		{"one that hangs", "a=ok b=hang c=ok", "c b", []string{"drain timed out", "lifecycle_test.runHook"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_DRAIN=2s", "HEIRLOOM_TEST_HOOKS="+test.hooks)
+			began := time.Now()
+			d.signal(syscall.SIGTERM)
+			if err := d.awaitExit(); (err == nil) != (test.logged == nil) {
+				t.Errorf("the process ended with %v", err)
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("the stop took %v, of 2 s that it had", took)
+			}
+			ran, first := hooksRan(t, d, "1")
+			if !slices.Equal(ran, strings.Fields(test.ran)) {
+				t.Errorf("hooks %v were run, want %s", ran, test.ran)
+			}
+			n := time.Duration(len(strings.Fields(test.hooks)))
+			if first < time.Second/n || first > 2200*time.Millisecond/n {
+				t.Errorf("the first of %d hooks was given %v, want an equal share of 2 s", n, first)
+			}
+			for _, want := range test.logged {
+				if !strings.Contains(d.logged(), want) {
+					t.Errorf("the log has no %q", want)
+				}
+			}
+		})
+	}
+}
+
+// TestHooksAfterRequests sees that a hook runs when a request has been answered, and not before; and in a predecessor as well.
+func TestHooksAfterRequests(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_HOOKS=a=ok")
+	busy := d.hold()
+	d.reload()
+	if ran, _ := hooksRan(t, d, "1"); len(ran) > 0 {
+		t.Error("the hook was run while there was a request")
+	}
+	d.release()
+	busy.answer(1)
+	d.eventually("the predecessor to end", func() bool { return len(d.processes()) == 1 })
+	if ran, _ := hooksRan(t, d, "1"); len(ran) != 1 {
+		t.Errorf("hooks %v were run in the predecessor, want its own", ran)
+	}
+	if ran, _ := hooksRan(t, d, "2"); len(ran) > 0 {
+		t.Error("the hook of the successor was run though it serves")
+	}
+}
+
+// TestHooksKeepTheirTime sees that requests that last too long leave hooks a quarter of the time.
+func TestHooksKeepTheirTime(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_DRAIN=2s", "HEIRLOOM_TEST_HOOKS=a=ok")
+	busy := d.dial()
+	busy.ask("/?d=1h")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.signal(syscall.SIGTERM)
+	busy.closed()
+	checkDrainTimeout(t, d)
+	if ran, share := hooksRan(t, d, "1"); len(ran) != 1 || share < 300*time.Millisecond {
+		t.Errorf("hooks %v were run, the first was given %v, want a quarter of 2 s", ran, share)
+	}
+}
+
+// TestHooksOfLongDrain ends a predecessor that has drained for long, by a stop: its requests have three quarters of the time that is
+// left, and not what a quarter of all that has gone by would leave.
+func TestHooksOfLongDrain(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_DRAIN=8s", "HEIRLOOM_TEST_HOOKS=a=ok", "HEIRLOOM_TEST_LINGER=100ms")
+	d.reload()
+	busy := d.dial()
+	busy.ask("/?d=5s")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.reload()
+	time.Sleep(3 * time.Second) // of the drain
+	d.signal(syscall.SIGTERM)
+	busy.answer(2)
+	if err := eventually(func() bool { return len(d.processes()) == 0 }); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNoHooksAtOnce tells the service twice to stop: hooks are not run.
+func TestNoHooksAtOnce(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_HOOKS=a=ok")
+	busy := d.dial()
+	busy.ask("/?d=1h")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	pid := d.status().PID
+	for range 2 {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+		d.eventually("the signal to arrive", func() bool { return strings.Contains(d.logged(), "stopping") })
+	}
+	busy.closed()
+	checkDrainTimeout(t, d)
+	if ran, _ := hooksRan(t, d, "1"); len(ran) > 0 {
+		t.Errorf("hooks %v were run", ran)
+	}
+}

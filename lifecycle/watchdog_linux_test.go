@@ -1,0 +1,353 @@
+package lifecycle_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+
+	"github.com/heirloom-go/heirloom/lifecycle"
+	"github.com/heirloom-go/heirloom/notify"
+)
+
+// A listening is a service manager that only listens.
+type listening struct {
+	t        *testing.T
+	path     string
+	messages chan string
+}
+
+// listenAsManager makes the test's process one that a service manager has started, which expects signs of life as often as usec
+// says, unless that is empty.
+func listenAsManager(t *testing.T, usec string) *listening {
+	t.Helper()
+	l := &listening{t: t, path: filepath.Join(t.TempDir(), "notify"), messages: make(chan string, 1000)}
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: l.path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = socket.Close() })
+	go l.read(socket)
+	t.Setenv("NOTIFY_SOCKET", l.path)
+	t.Setenv("WATCHDOG_USEC", usec)
+	return l
+}
+
+func (l *listening) read(socket *net.UnixConn) {
+	text, rights := make([]byte, 4096), make([]byte, 4096)
+	for {
+		n, oobn, _, _, err := socket.ReadMsgUnix(text, rights)
+		if err != nil {
+			return
+		}
+		messages, _ := unix.ParseSocketControlMessage(rights[:oobn])
+		for _, m := range messages { // those of a barrier
+			fds, _ := unix.ParseUnixRights(&m)
+			for _, fd := range fds {
+				_ = unix.Close(fd)
+			}
+		}
+		l.messages <- string(text[:n])
+	}
+}
+
+func (l *listening) next() string {
+	l.t.Helper()
+	select {
+	case m := <-l.messages:
+		return m
+	case <-time.After(15 * time.Second):
+		l.t.Fatal("the service manager is told nothing more")
+		return ""
+	}
+}
+
+// await reads until a message has that line.
+func (l *listening) await(line string) {
+	l.t.Helper()
+	for !hasLine(l.next(), line) {
+	}
+}
+
+func hasLine(message, line string) bool { return strings.Contains("\n"+message+"\n", "\n"+line+"\n") }
+
+// count counts the messages with that line which were sent until now.
+func (l *listening) count(line string) (n int) {
+	l.t.Helper()
+	const mark = "X_MARK=1"
+	nc, err := net.Dial("unixgram", l.path)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := nc.Write([]byte(mark)); err != nil {
+		l.t.Fatal(err)
+	}
+	for m := l.next(); m != mark; m = l.next() {
+		if hasLine(m, line) {
+			n++
+		}
+	}
+	return n
+}
+
+// A patient is a service in this process, with its health in the hands of the test.
+type patient struct {
+	t       *testing.T
+	service *lifecycle.Service
+	log     *safeBuffer
+	asked   chan context.Context // each check sends its own, and then waits to be told
+	verdict chan error
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// newPatient makes a service that does not run yet.
+func newPatient(t *testing.T, options lifecycle.Options) *patient {
+	t.Helper()
+	p := &patient{
+		t:       t,
+		log:     new(safeBuffer),
+		asked:   make(chan context.Context),
+		verdict: make(chan error),
+		ended:   make(chan error, 1),
+	}
+	options.Name = "patient"
+	options.ControlSocket = filepath.Join(t.TempDir(), "control")
+	options.Logger = hclog.New(&hclog.LoggerOptions{Output: p.log})
+	service, err := lifecycle.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.service = service
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log:\n%s", p.log)
+		}
+	})
+	return p
+}
+
+func (p *patient) run() {
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	go func() { p.ended <- p.service.Run(ctx) }()
+	p.t.Cleanup(stop)
+}
+
+func (p *patient) check(ctx context.Context) error {
+	p.asked <- ctx
+	err := <-p.verdict
+	if err != nil && err.Error() == "panic" {
+		panic("at the doctor's")
+	}
+	return err
+}
+
+// beAsked waits for the next check.
+func (p *patient) beAsked() context.Context {
+	p.t.Helper()
+	select {
+	case ctx := <-p.asked:
+		return ctx
+	case <-time.After(15 * time.Second):
+		p.t.Fatal("the health is not checked")
+		return nil
+	}
+}
+
+func (p *patient) say(errs ...error) {
+	p.t.Helper()
+	for _, err := range errs {
+		p.beAsked()
+		p.verdict <- err
+	}
+}
+
+func (p *patient) awaitLog(text string) {
+	p.t.Helper()
+	if err := eventually(func() bool { return strings.Contains(p.log.String(), text) }); err != nil {
+		p.t.Fatalf("the log has no %q: %v", text, err)
+	}
+}
+
+func (p *patient) awaitState(want lifecycle.State) {
+	p.t.Helper()
+	var got lifecycle.Status
+	err := eventually(func() (is bool) {
+		got, _ = p.service.Status(p.t.Context())
+		return got.State == want
+	})
+	if err != nil {
+		p.t.Fatalf("the state is %s, want %s", got.State, want)
+	}
+}
+
+func (p *patient) awaitEnd() {
+	p.t.Helper()
+	select {
+	case err := <-p.ended:
+		if err != nil {
+			p.t.Error(err)
+		}
+	case <-time.After(15 * time.Second):
+		p.t.Fatal("the service does not end")
+	}
+}
+
+// probe asks one of the handlers of the service.
+func probe(h http.Handler) (status int, text string) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	return w.Code, strings.TrimSpace(w.Body.String())
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+const sign = "WATCHDOG=1"
+
+// TestWatchdog goes through what a health check may do, and counts the signs of life that come of it.
+func TestWatchdog(t *testing.T) {
+	manager := listenAsManager(t, "100000")
+	var p *patient
+	p = newPatient(t, lifecycle.Options{Health: func(ctx context.Context) error { return p.check(ctx) }})
+	release := make(chan struct{})
+	p.service.Defer("wait", func(context.Context) error { <-release; return nil })
+	p.run()
+	manager.await("READY=1")
+	if m := manager.next(); m != sign {
+		t.Errorf("after READY=1 the manager is told %q, want %s before any check", m, sign)
+	}
+
+	p.say(nil)
+	manager.await(sign)
+	sick := errors.New("sick")
+	p.say(sick, sick, errors.New("panic"), sick)
+	ctx := p.beAsked()
+	if n := manager.count(sign); n != 0 {
+		t.Errorf("%d signs of life while the check fails", n)
+	}
+	p.verdict <- nil
+	manager.await(sign)
+	if _, ok := ctx.Deadline(); !ok {
+		t.Error("the check's context has no deadline")
+	}
+	if n := strings.Count(p.log.String(), "the health check fails"); n != 1 {
+		t.Errorf("four failures in a row were logged %d times", n)
+	}
+
+	ctx = p.beAsked() // and hangs
+	p.awaitLog("did not end within 50ms")
+	<-ctx.Done()
+	if n := manager.count(sign); n != 0 {
+		t.Errorf("%d signs of life while the check hangs", n)
+	}
+	if status, text := probe(p.service.Liveness()); status != http.StatusServiceUnavailable || !strings.Contains(text, "did not end within 1s") {
+		t.Errorf("liveness is %d %q while the check hangs", status, text) // and p.asked has no second check
+	}
+	p.verdict <- nil
+	p.awaitLog("passes again")
+	manager.await(sign)
+
+	p.beAsked()
+	p.stop()
+	manager.await("STOPPING=1")
+	for range 3 { // on the way out, whatever the check says
+		manager.await(sign)
+	}
+	p.verdict <- sick
+	manager.await(sign)
+	close(release)
+	manager.await("WATCHDOG_USEC=0")
+	p.awaitEnd()
+	if n := manager.count(sign); n != 0 {
+		t.Errorf("%d signs of life after the end", n)
+	}
+}
+
+// TestWatchdogPassesBy has services without a watchdog.
+func TestWatchdogPassesBy(t *testing.T) {
+	t.Run("none is on", func(t *testing.T) {
+		manager := listenAsManager(t, "")
+		p := newPatient(t, lifecycle.Options{})
+		p.run()
+		p.awaitState(lifecycle.Ready)
+		p.stop()
+		p.awaitEnd()
+		if n := manager.count(sign); n != 0 {
+			t.Errorf("%d signs of life", n)
+		}
+	})
+	t.Run("of another process", func(t *testing.T) {
+		manager := listenAsManager(t, "100000")
+		t.Setenv("WATCHDOG_PID", "1")
+		p := newPatient(t, lifecycle.Options{})
+		p.run()
+		p.awaitState(lifecycle.Ready)
+		p.stop()
+		p.awaitEnd()
+		if n := manager.count(sign); n != 0 {
+			t.Errorf("%d signs of life", n)
+		}
+	})
+	t.Run("nonsense", func(t *testing.T) {
+		listenAsManager(t, "soon")
+		if _, err := lifecycle.New(lifecycle.Options{}); !errors.Is(err, notify.ErrInvalid) || !strings.Contains(err.Error(), `WATCHDOG_USEC="soon"`) {
+			t.Errorf("New: %v, want ErrInvalid and the variable", err)
+		}
+	})
+	t.Run("nonsense without a manager", func(t *testing.T) {
+		t.Setenv("WATCHDOG_USEC", "soon")
+		p := newPatient(t, lifecycle.Options{})
+		p.run()
+		p.awaitState(lifecycle.Ready)
+		p.stop()
+		p.awaitEnd()
+	})
+}
+
+// TestDead has a probe find the process dead: the manager is told at once, and once.
+func TestDead(t *testing.T) {
+	manager := listenAsManager(t, "")
+	dead := fmt.Errorf("no pulse: %w", lifecycle.ErrDead)
+	p := newPatient(t, lifecycle.Options{Health: func(context.Context) error { return dead }})
+	p.run()
+	manager.await("READY=1")
+	for range 3 {
+		if status, text := probe(p.service.Liveness()); status != http.StatusServiceUnavailable || text != dead.Error() {
+			t.Errorf("liveness is %d %q, want the check's error", status, text)
+		}
+	}
+	manager.await("WATCHDOG=trigger")
+	p.stop()
+	p.awaitEnd()
+	if n := manager.count("WATCHDOG=trigger"); n != 0 {
+		t.Errorf("the manager was told %d times more", n)
+	}
+}
