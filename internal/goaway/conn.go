@@ -19,8 +19,8 @@ const youth = time.Second
 // moment is how long a client may still send what it had begun to send when it
 // acknowledged the first GOAWAY. net/http's client takes a stream id, and then
 // the lock under which it writes (writeRequest in h2_bundle.go): a PING ACK may
-// overtake the HEADERS.
-const moment = time.Millisecond
+// overtake the HEADERS, by as long as a busy machine keeps a goroutine waiting.
+const moment = 20 * time.Millisecond
 
 // prefaceLimit is how long a client may take for its preface, as in net/http
 // (prefaceTimeout in h2_bundle.go).

@@ -1,0 +1,51 @@
+package prometheus
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/heirloom-go/heirloom/lifecycle"
+)
+
+// timeout bounds the wait for the service's account of itself, which waits for older generations up to half a second.
+const timeout = 2 * time.Second
+
+// A collector asks the service anew for each scrape.
+type collector struct {
+	status func(context.Context) (lifecycle.Status, error)
+}
+
+// NewCollector returns a collector of the metrics of service, as the package comment lists them. It may be registered before
+// Run, and with several registries. Goroutines may share it.
+//
+// A collection takes up to half a second if an older generation does not answer; such a one counts among heirloom_predecessors
+// and nowhere else. One that the service itself does not answer within two seconds, as in the moment before Run has become the
+// main process, fails: the registry then gathers an error that matches context.DeadlineExceeded.
+func NewCollector(service *lifecycle.Service) prometheus.Collector {
+	return &collector{status: service.Status}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(descs chan<- *prometheus.Desc) {
+	for _, m := range metrics {
+		descs <- m.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(found chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	status, err := c.status(ctx)
+	if err != nil {
+		found <- prometheus.NewInvalidMetric(metrics[0].desc, err)
+		return
+	}
+	for _, m := range metrics {
+		m.collect(status, func(value float64, labels ...string) {
+			found <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, value, labels...)
+		})
+	}
+}
