@@ -26,7 +26,7 @@ func (s *Service) Hijack(w http.ResponseWriter, r *http.Request) (*Stream, error
 		return nil, fmt.Errorf("hijack the connection of %s: %w", r.RemoteAddr, err)
 	}
 	unread := make([]byte, buffered.Reader.Buffered())
-	_, _ = buffered.Reader.Read(unread) // what is buffered is read without fail
+	_, _ = buffered.Read(unread) // what is buffered is read without fail
 	stream := &Stream{server: h.hijacked, unread: unread, leaving: make(chan struct{})}
 	stream.raw, stream.port = underlying(nc), &h.hijacked.port
 	s.conns.add(stream)

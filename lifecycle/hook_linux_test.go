@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,7 +18,13 @@ import (
 )
 
 // hooks is a program that defers what HEIRLOOM_TEST_HOOKS lists, as in "a=ok b=hang": how each of them ends.
+// A file named drain in its RuntimeDirectory changes Options.DrainTimeout.
 func hooks(options lifecycle.Options) error {
+	if text, err := os.ReadFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "drain")); err == nil {
+		if options.DrainTimeout, err = time.ParseDuration(string(text)); err != nil {
+			return err
+		}
+	}
 	service, err := lifecycle.New(options)
 	if err != nil {
 		return err
@@ -155,22 +162,34 @@ func TestHooksKeepTheirTime(t *testing.T) {
 	}
 }
 
-// TestHooksOfLongDrain ends a predecessor that has drained for long, by a stop: its requests have three quarters of the time that is
-// left, and not what a quarter of all that has gone by would leave.
+// TestHooksOfLongDrain stops a service whose predecessor has drained for a while and may for long: of the time that there is left its
+// hooks have a quarter, and not of all the time since its drain began.
 func TestHooksOfLongDrain(t *testing.T) {
 	t.Parallel()
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_DRAIN=8s", "HEIRLOOM_TEST_HOOKS=a=ok", "HEIRLOOM_TEST_LINGER=100ms")
-	d.reload()
-	busy := d.dial()
-	busy.ask("/?d=5s")
-	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
-	d.reload()
-	time.Sleep(3 * time.Second) // of the drain
-	d.signal(syscall.SIGTERM)
-	busy.answer(2)
-	if err := eventually(func() bool { return len(d.processes()) == 0 }); err != nil {
-		t.Error(err)
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_HOOKS=a=ok", "HEIRLOOM_TEST_LINGER=100ms")
+	busy := d.hold()
+	if err := os.WriteFile(d.dir+"/drain", []byte("20s"), 0o644); err != nil {
+		t.Fatal(err)
 	}
+	d.reload()
+	time.Sleep(4 * time.Second) // of the drain
+	d.signal(syscall.SIGTERM)
+	var s lifecycle.Status
+	var least time.Time
+	d.eventually("the predecessor to know how long it has", func() bool {
+		s = d.status()
+		if s.Drain == nil || len(s.Predecessors) != 1 {
+			return false
+		}
+		least = s.Since.Add(s.Drain.Ends.Sub(s.Since)*3/4 - 500*time.Millisecond)
+		return s.Predecessors[0].Ends.Before(s.Drain.Ends)
+	})
+	if ends := s.Predecessors[0].Ends; ends.Before(least) {
+		t.Errorf("the predecessor's requests are to end %v before those of the service", s.Drain.Ends.Sub(ends))
+	}
+	d.release()
+	busy.answer(1)
+	d.eventually("both processes to end", func() bool { return len(d.processes()) == 0 })
 }
 
 // TestNoHooksAtOnce tells the service twice to stop: hooks are not run.

@@ -34,13 +34,13 @@ func (m *machine) startJobs(workers bool) {
 	for _, j := range m.jobs {
 		if j.worker == workers && !j.begun {
 			j.begun = true
-			m.work(j, true, m.toDrain, j.run)
+			m.work(m.toDrain, j, true, j.run)
 		}
 	}
 }
 
 // work calls f on behalf of j. Nothing waits for it beyond the drain: whoever wrote it may have it hang.
-func (m *machine) work(j *job, run bool, ctx context.Context, f func(context.Context) error) {
+func (m *machine) work(ctx context.Context, j *job, run bool, f func(context.Context) error) {
 	j.working++
 	m.working++
 	go func() {
@@ -71,7 +71,7 @@ func (m *machine) endJobs() {
 	m.endWork(reason)
 	for _, j := range m.jobs {
 		if j.begun && j.end != nil {
-			m.work(j, false, m.requests, j.end)
+			m.work(m.requests, j, false, j.end)
 		}
 	}
 }

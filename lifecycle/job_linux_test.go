@@ -88,8 +88,11 @@ var lineServers = map[string]func(*lineServer) lifecycle.Server{
 func (s *lineServer) Serve(l net.Listener) error {
 	for {
 		nc, err := l.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) { // as servers do that have been told to end
 			return nil
+		}
+		if err != nil {
+			return err
 		}
 		s.conns.Go(func() {
 			defer nc.Close()

@@ -165,7 +165,7 @@ func TestLongRequests(t *testing.T) {
 			_, _ = w.Write(make([]byte, 5000))
 			_ = http.NewResponseController(w).Flush()
 			begun <- struct{}{}
-			if n, err := io.Copy(io.Discard, r.Body); err != nil || (r.Method == "POST" && n != 3*9000) {
+			if n, err := io.Copy(io.Discard, r.Body); err != nil || (r.Method == http.MethodPost && n != 3*9000) {
 				t.Errorf("body of %d bytes: %v", n, err)
 			}
 			<-release
@@ -323,7 +323,7 @@ func TestGone(t *testing.T) {
 		dead := dial(t, s)
 		dead.get("/big")
 		s.Drain(long)
-		_ = dead.Conn.Close()
+		_ = dead.Close()
 		s.listener.await(t, "the dead client's connection", func(open, _ int) bool { return open == 2 })
 		s.listener.closeAll()
 		s.listener.awaitNone(t)

@@ -165,14 +165,14 @@ func TestTransport(t *testing.T) {
 			workers.Go(func() {
 				for ctx.Err() == nil {
 					sent.Add(1)
-					post(t, context.WithoutCancel(ctx), tr, d.url("/"))
+					post(context.WithoutCancel(ctx), t, tr, d.url("/"))
 				}
 			})
 		}
 		for range 30 {
 			for mark := sent.Load() + 50; sent.Load() < mark && !t.Failed(); {
 				sent.Add(1)
-				post(t, ctx, tr, d.url("/"))
+				post(ctx, t, tr, d.url("/"))
 			}
 			d.succeed()
 		}
@@ -186,7 +186,7 @@ func TestTransport(t *testing.T) {
 }
 
 // post sends a body, and checks that it comes back.
-func post(t testing.TB, ctx context.Context, tr *http.Transport, url string) {
+func post(ctx context.Context, t testing.TB, tr *http.Transport, url string) {
 	body := strings.Repeat("x", 20000)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
