@@ -65,15 +65,6 @@ func (d *managedDaemon) dropped() int {
 	return 0
 }
 
-// packetRoundsOn is how many times the server is reloaded and restarted on a systemd: often on the newest, and on the others if
-// HEIRLOOM_TEST_ALL says so.
-func packetRoundsOn(v sdtest.Version) int {
-	if v == sdtest.V262 || os.Getenv("HEIRLOOM_TEST_ALL") != "" {
-		return packetRounds
-	}
-	return packetRounds / 3
-}
-
 // TestPacketManaged reloads and restarts a datagram server on each systemd: each datagram is answered, and once.
 func TestPacketManaged(t *testing.T) {
 	for _, v := range sdtest.Versions() {
@@ -82,7 +73,7 @@ func TestPacketManaged(t *testing.T) {
 				t.Parallel()
 				d := bootPackets(t, v, unit.service, unit.socket)
 				clients := askPackets(t, 4, 40*time.Millisecond, d.dialUDP)
-				for range packetRoundsOn(v) / len(packetUnits) {
+				for range sdtest.Rounds(v, packetRounds) / len(packetUnits) {
 					clients.catchUp()
 					d.reload()
 					clients.catchUp()

@@ -47,10 +47,19 @@ type process struct{ pid, ppid int }
 type place struct {
 	name    string
 	boot    func(t *testing.T) host
-	program string // prefixes the names of the good programs to run there
-	manager bool   // a service manager: it knows the main process, and restarts it
-	truth   bool   // whether reload fails when the reload failed
-	inPlace bool   // a reload keeps the process id, and no two generations run at a time
+	program string         // prefixes the names of the good programs to run there
+	manager bool           // a service manager: it knows the main process, and restarts it
+	truth   bool           // whether reload fails when the reload failed
+	inPlace bool           // a reload keeps the process id, and no two generations run at a time
+	systemd sdtest.Version // where there is a manager
+}
+
+// rounds is how often to do what shows its faults seldom.
+func (p place) rounds(n int) int {
+	if !p.manager {
+		return n
+	}
+	return sdtest.Rounds(p.systemd, n)
 }
 
 func places() []place {
@@ -60,13 +69,13 @@ func places() []place {
 	}
 	for _, v := range sdtest.Versions() {
 		all = append(all, place{
-			name: "systemd-" + v.String(), manager: true, truth: true,
+			name: "systemd-" + v.String(), manager: true, truth: true, systemd: v,
 			boot: func(t *testing.T) host { return newManaged(t, v) },
 		})
 	}
 	for _, v := range []sdtest.Version{sdtest.V257, sdtest.V262} {
 		all = append(all, place{
-			name: "notify-reload-" + v.String(), manager: true,
+			name: "notify-reload-" + v.String(), manager: true, systemd: v,
 			boot: func(t *testing.T) host { return newManaged(t, v, notifyReload()...) },
 		})
 	}

@@ -32,6 +32,7 @@ const (
 type managed struct {
 	t       *testing.T
 	machine *sdtest.Machine
+	version sdtest.Version
 	units   []string
 }
 
@@ -41,7 +42,7 @@ type edit struct{ old, new string }
 // newManaged boots a systemd with hello.service, changed by edits.
 func newManaged(t *testing.T, v sdtest.Version, edits ...edit) *managed {
 	t.Helper()
-	h := &managed{t: t, machine: sdtest.Boot(t, v), units: []string{"hello.socket", "hello.service"}}
+	h := &managed{t: t, machine: sdtest.Boot(t, v), version: v, units: []string{"hello.socket", "hello.service"}}
 	unit := helloService
 	for _, e := range append(edits, edit{"ExecReload=" + installed, "ExecReload=" + control}) {
 		if !strings.Contains(unit, e.old) {

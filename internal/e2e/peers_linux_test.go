@@ -21,7 +21,7 @@ func TestPeers(t *testing.T) {
 		{
 			name: "wrk",
 			command: func(address string) []string {
-				return []string{"wrk", "-t2", "-c50", "-d4s", "http://" + address + "/"}
+				return []string{"wrk", "-t2", "-c50", "-d3s", "http://" + address + "/"}
 			},
 			wrong: regexp.MustCompile(`(?m)^.*(Socket errors|Non-2xx).*$`),
 			right: regexp.MustCompile(`(?m)\d+ requests in `),
@@ -29,7 +29,7 @@ func TestPeers(t *testing.T) {
 		{
 			name: "h2load",
 			command: func(address string) []string {
-				return []string{"h2load", "--h1", "-c20", "-t1", "--duration=4", "http://" + address + "/"}
+				return []string{"h2load", "--h1", "-c20", "-t1", "--duration=3", "http://" + address + "/"}
 			},
 			wrong: regexp.MustCompile(`(?m)^requests:.* ([1-9]\d*) (failed|errored|timeout).*$`),
 			right: regexp.MustCompile(`(?m)^requests:.* 0 failed, 0 errored, 0 timeout$`),

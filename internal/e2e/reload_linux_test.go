@@ -23,7 +23,7 @@ func TestReload(t *testing.T) {
 			target = brisk(h) // each reload waits for a drain
 		}
 		run := loadtest.Start(target, crowd())
-		const reloads = 100
+		reloads := p.rounds(100)
 		for i := 2; i <= reloads; i++ {
 			if err := h.reload(); err != nil {
 				t.Fatalf("reload %d: %v", i, err)

@@ -85,7 +85,7 @@ func waitGeneration(t *testing.T, run *loadtest.Run, generation int) {
 	}
 }
 
-// TestRestart restarts a hundred times, and no client notices.
+// TestRestart restarts again and again, and no client notices.
 func TestRestart(t *testing.T) {
 	everyManager(t, func(t *testing.T, h *managed) {
 		replaceOften(t, h, func(int) { mustRestart(t, h) })
@@ -105,12 +105,12 @@ func TestAlternate(t *testing.T) {
 	})
 }
 
-// replaceOften replaces the process a hundred times under load.
+// replaceOften replaces the process a hundred times under load, or as often as sdtest.Rounds says.
 func replaceOften(t *testing.T, h *managed, replace func(i int)) {
 	mustRestart(t, h)
 	before := measure(t, h)
 	run := loadtest.Start(brisk(h), crowd())
-	const times = 100
+	times := sdtest.Rounds(h.version, 100)
 	for i := 2; i <= times; i++ {
 		replace(i)
 	}

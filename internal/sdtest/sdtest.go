@@ -25,6 +25,15 @@ func Versions() []Version { return []Version{V252, V257, V262} }
 // String returns the number alone, as in "257": it serves as the name of a subtest.
 func (v Version) String() string { return strconv.Itoa(int(v)) }
 
+// Rounds is how often a test should do on systemd v what shows its faults seldom: n times on the newest version, and to
+// save time a third as often on the others, unless HEIRLOOM_TEST_ALL has the value "true".
+func Rounds(v Version, n int) int {
+	if v == V262 || os.Getenv("HEIRLOOM_TEST_ALL") == "true" {
+		return n
+	}
+	return max(n/3, 1)
+}
+
 // Require skips the test unless a machine with systemd v can be booted here, and says what is missing. Where nothing
 // may be missing, which the environment variable CI or HEIRLOOM_REQUIRE_ALL says with the value "true", it fails
 // the test instead.

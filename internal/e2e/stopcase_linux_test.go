@@ -1,0 +1,124 @@
+package e2e_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// slowSuccessor is how long a successor takes to be ready that a stop is to find half-way.
+const slowSuccessor = 2 * time.Second
+
+// drainerUnit is a template: its instances are ports.
+const drainerUnit = `[Unit]
+Description=drainer %i
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart=/usr/bin/drainer -listen 127.0.0.1:%i $ARGUMENTS
+ExecReload=/usr/bin/drainer reload
+RuntimeDirectory=drainer-%i
+KillMode=control-group
+`
+
+// A stopCase is a service that is stopped, and what it has to do when it is.
+type stopCase struct {
+	unit      string
+	address   string
+	timeout   time.Duration // TimeoutStopSec=
+	extension time.Duration
+	lameDuck  time.Duration
+	hook      string // how long it takes, "" if there is none
+	store     bool
+	dynamic   bool
+	reload    bool        // whether it is stopped during a reload
+	again     bool        // whether every process of it is signalled once more, which to the main one means now
+	requests  [][]request // by generation, the main one's last
+}
+
+type request struct {
+	d   time.Duration
+	how string
+}
+
+// specialStops are the cases that are not left to chance.
+func specialStops() []stopCase {
+	hour := request{d: time.Hour, how: "stubborn"}
+	return []stopCase{
+		{timeout: 2 * time.Second, extension: 6 * time.Second, requests: [][]request{{{d: 5 * time.Second}}}},
+		{timeout: 2 * time.Second, extension: 6 * time.Second, requests: [][]request{{{d: 5 * time.Second}}, {{d: time.Millisecond}}}},
+		{timeout: 2 * time.Second, extension: 2 * time.Second, requests: [][]request{{hour, {d: time.Hour, how: "chunks"}}}},
+		{timeout: 5 * time.Second, reload: true, requests: [][]request{{{d: 2 * time.Second}, hour}}},
+		{timeout: 5 * time.Second, reload: true, store: true, requests: [][]request{{{d: 3 * time.Second}}, {{d: 2 * time.Second}}}},
+		{timeout: 20 * time.Second, again: true, requests: [][]request{{hour}, {hour}, {hour}}},
+		{timeout: 20 * time.Second, again: true, store: true, requests: [][]request{{hour}, {hour}}},
+	}
+}
+
+// drawStop draws a case.
+func drawStop(r *rand.Rand) stopCase {
+	c := stopCase{
+		timeout: time.Second + drawDuration(r, 9*time.Second),
+		store:   r.IntN(2) == 0,
+		dynamic: r.IntN(4) == 0,
+	}
+	switch r.IntN(8) {
+	case 0:
+		c.hook = "hang"
+	case 1:
+		c.hook = "100ms"
+	case 2:
+		c.extension = time.Second + drawDuration(r, 4*time.Second)
+	case 3:
+		c.lameDuck = drawDuration(r, 2*time.Second)
+	}
+	for range []int{1, 1, 1, 2, 3}[r.IntN(5)] {
+		var requests []request
+		for range 1 + r.IntN(3) {
+			how := []string{"", "chunks", "length", "stubborn"}[r.IntN(4)]
+			requests = append(requests, request{drawDuration(r, 20*time.Second), how})
+		}
+		c.requests = append(c.requests, requests)
+	}
+	return c
+}
+
+func drawDuration(r *rand.Rand, limit time.Duration) time.Duration {
+	return time.Duration(r.Int64N(int64(limit))).Truncate(time.Millisecond)
+}
+
+// settings are the lines of the unit that differ from case to case.
+func (c stopCase) settings() string {
+	arguments := ""
+	for flag, value := range map[string]time.Duration{"extension": c.extension, "lame-duck": c.lameDuck} {
+		if value > 0 {
+			arguments += fmt.Sprintf("-%s %s ", flag, value)
+		}
+	}
+	if c.hook != "" {
+		arguments += "-hook " + c.hook
+	}
+	if c.reload {
+		arguments += fmt.Sprintf("-ready %s -ready-from %d", slowSuccessor, len(c.requests)+1)
+	}
+	text := fmt.Sprintf("[Service]\nTimeoutStopSec=%dms\nEnvironment=\"ARGUMENTS=%s\"\n", c.timeout.Milliseconds(), arguments)
+	if c.store {
+		text += "FileDescriptorStoreMax=8\n"
+	}
+	if c.dynamic {
+		text += "DynamicUser=yes\n"
+	}
+	return text
+}
+
+// finish is how long a drain lets requests take: see unitBudget and withHooks in lifecycle/budget.go.
+func (c stopCase) finish() time.Duration {
+	margin := max(min(c.timeout/10, 2*time.Second), min(c.timeout/3, 500*time.Millisecond))
+	whole := c.timeout + c.extension
+	if c.hook != "" {
+		return whole - margin - (whole-margin*5/8)/4
+	}
+	return whole - margin
+}
