@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -35,7 +36,12 @@ func (s *Service) Serve(listener net.Listener, server Server) error {
 		return fmt.Errorf("serve on %s: %w", listener.Addr(), ErrRunning)
 	}
 	name := s.nameOf(listener)
-	l := &countingListener{Listener: listener, port: port{service: s, listener: listener, name: name, other: true}}
+	l := &countingListener{
+		Listener: listener,
+		port:     port{service: s, listener: listener, name: name, other: true},
+		over:     make(chan struct{}),
+		fresh:    make(map[*countedConn]struct{}),
+	}
 	if name == "" {
 		name = listener.Addr().String()
 	}
@@ -81,7 +87,9 @@ func stopNow(server any) {
 // A countingListener counts the connections of a server that this package does not know.
 type countingListener struct {
 	net.Listener
-	port port
+	port  port
+	over  chan struct{} // closed when Accept has said that the listener is closed
+	ended sync.Once
 
 	mu    sync.Mutex
 	fresh map[*countedConn]struct{} // on which the server has said nothing yet
@@ -90,15 +98,15 @@ type countingListener struct {
 func (l *countingListener) Accept() (net.Conn, error) {
 	nc, err := l.Listener.Accept()
 	if err != nil {
+		if errors.Is(err, net.ErrClosed) {
+			l.ended.Do(func() { close(l.over) })
+		}
 		return nil, err
 	}
 	c := &countedConn{Conn: nc, listener: l, greeted: make(chan struct{})}
 	c.raw, c.port = nc, &l.port
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fresh == nil {
-		l.fresh = make(map[*countedConn]struct{})
-	}
 	l.fresh[c] = struct{}{}
 	l.port.service.conns.add(c)
 	return c, nil
@@ -110,6 +118,11 @@ func (l *countingListener) Accept() (net.Conn, error) {
 func (l *countingListener) awaitGreetings(patience time.Duration) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
+	select {
+	case <-l.over: // else Accept may have one in hand that it has not counted yet
+	case <-timer.C:
+		return
+	}
 	l.mu.Lock()
 	fresh := make([]*countedConn, 0, len(l.fresh))
 	for c := range l.fresh {
