@@ -20,7 +20,7 @@ import (
 // hostPackages are what the tests of this module run on the host, or inside a machine that boots from it.
 var hostPackages = [...]string{
 	"debootstrap", "debian-archive-keyring", "systemd", "systemd-sysv", "dbus", "iproute2", "util-linux", "mount",
-	"procps", "wrk", "nghttp2-client", "curl", "openssl",
+	"procps", "wrk", "nghttp2-client", "curl", "openssl", "chromium",
 }
 
 // rootPackages are what a root needs besides a minimal Debian, as debootstrap takes them.
