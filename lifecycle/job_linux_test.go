@@ -83,6 +83,7 @@ var lineServers = map[string]func(*lineServer) lifecycle.Server{
 	"hanging Shutdown": func(s *lineServer) lifecycle.Server { return hangingShutdown{withClose{s}} },
 	"hanging Stop":     func(s *lineServer) lifecycle.Server { return hangingStop{s} },
 	"broken":           func(*lineServer) lifecycle.Server { return broken{} },
+	"slow to greet":    func(*lineServer) lifecycle.Server { return &slowToGreet{quit: make(chan struct{})} },
 }
 
 func (s *lineServer) Serve(l net.Listener) error {

@@ -18,7 +18,7 @@
 //	defer program.Close()
 //
 //	drain()
-//	signal.Ignore(syscall.SIGHUP)
+//	ignore(syscall.SIGHUP) // rt_sigaction(2): it would kill the new program before that can catch it
 //	err = program.Exec(os.Args, []int{listener, handover}, func(reason error) []string {
 //		env := append(os.Environ(), "LISTEN_FDS=2", "LISTEN_PID="+strconv.Itoa(os.Getpid()))
 //		if reason != nil {
