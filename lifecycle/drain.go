@@ -203,19 +203,24 @@ func (m *machine) onDeadline() {
 	}
 }
 
-// cancelRest tells what still runs that its time is over. An answer that is not done by now never will be: whoever ends for
-// want of time says so by closing the connection, rather than by half an answer.
+// cancelRest tells what still runs that its time is over.
 func (m *machine) cancelRest() {
 	m.phase = Cancelling
 	m.timedOut()
 	m.log.Warn("the time is over: cancelling what is left", "left", m.leftover(), "stacks", stacks())
+	m.cutAnswers()
+	m.armDeadline()
+}
+
+// cutAnswers cancels the contexts of requests. An answer that is not done by now never will be: a handler that returns for want of
+// time would seem to have said all there is, so its connection is closed first.
+func (m *machine) cutAnswers() {
 	for _, server := range m.servers {
 		if server.at().name != controlName {
 			server.at().phase.Store(phaseCancelled)
 		}
 	}
 	m.cancelRequests(ErrDrainTimeout)
-	m.armDeadline()
 }
 
 func (m *machine) timedOut() {
@@ -227,19 +232,19 @@ func (m *machine) timedOut() {
 // closeRest closes what is left, in older generations too.
 func (m *machine) closeRest() {
 	m.phase = Closing
-	m.cancelRequests(ErrDrainTimeout)
 	if m.heir != nil {
 		m.heir.lose()
 	}
 	if q := m.queue(); q != nil {
 		q.flush()
 	}
-	for _, a := range m.ancestors {
-		_ = a.conn.Send(handover.Message{Type: handover.Stop})
-	}
 	if left := m.leftover(); left != "" {
 		m.timedOut()
 		m.log.Warn("closing what is left", "left", left)
+	}
+	m.cutAnswers()
+	for _, a := range m.ancestors {
+		_ = a.conn.Send(handover.Message{Type: handover.Stop})
 	}
 	m.killJobs()
 	for _, c := range m.conns.all() {
