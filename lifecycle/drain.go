@@ -85,7 +85,7 @@ func (m *machine) drain() {
 	for _, server := range m.servers {
 		p := server.at()
 		switch {
-		case m.phase == Cancelling || m.phase == Closing:
+		case m.phase == Cancelling || m.closed:
 		case p.movable && taker != nil && taker.serves(p):
 			p.phase.Store(phaseMoving)
 		default:
@@ -181,8 +181,8 @@ func (m *machine) isEmpty() bool {
 	if m.serving > m.answering || m.settling > 0 || m.attempt != nil || len(m.ancestors) > 0 {
 		return false
 	}
-	if m.phase == Closing {
-		return true
+	if m.closed {
+		return m.killing == 0
 	}
 	return m.working == 0 && (m.conns.len() == 0 || m.answering > 0 && m.conns.isQuiet())
 }
@@ -231,7 +231,7 @@ func (m *machine) timedOut() {
 
 // closeRest closes what is left, in older generations too.
 func (m *machine) closeRest() {
-	m.phase = Closing
+	m.phase, m.closed = Closing, true
 	if m.heir != nil {
 		m.heir.lose()
 	}

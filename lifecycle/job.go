@@ -76,11 +76,27 @@ func (m *machine) endJobs() {
 	}
 }
 
+// killJobs ends jobs at once, which may hang as well.
 func (m *machine) killJobs() {
 	for _, j := range m.jobs {
 		if j.begun && j.kill != nil {
-			go j.kill() // it may wait for what hangs
+			m.killing++
+			go m.killJob(j)
 		}
+	}
+}
+
+func (m *machine) killJob(j *job) {
+	err := protect(context.Background(), func(context.Context) error {
+		j.kill()
+		return nil
+	})
+	if err != nil {
+		m.log.Error("a job could not be ended", "job", j.name, "error", err)
+	}
+	select {
+	case m.killed <- struct{}{}:
+	case <-m.gone:
 	}
 }
 

@@ -55,6 +55,8 @@ type machine struct {
 	served    chan error
 	working   int // goroutines of jobs
 	ended     chan jobEnd
+	killing   int // jobs that are being ended at once
+	killed    chan struct{}
 	letters   chan letter
 	workers   sync.WaitGroup
 	alive     context.Context // until the workers are to end
@@ -62,6 +64,7 @@ type machine struct {
 	lingering *time.Timer
 
 	phase      Phase
+	closed     bool // what was left: nothing but older generations is waited for
 	drainBegan time.Time
 	budget     budget // its source is empty as long as it is not known
 	budgets    chan budget
@@ -78,8 +81,8 @@ type machine struct {
 
 // Run serves until the service is replaced, or is told to stop by a signal or the end of ctx, and what it had begun is
 // finished. It returns nil then; where the program is replaced in place it does not return. It returns early, having drained
-// the rest, with the error of a server that could not go on, and an error that matches ErrDrainTimeout if connections had to be
-// closed. The process should end when Run returns; the signals of Options do nothing from then on.
+// the rest, with the error of a server or worker that could not go on. An error matches ErrDrainTimeout if connections had to be closed, and
+// ErrReload if the successor that took over ended before this process did. The process should end when Run returns; the signals of Options do nothing from then on.
 //
 // Run says that the service is ready: to the service manager, or to the predecessor, which then hands over. So it comes
 // last in main. What was handed over and nobody has asked for is closed then.
@@ -99,6 +102,7 @@ func (s *Service) Run(ctx context.Context) error {
 		settled:   make(chan *estate),
 		settling:  len(s.estates),
 		ended:     make(chan jobEnd),
+		killed:    make(chan struct{}),
 		budgets:   make(chan budget),
 		hooked:    make(chan error),
 		reported:  make(chan []Predecessor),
@@ -165,6 +169,8 @@ func (m *machine) loop(ctx context.Context) {
 			m.onServed(err)
 		case e := <-m.ended:
 			m.onJobEnd(e)
+		case <-m.killed:
+			m.killing--
 		case err := <-m.hooked:
 			m.onHooked(err)
 		case b := <-m.budgets:
