@@ -20,13 +20,15 @@ const extendBy = 3 * progressInterval
 // reportProgress begins to tell the service manager what is waited for, here and in older generations, once a second as long as
 // there is anything.
 func (m *machine) reportProgress() {
-	if m.notifier == nil || m.reporting {
+	if m.notifier == nil {
 		return
 	}
-	m.reporting = true
-	m.progress.Reset(progressInterval)
 	if m.stopping {
 		m.extend()
+	}
+	if !m.reporting {
+		m.reporting = true
+		m.progress.Reset(progressInterval)
 	}
 }
 
