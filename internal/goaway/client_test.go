@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 )
@@ -220,6 +221,15 @@ func (c *client) finish() {
 	c.drain()
 	if missing := c.missing(); len(missing) > 0 {
 		c.t.Errorf("never answered: streams %v (GOAWAYs %v)", missing, c.goAways)
+	}
+}
+
+// finishWith is finish for a client that wants GOAWAYs with these last streams.
+func (c *client) finishWith(goAways ...uint32) {
+	c.t.Helper()
+	c.finish()
+	if !slices.Equal(c.goAways, goAways) {
+		c.t.Errorf("GOAWAYs %v, want %v", c.goAways, goAways)
 	}
 }
 

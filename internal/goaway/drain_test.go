@@ -25,10 +25,7 @@ func TestStreamsOnTheirWay(t *testing.T) {
 		c.until("PING", func() bool { return len(c.pings) == 1 })
 		c.rude = false
 		c.send(typePing, flagAck, 0, c.pings[0])
-		c.finish()
-		if want := []uint32{maxStream, c.next - 2}; !slices.Equal(c.goAways, want) {
-			t.Errorf("GOAWAYs %v, want %v", c.goAways, want)
-		}
+		c.finishWith(maxStream, c.next-2)
 		s.listener.awaitNone(t)
 	})
 }
@@ -117,10 +114,7 @@ func TestSilent(t *testing.T) {
 		c := dial(t, s)
 		c.rude = true
 		s.Drain(20 * time.Millisecond)
-		c.finish()
-		if want := []uint32{maxStream, 1}; !slices.Equal(c.goAways, want) {
-			t.Errorf("GOAWAYs %v, want %v", c.goAways, want)
-		}
+		c.finishWith(maxStream, 1)
 		s.listener.awaitNone(t)
 	})
 }
@@ -330,78 +324,6 @@ func TestGone(t *testing.T) {
 	})
 }
 
-// TestLate drains before the client has begun HTTP/2.
-func TestLate(t *testing.T) {
-	for _, polite := range []bool{true, false} {
-		each(t, func(t *testing.T, secure bool) {
-			s := start(t, secure, ok)
-			plain := connect(t, s.addr(), false)
-			s.listener.await(t, "Accept", func(_, total int) bool { return total == 1 })
-			s.Drain(20 * time.Millisecond)
-			raw := plain
-			if secure {
-				raw = encrypt(t, plain)
-			}
-			c := hello(t, raw)
-			c.rude = !polite
-			c.get("/")
-			first, err := c.step()
-			if err != nil || first.kind != typeSettings {
-				t.Fatalf("first frame is of type %d: %v", first.kind, err)
-			}
-			c.finish()
-			if want := []uint32{maxStream, 1}; !slices.Equal(c.goAways, want) {
-				t.Errorf("GOAWAYs %v, want %v", c.goAways, want)
-			}
-			s.listener.awaitNone(t)
-		})
-	}
-}
-
-// TestNew has a client that has connected but not sent its first request yet. It
-// reads of no GOAWAY before that.
-func TestNew(t *testing.T) {
-	each(t, func(t *testing.T, secure bool) {
-		s := start(t, secure, ok)
-		c := hello(t, connect(t, s.addr(), secure))
-		c.until("SETTINGS", func() bool { return c.greeted })
-		s.Drain(long)
-		c.send(typePing, 0, 0, []byte("a client"))
-		for f := (frame{}); f.kind != typePing; {
-			var err error
-			if f, err = c.read(); err != nil || f.kind == typeGoAway {
-				t.Fatalf("frame of type %d, %v", f.kind, err)
-			}
-		}
-		c.get("/")
-		c.finish()
-		if want := []uint32{maxStream, 1}; !slices.Equal(c.goAways, want) {
-			t.Errorf("GOAWAYs %v, want %v", c.goAways, want)
-		}
-		s.listener.awaitNone(t)
-	})
-}
-
-// TestUnused has a client that never sends a request. Its connection ends when it
-// is no longer new.
-func TestUnused(t *testing.T) {
-	each(t, func(t *testing.T, secure bool) {
-		s := start(t, secure, ok)
-		begun := time.Now()
-		c := hello(t, connect(t, s.addr(), secure))
-		s.Drain(long)
-		c.awaitGoAways(1)
-		if took := time.Since(begun); took < 900*time.Millisecond {
-			t.Errorf("GOAWAY after %v", took)
-		}
-		c.finish()
-		if want := []uint32{maxStream, 0}; !slices.Equal(c.goAways, want) {
-			t.Errorf("GOAWAYs %v, want %v", c.goAways, want)
-		}
-		s.listener.awaitNone(t)
-	})
-}
-
 // TestOwnGoAway has HTTP/2 say GOAWAY itself, as a handler's "Connection: close"
 // makes it do. The last stream id must not grow afterwards.
 func TestOwnGoAway(t *testing.T) {
@@ -422,10 +344,7 @@ func TestOwnGoAway(t *testing.T) {
 		s.Drain(long)
 		c.until("PING", func() bool { return len(c.pings) == 1 })
 		close(release)
-		c.finish()
-		if want := []uint32{5}; !slices.Equal(c.goAways, want) {
-			t.Errorf("GOAWAYs %v, want %v", c.goAways, want)
-		}
+		c.finishWith(5)
 	})
 }
 
