@@ -50,13 +50,19 @@ func TestStopNow(t *testing.T) {
 	busy := d.dial()
 	busy.ask("/?d=1h")
 	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.stopNow()
+	busy.closed()
+	checkDrainTimeout(t, d)
+}
+
+// stopNow tells the service twice to stop.
+func (d *local) stopNow() {
+	d.t.Helper()
 	pid := d.status().PID
 	for range 2 {
 		_ = syscall.Kill(pid, syscall.SIGTERM)
 		d.eventually("the signal to arrive", func() bool { return strings.Contains(d.logged(), "stopping") })
 	}
-	busy.closed()
-	checkDrainTimeout(t, d)
 }
 
 func TestDrainTimeout(t *testing.T) {
@@ -99,6 +105,28 @@ func TestStopWithPredecessor(t *testing.T) {
 	}
 }
 
+// TestStopTwiceInReload has a stop come when it is too late to call the reload off, and again to all processes, as systemd does:
+// to the predecessor the second one does not mean now.
+func TestStopTwiceInReload(t *testing.T) {
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_LINGER=200ms")
+	busy := d.dial()
+	busy.ask("/?d=3s")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	first := d.status().PID
+	d.write("freeze", "2 take over")
+	go func() { _, _ = d.command("reload") }()
+	d.eventually("the successor to be about to serve", func() bool { return !exists(d.dir+"/freeze") && len(d.processes()) == 2 })
+	_ = syscall.Kill(first, syscall.SIGTERM)
+	d.eventually("the stop", func() bool { return strings.Contains(d.logged(), "stopping") })
+	for _, pid := range d.processes() {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	d.eventually("the predecessor to drain", func() bool { return strings.Contains(d.logged(), "draining: connections") })
+	_ = syscall.Kill(first, syscall.SIGTERM)
+	busy.answer(1)
+	d.eventually("both processes to end", func() bool { return len(d.processes()) == 0 })
+}
+
 // TestStopNowWithPredecessor tells the service a second time, which ends the older generation as well.
 func TestStopNowWithPredecessor(t *testing.T) {
 	d := startLocal(t, "tcp")
@@ -106,11 +134,7 @@ func TestStopNowWithPredecessor(t *testing.T) {
 	busy.ask("/?d=1h")
 	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
 	d.reload()
-	pid := d.status().PID
-	for range 2 {
-		_ = syscall.Kill(pid, syscall.SIGTERM)
-		d.eventually("the signal to arrive", func() bool { return strings.Contains(d.logged(), "stopping") })
-	}
+	d.stopNow()
 	busy.closed()
 	d.eventually("both processes to end", func() bool { return len(d.processes()) == 0 })
 }

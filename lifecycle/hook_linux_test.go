@@ -199,11 +199,7 @@ func TestNoHooksAtOnce(t *testing.T) {
 	busy := d.dial()
 	busy.ask("/?d=1h")
 	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
-	pid := d.status().PID
-	for range 2 {
-		_ = syscall.Kill(pid, syscall.SIGTERM)
-		d.eventually("the signal to arrive", func() bool { return strings.Contains(d.logged(), "stopping") })
-	}
+	d.stopNow()
 	busy.closed()
 	checkDrainTimeout(t, d)
 	if ran, _ := hooksRan(t, d, "1"); len(ran) > 0 {

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
@@ -100,7 +102,9 @@ func killAtStep(service *lifecycle.Service) {
 			want, err := os.ReadFile(path)
 			if err == nil && strings.TrimSpace(string(want)) == fmt.Sprintf("%d %s", service.Generation(), step) {
 				_ = os.Remove(path) // the same generation may come again
-				_ = syscall.Kill(os.Getpid(), sig)
+				runtime.LockOSThread()
+				_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig) // another thread would get it a moment later
+				runtime.UnlockOSThread()
 			}
 		}
 	})
