@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/manager"
+	"github.com/heirloom-go/heirloom/internal/stopmargin"
 )
 
 const (
@@ -33,7 +34,7 @@ type budget struct {
 // (sd_event_now), in which it may have much else to do before it sends the signal; a quarter of a second was seen.
 func unitBudget(began time.Time, timeout, extension time.Duration, source string) budget {
 	whole := min(timeout, endless-extension) + extension
-	margin := max(min(timeout/10, 2*time.Second), min(timeout/3, 500*time.Millisecond))
+	margin := stopmargin.Of(timeout)
 	return budget{
 		began:   began,
 		finish:  began.Add(whole - margin),

@@ -255,7 +255,8 @@ func TestChatManaged(t *testing.T) {
 				d := startManagedRole(t, v, "chat", test.listen, test.socket)
 				network, address, _ := strings.Cut(test.listen, "!")
 				p := startChatters(t, func() (net.Conn, error) { return d.machine.Dial(context.Background(), network, address) })
-				for i := range 50 {
+				rounds := sdtest.Rounds(v, 50)
+				for i := range rounds {
 					verb := "restart"
 					if i%2 == 0 {
 						verb = "reload"
@@ -264,7 +265,7 @@ func TestChatManaged(t *testing.T) {
 					p.hearMore()
 				}
 				p.verify()
-				d.awaitService("0", 51)
+				d.awaitService("0", rounds+1)
 				p.hangUp()
 				d.machine.MustRun("systemctl", "stop", "daemon.service")
 				if _, err := d.machine.Run("test", "-e", "/srv/chat"); err == nil {

@@ -16,18 +16,13 @@ func Read() (Timeout, error) { return readStopTimeout(ownUnit()) }
 
 // ReadBelow reads the files of the system's manager, or of the user's, from a folder instead of "/".
 func ReadBelow(root, unit string) (Timeout, error) {
-	p := ownPlaces()
-	p.root = root
-	s, err := p.stopTimeout(unit)
+	s, err := ownPlaces(root).stopTimeout(unit)
 	return newTimeout(s.usec, UnitFile, s.path), err
 }
 
 var (
-	ParseSpan     = parseSpan
-	DropInNames   = dropInNames
 	UnitOfCgroups = unitOfCgroups
 	OwnUnit       = ownUnit
-	Assignments   = assignments
 	DecodeTimeout = decodeTimeout
 )
 

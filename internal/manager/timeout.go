@@ -60,9 +60,8 @@ const patience = 150 * time.Millisecond
 // To ask takes some two milliseconds, to read less than one. The managers tell what they will go by. Files may have changed since
 // systemd read them (systemctl daemon-reload), which is why they come after. Folders that the sandbox hides count as empty: with
 // InaccessiblePaths=/run/systemd, drop-ins made by "systemctl edit --runtime" are missed, and with RootDirectory= the files are
-// the image's own. Nor are the drop-ins of a unit's other names (Alias=) read, and where systemd was built with another default
-// than 90 seconds, that is not known. Files of the user manager are looked for where systemd.unit(5) says they are if
-// $XDG_CONFIG_DIRS and $XDG_DATA_DIRS are not set.
+// the image's own. Where systemd was built with another default than 90 seconds, that is not known. Files of the user manager are
+// looked for where systemd.unit(5) says they are if $XDG_CONFIG_DIRS and $XDG_DATA_DIRS are not set.
 //
 // A value that systemd would ignore as malformed in a file is ignored here too. A malformed [StopTimeoutVariable] is
 // an error, if it comes to that.

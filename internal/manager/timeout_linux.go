@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
 func stopTimeout(ctx context.Context, patience time.Duration) (Timeout, error) {
@@ -34,7 +36,7 @@ func variableOr(err error) (Timeout, error) {
 	if !found {
 		return Timeout{}, fmt.Errorf("%w; $%s is not set", err, StopTimeoutVariable)
 	}
-	usec, spanErr := parseSpan(value)
+	usec, spanErr := unitfile.ParseSpan(value)
 	if spanErr != nil {
 		return Timeout{}, fmt.Errorf("%w; $%s: %w", err, StopTimeoutVariable, spanErr)
 	}
@@ -79,7 +81,7 @@ func readStopTimeout(unit string) (Timeout, error) {
 	if unit == "" {
 		return Timeout{}, errors.New("neither /proc/self/cgroup nor /run/systemd/units tells the name of the unit")
 	}
-	s, err := ownPlaces().stopTimeout(unit)
+	s, err := ownPlaces("").stopTimeout(unit)
 	if err != nil {
 		return Timeout{}, err
 	}

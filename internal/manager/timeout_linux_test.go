@@ -84,7 +84,6 @@ func tryTimeouts(t *testing.T, m *sdtest.Machine, v sdtest.Version) {
 	t.Run("sandbox", func(t *testing.T) { trySandboxes(t, m.For(t), v) })
 	t.Run("transient", func(t *testing.T) { tryTransient(t, m.For(t), v) })
 	t.Run("not-reloaded", func(t *testing.T) { tryNotReloaded(t, m.For(t), v) })
-	t.Run("spans", func(t *testing.T) { trySpans(t, m.For(t)) })
 	t.Run("no-unit", func(t *testing.T) { tryNoUnit(t, m.For(t)) })
 }
 

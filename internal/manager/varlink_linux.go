@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
 func (c *connection) varlinkEnds() (bool, error) {
@@ -70,7 +72,7 @@ func (u described) stopTimeout() (uint64, error) {
 	}
 	// Infinity is left out (JSON_BUILD_PAIR_FINITE_USEC of systemd).
 	if service.TimeoutStopUSec == nil {
-		return infinity, nil
+		return unitfile.Infinity, nil
 	}
 	return *service.TimeoutStopUSec, nil
 }

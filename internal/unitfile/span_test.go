@@ -1,13 +1,13 @@
-package manager_test
+package unitfile_test
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/heirloom-go/heirloom/internal/manager"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
 // bad stands for no time span. It is the longest there is, but not in the table.
@@ -87,10 +87,10 @@ var spans = []struct {
 func TestSpans(t *testing.T) {
 	for _, span := range spans {
 		t.Run(span.text, func(t *testing.T) {
-			usec, err := manager.ParseSpan(span.text)
+			usec, err := unitfile.ParseSpan(span.text)
 			switch {
 			case span.usec == bad:
-				if err == nil || !strings.Contains(err.Error(), strconv.Quote(span.text)) {
+				if !errors.Is(err, unitfile.ErrSyntax) || !strings.Contains(err.Error(), strconv.Quote(span.text)) {
 					t.Errorf("%d, error %v, want one that names %q", usec, err, span.text)
 				}
 			case err != nil || usec != span.usec:
@@ -100,33 +100,20 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-// trySpans has systemd read them.
-func trySpans(t *testing.T, m *sdtest.Machine) {
-	for _, span := range spans {
-		out, err := m.Run("systemd-analyze", "timespan", "--", span.text)
-		usec, parseErr := manager.ParseSpan(span.text)
-		if (err == nil) != (parseErr == nil) {
-			t.Errorf("%q: systemd says %v, %s; we say %v", span.text, err, out, parseErr)
-		} else if err == nil && !strings.Contains(out, "s: "+strconv.FormatUint(usec, 10)+"\n") {
-			t.Errorf("%q: systemd says %s; we say %d", span.text, out, usec)
-		}
-	}
-}
-
 func FuzzSpan(f *testing.F) {
 	for _, span := range spans {
 		f.Add(span.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		usec, err := manager.ParseSpan(text)
+		usec, err := unitfile.ParseSpan(text)
 		if err != nil {
 			return
 		}
-		if again, err := manager.ParseSpan(" " + text + "\n"); err != nil || again != usec {
+		if again, err := unitfile.ParseSpan(" " + text + "\n"); err != nil || again != usec {
 			t.Errorf("%q: %d, and amid whitespace %d, error %v", text, usec, again, err)
 		}
 		if usec <= math.MaxInt64 {
-			if again, err := manager.ParseSpan(strconv.FormatUint(usec, 10) + "us"); err != nil || again != usec {
+			if again, err := unitfile.ParseSpan(strconv.FormatUint(usec, 10) + "us"); err != nil || again != usec {
 				t.Errorf("%q: %d, and as such %d, error %v", text, usec, again, err)
 			}
 		}

@@ -1,4 +1,4 @@
-package manager
+package unitfile
 
 import (
 	"cmp"
@@ -9,28 +9,27 @@ import (
 	"time"
 )
 
-// infinity is how systemd writes a time span without an end, in microseconds.
-const infinity = math.MaxUint64
+// Infinity is what [ParseSpan] and [ParseSize] return for "infinity": no limit.
+const Infinity uint64 = math.MaxUint64
 
-const whitespace = " \t\n\r"
-
-// parseSpan returns a time span of systemd.time(7) in microseconds. A number without a unit counts seconds. It takes and
-// refuses the same as parse_sec of systemd.
-func parseSpan(text string) (uint64, error) {
+// ParseSpan returns a time span of systemd.time(7) in microseconds. A number without a unit counts seconds. It takes and
+// refuses the same as parse_sec of systemd. What 0 means differs from setting to setting: to some, such as TimeoutStopSec=,
+// it is infinity too. The error matches [ErrSyntax].
+func ParseSpan(text string) (usec uint64, err error) {
 	rest := strings.TrimLeft(text, whitespace)
 	if after, found := strings.CutPrefix(rest, "infinity"); found && strings.Trim(after, whitespace) == "" {
-		return infinity, nil
+		return Infinity, nil
 	}
 	if rest == "" {
-		return 0, fmt.Errorf("%q is no time span", text)
+		return 0, fmt.Errorf("%q is no time span: %w", text, ErrSyntax)
 	}
 	var total uint64
 	for rest != "" {
-		usec, after, ok := cutSpan(rest)
-		if !ok || usec >= infinity-total {
-			return 0, fmt.Errorf("%q is no time span", text)
+		more, after, ok := cutSpan(rest)
+		if !ok || more >= Infinity-total {
+			return 0, fmt.Errorf("%q is no time span: %w", text, ErrSyntax)
 		}
-		total += usec
+		total += more
 		rest = strings.TrimLeft(after, whitespace)
 	}
 	return total, nil
@@ -53,7 +52,7 @@ func cutSpan(text string) (usec uint64, rest string, ok bool) {
 		return 0, "", false
 	}
 	n, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || uint64(n) >= infinity/unit {
+	if err != nil || uint64(n) >= Infinity/unit {
 		return 0, "", false
 	}
 	usec = uint64(n) * unit

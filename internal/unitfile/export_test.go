@@ -1,0 +1,3 @@
+package unitfile
+
+var DropInNames = dropInNames
