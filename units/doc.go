@@ -1,3 +1,74 @@
-// Package units will hold the files that systemd and the package managers read to run a daemon built with heirloom: unit
-// files, maintainer scripts, and a linter for both.
+// Package units renders the files that systemd reads to run a daemon built with heirloom: its service, its sockets, and, where it
+// has a user or paths of its own, sysusers.d(5) and tmpfiles.d(5).
+//
+// A [Service] describes the daemon. What the description does not ask for the daemon cannot do: it runs as a user that exists only
+// while it runs, sees no network but the sockets that it is handed, writes nowhere, and has no capability. Each field that says
+// what it needs opens the sandbox by just that.
+//
+//	hello := units.Service{
+//		Name:        "hello",
+//		Program:     "/usr/bin/hello",
+//		Sockets:     []units.Socket{{Name: "http", Addresses: []string{"0.0.0.0:8080"}}},
+//		StopTimeout: 20 * time.Second,
+//	}
+//	files, err := hello.Render(252)
+//
+// What else stands in the units is what reload, restart and upgrade need so that no client notices: what systemd keeps over a restart,
+// whom it believes, which processes it signals, how long it waits. Package lint has the reason of each, and finds in a unit
+// that was written by hand what would break them. Package packaging makes a Debian or RPM package of the same description. The
+// command heirloom-units does all three, from a description in a file, see [ParseSpec].
+//
+// The rendered units hold the hash of those settings that take a new start, see [Hash], so that an upgrade can tell
+// whether a reload is enough.
+//
+// # Instances
+//
+// A Name with an @ at its end makes templates, of the sockets too. Addresses must differ by %i, as in "127.0.0.1:80%i" or
+// "/run/hello-%i.sock", and directories should: StateDirectory "hello-%i".
+//
+//	systemctl enable --now hello@81.service       # its sockets with it, by Also= and Sockets=
+//	systemctl reload hello@81.service             # no other instance is touched
+//	RUNTIME_DIRECTORY=/run/hello-81 hello status  # each has a control socket of its own
+//	systemctl disable --now hello@81.service
+//	systemctl stop hello@81.socket                # a socket goes on listening until it is stopped, too
+//
+// `systemctl enable hello@.service` needs DefaultInstance= in the section Install of the service and of each socket: see
+// Settings. All instances run as one user. For one each, set User=hello-%i in Settings: with DynamicUser= nothing else is needed.
+//
+// # Services of users
+//
+// With the Scope User the units are for `systemctl --user`, installed for all users in /usr/lib/systemd/user. Sockets may be
+// in the user's own folder: "%t/hello.sock".
+//
+//	systemctl --user enable --now hello.service   # or for everybody: systemctl --global enable hello.service
+//	systemctl --user reload hello.service         # from outside: systemctl --user -M one@.host reload hello.service
+//	hello status                                  # with XDG_RUNTIME_DIR set, as it is after a login
+//	loginctl enable-linger one                    # without it the service ends with the user's last session
+//
+// Reload, restart, the descriptor store, and drop-ins in ~/.config/systemd/user for the stop timeout are as ever. The sandbox
+// is that of system calls alone, and `systemd-analyze --user security` says 5.5 to 5.9. Where users may make user namespaces,
+// Settings may add PrivateUsers=yes, and with it ProtectSystem=strict, PrivateTmp=yes, PrivateDevices=yes: systemd 257 and 262
+// imply the first, 252 ignores the others without it, or fails. Never ProtectHome=: it hides systemd's own socket below
+// /run/user, and the start times out.
+//
+// # Containers
+//
+// [Service.Quadlet] renders a .container file for podman 5, and the same socket units: systemd listens, and the container is
+// handed the sockets, so it needs no network.
+//
+//	systemctl daemon-reload                       # podman makes hello.service; it starts at boot, and cannot be enabled
+//	systemctl enable --now hello.socket           # a socket unit is an ordinary one
+//	systemctl start hello.service
+//	systemctl reload hello.service                # the program of the same container anew, in place
+//	podman pull registry.example.org/hello:1      # a new image, first: a restart that pulls keeps clients waiting
+//	systemctl restart hello.service               # clients wait about half a second and keep their connections
+//	podman exec hello /usr/bin/hello status
+//
+// An image that does not start leaves clients waiting, not broken: tag the old one and restart. A template is enabled by its
+// sockets, hello@81.socket. The files of a user are in /etc/containers/systemd/users. See Quadlet for what was tried, and what
+// was not.
+//
+// # Dependencies
+//
+// The package imports nothing of the daemon's side and works on any system.
 package units

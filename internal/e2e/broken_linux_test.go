@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"slices"
 	"strconv"
 	"testing"
 
@@ -36,7 +35,7 @@ func TestBrokenRestart(t *testing.T) {
 		mustRestart(t, h)
 		idle.expect(generation + 1)
 		waiting.expect(generation + 1)
-	}, edit{"TimeoutStartSec=15s\n", "TimeoutStartSec=1s\n"}, edit{"TimeoutStopSec=20s\n", "TimeoutStopSec=1s\n"})
+	}, setting("Service", "TimeoutStartSec", "1s"), setting("Service", "TimeoutStopSec", "1s"))
 }
 
 // A brokenProgram is one that cannot be restarted into.
@@ -75,7 +74,7 @@ func TestNewcomers(t *testing.T) {
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
-			h := startManaged(t, v, slices.Concat(withoutSocket(), often())...)
+			h := startManaged(t, v, withoutSocket, often)
 			h.install(script(t, "#!/bin/sh", "exit 1"))
 			if err := h.restart(); err == nil {
 				t.Error("the restart succeeded")

@@ -55,8 +55,7 @@ func BenchmarkSystemdExit(b *testing.B) {
 			b.Run(fmt.Sprintf("%v with %d idle clients", v, idle), func(b *testing.B) {
 				m := sdtest.Boot(b, v)
 				m.Install(program("drainer"), "/usr/bin/drainer")
-				m.WriteFile("/etc/systemd/system/drainer@.service", drainerUnit+"FileDescriptorStoreMax=8\n", 0o644)
-				m.MustRun("systemctl", "daemon-reload")
+				installUnits(b, m, v, drainers())
 				target := loadtest.Target{Address: "127.0.0.1:8080", Dial: m.Dial}
 				times := newLatencies(b)
 				for b.Loop() {

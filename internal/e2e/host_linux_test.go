@@ -76,7 +76,7 @@ func places() []place {
 	for _, v := range []sdtest.Version{sdtest.V257, sdtest.V262} {
 		all = append(all, place{
 			name: "notify-reload-" + v.String(), manager: true, systemd: v,
-			boot: func(t *testing.T) host { return newManaged(t, v, notifyReload()...) },
+			boot: func(t *testing.T) host { return newManaged(t, v, notifyReload) },
 		})
 	}
 	return all

@@ -19,8 +19,7 @@ func TestIdle10000(t *testing.T) {
 	raiseDescriptorLimit(t, 15000)
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
-			edits := slices.Concat(withoutSocket(), often())
-			few, many := startManaged(t, v, edits...), startManaged(t, v, edits...)
+			few, many := startManaged(t, v, withoutSocket, often), startManaged(t, v, withoutSocket, often)
 			generation := 1
 			fewCallers, manyCallers := few.connect(10), many.connect(10000)
 			fewCallers.expect(generation)

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -90,8 +89,7 @@ func TestInPlaceStorm(t *testing.T) {
 // Not on 257, where PrivatePIDs= is new: when busy, that systemd may take the process for no child of its own ("We'll most
 // likely not notice when it exits"), and then sends it SIGKILL without SIGTERM.
 func TestPrivatePIDs(t *testing.T) {
-	private := edit{"PrivateIPC=yes\n", "PrivateIPC=yes\nPrivatePIDs=yes\n"}
-	h := startManaged(t, sdtest.V262, slices.Concat(withoutSocket(), often(), []edit{private})...)
+	h := startManaged(t, sdtest.V262, withoutSocket, often, privatePIDs)
 	run := loadtest.Start(brisk(h), crowd())
 	const rounds = 10
 	for i := range rounds {

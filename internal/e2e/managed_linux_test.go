@@ -1,24 +1,19 @@
 package e2e_test
 
 import (
-	_ "embed"
 	"fmt"
 	"net"
+	"path"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/heirloom-go/heirloom/internal/loadtest"
 	"github.com/heirloom-go/heirloom/internal/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
-)
-
-var (
-	//go:embed testdata/hello.service
-	helloService string
-	//go:embed testdata/hello.socket
-	helloSocket string
+	"github.com/heirloom-go/heirloom/units"
 )
 
 const (
@@ -36,57 +31,70 @@ type managed struct {
 	units   []string
 }
 
-// An edit changes a unit.
-type edit struct{ old, new string }
+// A change is one of the description of hello.
+type change func(*units.Service)
 
-// newManaged boots a systemd with hello.service, changed by edits.
-func newManaged(t *testing.T, v sdtest.Version, edits ...edit) *managed {
+// newManaged boots a systemd with the units that package units makes of hello, after the changes.
+func newManaged(t *testing.T, v sdtest.Version, changes ...change) *managed {
 	t.Helper()
-	h := &managed{t: t, machine: sdtest.Boot(t, v), version: v, units: []string{"hello.socket", "hello.service"}}
-	unit := helloService
-	for _, e := range append(edits, edit{"ExecReload=" + installed, "ExecReload=" + control}) {
-		if !strings.Contains(unit, e.old) {
-			t.Fatalf("hello.service has no %q", e.old)
-		}
-		unit = strings.ReplaceAll(unit, e.old, e.new)
-	}
+	h := &managed{t: t, machine: sdtest.Boot(t, v), version: v}
 	h.machine.Install(program("hello"), control)
-	h.machine.WriteFile("/etc/systemd/system/hello.service", unit, 0o644)
-	if strings.Contains(unit, "Sockets=") {
-		h.machine.WriteFile("/etc/systemd/system/hello.socket", helloSocket, 0o644)
-	} else {
-		h.units = h.units[1:]
+	hello := units.Service{
+		Name:        "hello",
+		Program:     installed,
+		Sockets:     []units.Socket{{Name: "http", Addresses: []string{"127.0.0.1:8080"}}},
+		StopTimeout: 20 * time.Second,
 	}
-	h.machine.MustRun("systemctl", "daemon-reload")
+	for _, change := range changes {
+		change(&hello)
+	}
+	if !hello.NotifyReload {
+		setting("Service", "ExecReload", "")(&hello)
+		setting("Service", "ExecReload", control+" reload")(&hello)
+	}
+	h.units = append(hello.SocketUnits(), "hello.service")
+	installUnits(t, h.machine, v, hello)
 	return h
 }
 
-func notifyReload() []edit {
-	return []edit{
-		{"Type=notify\n", "Type=notify-reload\n"},
-		{"ExecReload=" + installed + " reload\n", "# ExecReload=" + installed + "\n"},
+// installUnits installs all that the description leads to, as packages do.
+func installUnits(t testing.TB, m *sdtest.Machine, v sdtest.Version, s units.Service) {
+	t.Helper()
+	files, err := s.Render(int(v))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		m.WriteFile(file.Path, file.Text, file.Mode)
+		if path.Dir(file.Path) == "/usr/lib/sysusers.d" {
+			m.MustRun("systemd-sysusers", path.Base(file.Path))
+		}
+	}
+	m.MustRun("systemctl", "daemon-reload")
+}
+
+// setting adds a line to the service.
+func setting(section, name, value string) change {
+	return func(s *units.Service) {
+		s.Settings = append(s.Settings, units.Setting{Section: section, Name: name, Value: value})
 	}
 }
 
-// withoutSocket takes the socket unit away: hello binds its address itself.
-func withoutSocket() []edit {
-	return []edit{
-		{"Sockets=hello.socket\n", ""},
-		{"Also=hello.socket\n", ""},
-		{"ExecStart=" + installed + "\n", "ExecStart=" + installed + " -listen 127.0.0.1:8080\n"},
-		{"PrivateNetwork=yes\n", ""},
-		{"IPAddressDeny=any\n", ""},
-		{"RestrictAddressFamilies=AF_UNIX\n", "RestrictAddressFamilies=AF_UNIX AF_INET\n"},
-		{"FileDescriptorStoreMax=4096\n", "FileDescriptorStoreMax=64\n"},
-	}
+func notifyReload(s *units.Service) { s.NotifyReload = true }
+
+// withoutSocket takes the socket unit away: hello binds its address itself. That service has a user of its own.
+func withoutSocket(s *units.Service) {
+	s.Sockets, s.Args = nil, []string{"-listen", "127.0.0.1:8080"}
+	s.Network, s.User = units.LocalNetwork, "hello"
 }
+
+// privatePIDs makes the process the first of a process namespace.
+var privatePIDs = setting("Service", "PrivatePIDs", "yes")
 
 // often lets the service be started as often as a test likes.
-func often() []edit {
-	return []edit{
-		{"StartLimitIntervalSec=30s\n", "StartLimitIntervalSec=0\n"},
-		{"RestartSec=200ms\n", "RestartSec=100ms\n"},
-	}
+func often(s *units.Service) {
+	setting("Unit", "StartLimitIntervalSec", "0")(s)
+	setting("Service", "RestartSec", "100ms")(s)
 }
 
 func (h *managed) install(program string) { h.machine.Install(program, installed) }

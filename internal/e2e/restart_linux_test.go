@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -13,22 +12,22 @@ import (
 )
 
 // everyManager runs a test on each systemd, with a socket unit and without one.
-func everyManager(t *testing.T, test func(t *testing.T, h *managed), edits ...edit) {
+func everyManager(t *testing.T, test func(t *testing.T, h *managed), changes ...change) {
 	for _, v := range sdtest.Versions() {
 		t.Run("socket-"+v.String(), func(t *testing.T) {
 			t.Parallel()
-			test(t, startManaged(t, v, slices.Concat(often(), edits)...))
+			test(t, startManaged(t, v, append([]change{often}, changes...)...))
 		})
 		t.Run("alone-"+v.String(), func(t *testing.T) {
 			t.Parallel()
-			test(t, startManaged(t, v, slices.Concat(withoutSocket(), often(), edits)...))
+			test(t, startManaged(t, v, append([]change{withoutSocket, often}, changes...)...))
 		})
 	}
 }
 
-func startManaged(t *testing.T, v sdtest.Version, edits ...edit) *managed {
+func startManaged(t *testing.T, v sdtest.Version, changes ...change) *managed {
 	t.Helper()
-	h := newManaged(t, v, edits...)
+	h := newManaged(t, v, changes...)
 	h.install(program("v1"))
 	h.start()
 	return h
@@ -167,7 +166,7 @@ func TestForeign(t *testing.T) {
 		waiting.hangUp()
 		mustRestart(t, h)
 		checkMeasure(t, h, before)
-	}, edit{"NotifyAccess=main\n", "NotifyAccess=all\n"}, edit{"TimeoutStopSec=20s\n", "TimeoutStopSec=10s\n"})
+	}, setting("Service", "NotifyAccess", "all"), setting("Service", "TimeoutStopSec", "10s"))
 }
 
 // TestManyStates restarts while requests are under way on some connections, others rest, and yet others have sent nothing.

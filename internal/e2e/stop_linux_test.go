@@ -1,15 +1,14 @@
 package e2e_test
 
 import (
-	"fmt"
 	"path"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/loadtest"
 	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/units"
 )
 
 // closeTimeout is what systemd may take to close what it stored, which it does after it says that the unit has stopped.
@@ -60,8 +59,8 @@ func TestPreserve(t *testing.T) {
 	for _, v := range []sdtest.Version{sdtest.V257, sdtest.V262} {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
-			preserve := edit{"FileDescriptorStoreMax=64\n", "FileDescriptorStoreMax=64\nFileDescriptorStorePreserve=yes\n"}
-			h := startManaged(t, v, slices.Concat(withoutSocket(), often(), []edit{preserve})...)
+			preserve := setting("Service", "FileDescriptorStorePreserve", "yes")
+			h := startManaged(t, v, withoutSocket, often, preserve)
 			// Before 262 systemd forgets a stopped unit that nothing refers to, and what it stored (systemd.service(5)).
 			h.machine.MustRun("systemctl", "enable", "hello.service")
 			mustRestart(t, h)
@@ -100,7 +99,7 @@ func TestUnixPath(t *testing.T) {
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
-			h := newManaged(t, v, slices.Concat(withoutSocket(), often(), ownPath())...)
+			h := newManaged(t, v, withoutSocket, often, ownPath)
 			h.install(program("daemon-v1"))
 			h.start()
 			target := loadtest.Target{Network: "unix", Address: socketPath, Dial: h.machine.Dial}
@@ -144,9 +143,7 @@ func failToRestart(t *testing.T, h *managed) {
 }
 
 // ownPath has the service bind a path in a folder that it keeps.
-func ownPath() []edit {
-	return []edit{
-		{"-listen 127.0.0.1:8080\n", fmt.Sprintf("-unix %s\nStateDirectory=hello\n", socketPath)},
-		{"DynamicUser=yes\n", "User=nobody\n"},
-	}
+func ownPath(s *units.Service) {
+	s.Args, s.StateDirectory = []string{"-unix", socketPath}, []string{"hello"}
+	s.Network = units.NoNetwork
 }

@@ -4,24 +4,25 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/heirloom-go/heirloom/units"
 )
 
 // slowSuccessor is how long a successor takes to be ready that a stop is to find half-way.
 const slowSuccessor = 2 * time.Second
 
-// drainerUnit is a template: its instances are ports.
-const drainerUnit = `[Unit]
-Description=drainer %i
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-NotifyAccess=main
-ExecStart=/usr/bin/drainer -listen 127.0.0.1:%i $ARGUMENTS
-ExecReload=/usr/bin/drainer reload
-RuntimeDirectory=drainer-%i
-KillMode=control-group
-`
+// drainers are services whose instances are ports. Their flags are in a variable, and differ.
+func drainers() units.Service {
+	s := units.Service{
+		Name:    "drainer@",
+		Program: "/usr/bin/drainer",
+		Args:    []string{"-listen", "127.0.0.1:%i", "$ARGUMENTS"},
+		User:    "drainer",
+		Network: units.LocalNetwork,
+	}
+	setting("Unit", "StartLimitIntervalSec", "0")(&s)
+	return s
+}
 
 // A stopCase is a service that is stopped, and what it has to do when it is.
 type stopCase struct {
@@ -104,11 +105,11 @@ func (c stopCase) settings() string {
 		arguments += fmt.Sprintf("-ready %s -ready-from %d", slowSuccessor, len(c.requests)+1)
 	}
 	text := fmt.Sprintf("[Service]\nTimeoutStopSec=%dms\nEnvironment=\"ARGUMENTS=%s\"\n", c.timeout.Milliseconds(), arguments)
-	if c.store {
-		text += "FileDescriptorStoreMax=8\n"
+	if !c.store {
+		text += "FileDescriptorStoreMax=0\n"
 	}
 	if c.dynamic {
-		text += "DynamicUser=yes\n"
+		text += "User=\nGroup=\nDynamicUser=yes\n"
 	}
 	return text
 }

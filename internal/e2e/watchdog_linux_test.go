@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,31 +10,31 @@ import (
 
 	"github.com/heirloom-go/heirloom/internal/loadtest"
 	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/units"
 )
 
-var watchdog = edit{"[Service]\n", "[Service]\nWatchdogSec=1s\n"}
+func watchdog(s *units.Service) { s.Watchdog = time.Second }
 
 // TestWatchdog reloads and restarts a service from which systemd wants a sign of life each second, under load: it gets one from
 // whoever is the main process, and from nobody else.
 func TestWatchdog(t *testing.T) {
-	private := edit{"PrivateIPC=yes\n", "PrivateIPC=yes\nPrivatePIDs=yes\n"}
 	tests := []struct {
 		name    string
 		version sdtest.Version
-		edits   []edit
+		changes []change
 		target  func(host) loadtest.Target
 	}{
-		{"alone-252", sdtest.V252, withoutSocket(), host.target},
-		{"notify-reload-257", sdtest.V257, notifyReload(), host.target},
-		{"alone-262", sdtest.V262, withoutSocket(), host.target},
-		{"in-place-262", sdtest.V262, append(withoutSocket(), private), brisk},
+		{"alone-252", sdtest.V252, []change{withoutSocket}, host.target},
+		{"notify-reload-257", sdtest.V257, []change{notifyReload}, host.target},
+		{"alone-262", sdtest.V262, []change{withoutSocket}, host.target},
+		{"in-place-262", sdtest.V262, []change{withoutSocket, privatePIDs}, brisk},
 	}
 	var running sync.WaitGroup // all at once, since they mostly wait
 	defer running.Wait()
 	for _, test := range tests {
 		running.Go(func() {
 			t.Run(test.name, func(t *testing.T) {
-				h := newManaged(t, test.version, slices.Concat([]edit{watchdog}, often(), test.edits)...)
+				h := newManaged(t, test.version, append(test.changes, watchdog, often)...)
 				h.install(program("v1"))
 				h.start()
 				target := test.target(h)

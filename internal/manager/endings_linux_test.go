@@ -1,10 +1,10 @@
 package manager_test
 
 import (
-	"os"
 	"strings"
 
 	"github.com/heirloom-go/heirloom/internal/sdtest"
+	rendered "github.com/heirloom-go/heirloom/units"
 )
 
 // An ending is a way to bring SIGTERM upon a service, and what comes of it. In the texts, %u is the name of the service
@@ -101,13 +101,13 @@ const noVarlink = "InaccessiblePaths=-/run/systemd/io.systemd.Manager"
 // cannotAsk reports whether the account cannot ask this systemd.
 func (a account) cannotAsk(v sdtest.Version) bool { return a.err != "" && (a.able == 0 || v < a.able) }
 
-// sandbox returns how the unit of the end-to-end tests is locked up, with another user.
+// sandbox returns how package units locks up a service, with another user.
 func sandbox(user string) string {
-	unit, err := os.ReadFile("../e2e/testdata/hello.service")
+	files, err := rendered.Service{Name: "hello", Program: "/usr/bin/hello"}.Render(rendered.Oldest)
 	if err != nil {
 		return err.Error()
 	}
-	_, lines, _ := strings.Cut(string(unit), "DynamicUser=yes\n")
+	_, lines, _ := strings.Cut(files[0].Text, "DynamicUser=yes\n")
 	lines, _, _ = strings.Cut(lines, "\n[Install]")
 	return user + "\n" + lines
 }

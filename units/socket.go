@@ -1,0 +1,122 @@
+package units
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// A Socket is what systemd listens on for the daemon, in a unit of its own: that of the first socket is named as the service, hello.socket,
+// and of any other after both, hello-admin.socket.
+type Socket struct {
+	// Name is the one by which the daemon asks for it (FileDescriptorName=): service.Listen("http", ...).
+	Name string
+
+	// Addresses are where to listen: "0.0.0.0:8080", ":8080" for all addresses of either family, "[::1]:8080", a path such as
+	// "/run/hello.sock", or "@name" for an abstract Unix socket. Before it may stand the network as package net names it: tcp, udp, unix, unixgram
+	// or unixpacket, as in "udp:127.0.0.1:53"; the default is tcp, and unix for what looks like a path. "vsock:PORT" is
+	// for virtual machines.
+	Addresses []string
+
+	// Backlog is how many connections may wait to be accepted, as they do while the service restarts. The default is 4096; the kernel
+	// takes the smaller one of this and net.core.somaxconn.
+	Backlog int
+
+	// Mode, User and Group are those of a Unix socket's file. The defaults are systemd's: 0666, root, root.
+	Mode        fs.FileMode
+	User, Group string
+
+	// FreeBind allows addresses that this machine does not have yet.
+	FreeBind bool
+
+	// Settings are whatever else there is to say in the section Socket, or in Unit or Install.
+	Settings []Setting
+}
+
+const defaultBacklog = 4096
+
+// A listen is a line such as ListenStream=0.0.0.0:8080.
+type listen struct{ setting, value string }
+
+// networks are those of package net that a socket unit can name.
+var networks = map[string]string{
+	"tcp": "ListenStream", "udp": "ListenDatagram", "vsock": "ListenStream",
+	"unix": "ListenStream", "unixgram": "ListenDatagram", "unixpacket": "ListenSequentialPacket",
+}
+
+// parseAddress returns the setting for an address of Socket.Addresses.
+func parseAddress(text string) (listen, error) {
+	network, address, found := strings.Cut(text, ":")
+	setting, known := networks[network]
+	if !found || !known {
+		network, address = "tcp", text
+		if strings.HasPrefix(text, "/") || strings.HasPrefix(text, "@") || isBelowSpecifier(text) {
+			network = "unix"
+		}
+		setting = networks[network]
+	}
+	var err error
+	switch network {
+	case "tcp", "udp":
+		address, err = internetAddress(address)
+	case "vsock":
+		if _, err = strconv.ParseUint(address, 10, 32); err != nil {
+			err = errors.New("it is no port of vsock(7)")
+		}
+		address = "vsock::" + address
+	default:
+		if !strings.HasPrefix(address, "@") && !isPath(address) && !isBelowSpecifier(address) || len(address) < 2 {
+			err = errors.New("the path of a Unix socket is absolute, without .. and the like, or begins with @")
+		}
+	}
+	if err != nil {
+		return listen{}, err
+	}
+	return listen{setting, address}, nil
+}
+
+// internetAddress returns an address and port as systemd reads it, which is a port alone for all addresses. An instance may
+// be in either, as %i.
+func internetAddress(address string) (string, error) {
+	colon := strings.LastIndexByte(address, ':')
+	if colon < 0 {
+		return "", errors.New("no port")
+	}
+	host, port := address[:colon], address[colon+1:]
+	if !strings.Contains(port, "%") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return "", fmt.Errorf("port %q is not a number from 1 to 65535", port)
+		}
+	}
+	if host == "" {
+		return port, nil
+	}
+	bare, bracketed := strings.CutPrefix(host, "[")
+	if bracketed {
+		bare, bracketed = strings.CutSuffix(bare, "]")
+	}
+	if strings.Contains(host, "%") {
+		return address, nil
+	}
+	ip, err := netip.ParseAddr(bare)
+	if err != nil || ip.Is6() != bracketed {
+		return "", fmt.Errorf("%q is no IP address (in brackets, if it is one of IPv6): systemd looks up no names", host)
+	}
+	return address, nil
+}
+
+// path is that of the Unix socket, or empty.
+func (l listen) path() string {
+	if strings.HasPrefix(l.value, "/") || isBelowSpecifier(l.value) {
+		return l.value
+	}
+	return ""
+}
+
+// isBelowSpecifier reports whether a path begins with a folder of the service manager, such as %t, which is /run, or a user's own.
+func isBelowSpecifier(path string) bool {
+	return len(path) > 2 && path[0] == '%' && strings.IndexByte("CEhLStTV", path[1]) >= 0 && isPath(path[2:])
+}
