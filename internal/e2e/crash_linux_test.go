@@ -41,8 +41,9 @@ func crash(t *testing.T, h *managed, generation int) {
 	run := loadtest.Start(brisk(h), loadtest.OfEach(clients))
 	waitGeneration(t, run, generation)
 	poll(t, "another moment to come each time", func() bool { return run.Snapshot().Requests > 50*generation })
-	killed := time.Now()
+	killed := interval{from: time.Now()}
 	h.kill(pid, syscall.SIGKILL)
+	killed.to = time.Now()
 	waitGeneration(t, run, generation+1)
 	report := run.Stop()
 	for _, class := range report.ByClass {
@@ -61,7 +62,7 @@ func crash(t *testing.T, h *managed, generation int) {
 const restartDelay = 100 * time.Millisecond
 
 // checkCrash checks that each client lost no more than the connection that it had when the process was killed.
-func checkCrash(t *testing.T, class loadtest.ClassReport, began, killed time.Time) {
+func checkCrash(t *testing.T, class loadtest.ClassReport, began time.Time, killed interval) {
 	t.Helper()
 	broken := make(map[int]bool)
 	known := 0
@@ -73,9 +74,9 @@ func checkCrash(t *testing.T, class loadtest.ClassReport, began, killed time.Tim
 			continue
 		case broken[e.Client]:
 			t.Errorf("a second time: %v", err)
-		case began.Add(e.After).Add(-e.Conn.Age).After(killed.Add(restartDelay)):
+		case began.Add(e.After).Add(-e.Conn.Age).After(killed.to.Add(restartDelay)):
 			t.Errorf("on a connection made after the crash: %v", err)
-		case e.After < killed.Sub(began):
+		case e.After < killed.from.Sub(began):
 			t.Errorf("before the crash: %v", err)
 		}
 		broken[e.Client] = true
