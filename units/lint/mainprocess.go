@@ -1,0 +1,352 @@
+package lint
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// mainProcessChecks are about which process systemd takes for the main one, and whom it believes.
+func mainProcessChecks() []check {
+	return []check{
+		ofService(ruleType, checkType),
+		ofService(ruleTypeReady, checkTypeReady),
+		ofService(ruleNotifyAccess, checkNotifyAccess),
+		ofService(rulePIDFile, checkPIDFile),
+		no(ruleRemainAfterExit, "Service", "RemainAfterExit",
+			"a main process that exits by itself, without an error, leaves the unit active with nobody to serve"),
+		ofService(ruleExitType, checkExitType),
+		ofService(ruleExecStartShell, checkExecStartShell),
+		ofService(ruleExecStartWrapper, checkExecStartWrapper),
+		ofService(ruleExecStartArgv0, checkExecStartArgv0),
+		ofService(ruleExecStartIgnore, checkExecStartIgnore),
+		ofService(ruleExecStartSeveral, checkExecStartSeveral),
+		ofService(ruleStandardInput, checkStandardInput),
+	}
+}
+
+var ruleType = Rule{
+	ID: "type", Severity: Error,
+	Title: "systemd is not told which process is the main one",
+	Why: "A reload starts the next process beside the old one, and tells systemd by a notification that it is the main one from " +
+		"now on. With Type=simple, exec or idle and without NotifyAccess=main (which FileDescriptorStoreMax= and WatchdogSec= " +
+		"imply) there is nobody to notify, so the daemon does what it does outside of systemd: it replaces its program in " +
+		"place. Requests wait meanwhile for the slowest one, a new program that starts and then fails takes the service with " +
+		"it, and a restart cannot keep connections. With Type=forking systemd waits for a first process that exits, with " +
+		"Type=oneshot for the service to be over, and with Type=dbus for a name on the bus: the start times out. Without Type= " +
+		"it is simple. Type=notify-reload is there since systemd 253; before, the line is ignored.",
+	Use:       "Type=notify",
+	Bad:       "[Service]\nType=exec\nNotifyAccess=none\nFileDescriptorStoreMax=0",
+	Good:      "[Service]\nType=notify\nNotifyAccess=main",
+	Reference: "systemd.service(5)",
+}
+
+var types = []string{"simple", "exec", "forking", "oneshot", "dbus", "notify", "notify-reload", "idle"}
+
+// kind returns the type that systemd gives the service, and the assignment, if there is one. It is "" if there is nothing to run.
+func (i *inspection) kind(s *subject) string {
+	known := types
+	if i.Systemd < 253 {
+		known = slices.DeleteFunc(slices.Clone(types), func(name string) bool { return name == "notify-reload" })
+	}
+	if kind, _ := s.choice("Service", "Type", known...); kind != "" {
+		return kind
+	}
+	if bus, _ := s.text("Service", "BusName"); bus != "" {
+		return "dbus"
+	}
+	return "simple"
+}
+
+func checkType(i *inspection, s *subject) {
+	_, a := s.text("Service", "Type")
+	kind, severity, why := i.kind(s), Error, ""
+	switch kind {
+	case "simple", "exec", "idle":
+		if s.notifyAccess(i) == "none" {
+			severity, why = Warning, "the daemon has nobody to notify, and reloads in place: a new program that fails takes the service with it"
+		}
+	case "forking":
+		why = "systemd waits for a first process to exit, which a daemon that notifies does not do, and the start times out"
+	case "oneshot":
+		why = "systemd waits for the service to be over before it calls it started, and the start never ends"
+	case "dbus":
+		why = "systemd waits for a name on the bus, not for the sockets to be served"
+	}
+	if a.Value == "notify-reload" && kind != "notify-reload" {
+		if why == "" {
+			severity = Warning // of an earlier line, or by what else is set
+		}
+		why = "systemd knows notify-reload since version 253, and takes the service for Type=" + kind + " before"
+	}
+	if why != "" {
+		i.atOrUnset(s, "Service", "Type", a, remark{severity: severity, why: why})
+	}
+}
+
+// notifyAccess returns whom systemd believes. It is main where that is needed, and nothing else is said (service_add_extras of systemd).
+func (s *subject) notifyAccess(i *inspection) string {
+	access, _ := s.choice("Service", "NotifyAccess", "none", "main", "exec", "all")
+	if access != "" && access != "none" {
+		return access
+	}
+	watchdog, _, _ := s.span("Service", "WatchdogSec")
+	stored, _, _ := s.number("Service", "FileDescriptorStoreMax")
+	if strings.HasPrefix(i.kind(s), "notify") || watchdog > 0 || stored > 0 {
+		return "main"
+	}
+	return "none"
+}
+
+var ruleTypeReady = Rule{
+	ID: "type-ready", Severity: Warning,
+	Title: "systemd calls the service started before it serves",
+	Why: "With Type=simple, exec or idle and NotifyAccess=main handovers work, but `systemctl start` returns, and units that are " +
+		"ordered after this one start, before the daemon has said READY=1. A program that starts and then fails is taken for " +
+		"started: an upgrade that restarts succeeds with a broken version, and whoever comes next is refused.",
+	Use:       "Type=notify",
+	Bad:       "[Service]\nType=exec",
+	Good:      "[Service]\nType=notify",
+	Reference: "systemd.service(5)",
+}
+
+func checkTypeReady(i *inspection, s *subject) {
+	kind := i.kind(s)
+	_, a := s.text("Service", "Type")
+	if (kind == "simple" || kind == "exec" || kind == "idle") && s.notifyAccess(i) != "none" {
+		i.atOrUnset(s, "Service", "Type", a, remark{why: "a start succeeds before the daemon is ready, and even if it never is"})
+	}
+}
+
+var ruleNotifyAccess = Rule{
+	ID: "notify-access", Severity: Error,
+	Title: "systemd believes processes other than the main one",
+	Why: "While a predecessor drains there are two generations in the unit. With NotifyAccess=all systemd believes either: what " +
+		"the old one, or any child of the daemon, says of itself is taken for the whole unit, and a STOPPING=1 from it stops " +
+		"the unit, successor and all. NotifyAccess=exec also believes what runs for ExecReload= and its kin. The daemon needs " +
+		"main only: a reload is announced by the process that is still the main one.",
+	Use:       "NotifyAccess=main",
+	Bad:       "[Service]\nNotifyAccess=all",
+	Good:      "[Service]\nNotifyAccess=main",
+	Reference: "systemd.service(5)",
+}
+
+func checkNotifyAccess(i *inspection, s *subject) {
+	access, a := s.choice("Service", "NotifyAccess", "none", "main", "exec", "all")
+	switch access {
+	case "all":
+		i.at(s, a, remark{why: "what a predecessor or a child says of itself is taken for the unit, and can stop it"})
+	case "exec":
+		i.at(s, a, remark{severity: Warning, why: "what the commands of ExecReload= and its kin say is taken for the daemon's word"})
+	}
+}
+
+var rulePIDFile = Rule{
+	ID: "pid-file", Severity: Error,
+	Title: "systemd takes the main process from a file",
+	Why: "systemd watches the file of PIDFile= and takes the process whose number it holds for the main one. After a reload that " +
+		"is still the first process, as nothing writes the file anew: main goes back to it, and when it has drained the unit " +
+		"ends and the successor is killed. systemd also removes the file when the service stops. A daemon that notifies needs " +
+		"none.",
+	Bad:       "[Service]\nPIDFile=/run/hello/hello.pid",
+	Good:      "[Service]\nPIDFile=",
+	Reference: "systemd.service(5)",
+}
+
+func checkPIDFile(i *inspection, s *subject) {
+	if file, a := s.text("Service", "PIDFile"); file != "" {
+		i.at(s, a, remark{why: "after a reload it still names the old process, unless that is written anew, and the unit ends with that process"})
+	}
+}
+
+var ruleRemainAfterExit = Rule{
+	ID: "remain-after-exit", Severity: Note,
+	Title: "the unit stays active when nobody serves",
+	Why: "With RemainAfterExit=yes a service whose main process has ended without an error is still active. The daemon says " +
+		"STOPPING=1 before it ends, by which systemd knows better; but a program that exits by itself, os.Exit(0) somewhere, " +
+		"does not: nothing restarts it, its socket is not watched, and `systemctl start` does nothing. There is no use for it " +
+		"in a service that runs.",
+	Bad:       "[Service]\nRemainAfterExit=yes",
+	Good:      "[Service]\nRemainAfterExit=no",
+	Use:       "RemainAfterExit=no",
+	Reference: "systemd.service(5)",
+}
+
+var ruleExitType = Rule{
+	ID: "exit-type", Severity: Note,
+	Title: "the unit is called active when nobody serves",
+	Why: "With ExitType=cgroup a service runs as long as any of its processes does. When the main process crashes while a " +
+		"predecessor still drains, systemd calls the unit active until that has finished its last request: nobody serves, and " +
+		"monitoring sees nothing. The restart comes no earlier with ExitType=main, but the unit says what is the case.",
+	Use:       "ExitType=main",
+	Bad:       "[Service]\nExitType=cgroup",
+	Good:      "[Service]\nExitType=main",
+	Reference: "systemd.service(5)",
+}
+
+func checkExitType(i *inspection, s *subject) {
+	if kind, a := s.choice("Service", "ExitType", "main", "cgroup"); kind == "cgroup" {
+		i.at(s, a, remark{why: "after a crash the unit is called active until the last predecessor has drained, with nobody to serve"})
+	}
+}
+
+var ruleExecStartShell = Rule{
+	ID: "exec-start-shell", Severity: Error,
+	Title: "the main process is a shell",
+	Why: "Where a shell starts the daemon and waits for it, the shell is the main process. Sockets are for the shell then " +
+		"(LISTEN_PID is its number), and systemd does not believe the daemon's READY=1 and MAINPID= (NotifyAccess=main): the " +
+		"daemon binds its addresses itself, if it can, and the start fails or times out. SIGTERM ends the shell first. With " +
+		"exec the shell becomes the daemon.",
+	Bad:       "[Service]\nExecStart=\nExecStart=/bin/sh -c '/usr/bin/hello -v'",
+	Good:      "[Service]\nExecStart=\nExecStart=/bin/sh -c 'exec /usr/bin/hello -v'",
+	Reference: "systemd.service(5)",
+}
+
+var shellExec = regexp.MustCompile(`(^|[;&|\s])exec\s`)
+
+func checkExecStartShell(i *inspection, s *subject) {
+	for _, c := range s.commands("ExecStart") {
+		script := c.script()
+		if script == "" || shellExec.MatchString(script) {
+			continue
+		}
+		use := noAdvice
+		// One command can be given to exec; with more of them it has to be seen which is the last.
+		if !strings.ContainsAny(script, ";&|\n") {
+			use = "ExecStart=" + withExec(c.from.Value, script)
+		}
+		i.at(s, c.from, remark{why: "the main process is the shell, and systemd does not believe what the daemon tells", use: use})
+	}
+}
+
+// withExec puts exec before the script, and quotes around both if there are none.
+func withExec(value, script string) string {
+	before, after, _ := strings.Cut(value, script)
+	if strings.HasSuffix(before, "'") || strings.HasSuffix(before, `"`) {
+		return before + "exec " + script + after
+	}
+	return before + "'exec " + script + "'" + after
+}
+
+var ruleExecStartWrapper = Rule{
+	ID: "exec-start-wrapper", Severity: Error,
+	Title: "something else than the daemon is the main process",
+	Why: "sudo, su, runuser, timeout, start-stop-daemon and container engines start the daemon as a child and stay, or leave, " +
+		"themselves. The daemon is not the main process then: sockets are not for it (LISTEN_PID), systemd does not believe its " +
+		"READY=1 and MAINPID= (NotifyAccess=main), and the start fails or times out. systemd does itself what most of them are " +
+		"for: User=, TimeoutStopSec=, RuntimeMaxSec=.",
+	Bad:       "[Service]\nExecStart=\nExecStart=/usr/bin/sudo -u hello /usr/bin/hello",
+	Good:      "[Service]\nExecStart=\nExecStart=/usr/bin/hello",
+	Reference: "systemd.exec(5)",
+}
+
+var wrappers = []string{"sudo", "su", "runuser", "doas", "timeout", "start-stop-daemon", "daemonize", "daemon", "script", "strace", "ltrace",
+	"docker", "podman", "setsid", "flock", "systemd-run"}
+
+func checkExecStartWrapper(i *inspection, s *subject) {
+	for _, c := range s.commands("ExecStart") {
+		if !slices.Contains(wrappers, c.base()) {
+			continue
+		}
+		use := noAdvice
+		if at := slices.IndexFunc(c.words[1:], func(word string) bool { return strings.HasPrefix(word, "/") }); at >= 0 {
+			use = "ExecStart=" + c.from.Value[max(strings.Index(c.from.Value, c.words[1+at]), 0):]
+		}
+		i.at(s, c.from, remark{why: c.base() + " is the main process, and systemd does not believe what the daemon tells", use: use})
+	}
+}
+
+var ruleExecStartArgv0 = Rule{
+	ID: "exec-start-argv0", Severity: Warning,
+	Title: "the daemon does not know the path it was started by",
+	Why: "A reload starts the program anew by the path in argv[0], resolved again, so that a new file or a moved symbolic link " +
+		"is found. With an @ before the program's path argv[0] is something else. If that is another path, reloads start " +
+		"another program, or fail. A bare name is looked for in $PATH, where another program may have it; one that is not there " +
+		"leads to /proc/self/exe, which with a symbolic link to the release is the old version: reloads succeed and change " +
+		"nothing. Not so if the daemon sets lifecycle.Options.Program.",
+	Bad:       "[Service]\nExecStart=\nExecStart=@/usr/bin/hello /usr/libexec/hello -v",
+	Good:      "[Service]\nExecStart=\nExecStart=/usr/bin/hello -v",
+	Reference: "systemd.service(5)",
+}
+
+func checkExecStartArgv0(i *inspection, s *subject) {
+	for _, c := range s.commands("ExecStart") {
+		if !strings.Contains(c.prefix, "@") || len(c.words) < 2 || c.words[1] == c.words[0] {
+			continue
+		}
+		r := remark{
+			why: "a reload starts what argv[0] names, " + brief(c.words[1]),
+			use: "ExecStart=" + strings.Replace(strings.Replace(c.from.Value, "@", "", 1), " "+c.words[1], "", 1),
+		}
+		if !strings.Contains(c.words[1], "/") {
+			r.severity = Note
+			r.why = "a reload looks for " + brief(c.words[1]) + " in $PATH, and may find the old version, or another program"
+		}
+		i.at(s, c.from, r)
+	}
+}
+
+var ruleExecStartIgnore = Rule{
+	ID: "exec-start-ignore", Severity: Error,
+	Title: "a crash counts as success",
+	Why: "With a dash before the program's path systemd takes any end of the main process for a success, exit status 2 of a " +
+		"panic and a SIGKILL included. Restart=on-failure does not restart it then: after a crash nobody serves, and `systemctl " +
+		"status` says that all was well.",
+	Bad:       "[Service]\nExecStart=\nExecStart=-/usr/bin/hello",
+	Good:      "[Service]\nExecStart=\nExecStart=/usr/bin/hello",
+	Reference: "systemd.service(5)",
+}
+
+func checkExecStartIgnore(i *inspection, s *subject) {
+	for _, c := range s.commands("ExecStart") {
+		if strings.Contains(c.prefix, "-") && s.restart() != "always" {
+			i.at(s, c.from, remark{
+				severity: i.afterCrash(),
+				why:      "a crash counts as a success, after which Restart=" + s.restart() + " does not restart",
+				use:      "ExecStart=" + strings.Replace(c.from.Value, "-", "", 1),
+			})
+		}
+	}
+}
+
+var ruleExecStartSeveral = Rule{
+	ID: "exec-start-several", Severity: Error,
+	Title: "there are several programs to start",
+	Why: "Only a service of Type=oneshot may have more than one ExecStart=: systemd refuses to load any other (\"Service has " +
+		"more than one ExecStart= setting\"). ExecStart= is a list, also from drop-in to drop-in: one that is to replace " +
+		"another must first empty the list by a line ExecStart=.",
+	Bad:       "[Service]\nExecStart=/usr/bin/hello -v",
+	Good:      "[Service]\nExecStart=\nExecStart=/usr/bin/hello -v",
+	Reference: "systemd.service(5)",
+}
+
+func checkExecStartSeveral(i *inspection, s *subject) {
+	if i.kind(s) == "oneshot" {
+		return
+	}
+	commands := s.commands("ExecStart")
+	for n := 1; n < len(commands); n++ {
+		i.at(s, commands[n].from, remark{why: "systemd refuses a service with two of them; an empty ExecStart= before it takes back the first"})
+	}
+}
+
+var ruleStandardInput = Rule{
+	ID: "standard-input", Severity: Error,
+	Title: "the socket is the standard input",
+	Why: "StandardInput=socket gives the daemon the accepted connection, or the listener, as its descriptors 0, 1 and 2, as " +
+		"inetd did. It needs a socket unit with Accept=yes, or just one listener, and what the daemon logs goes to the client: " +
+		"the protocol is broken. The successor of a reload does not get it. The daemon takes its listeners from LISTEN_FDS.",
+	Use:       "StandardInput=null",
+	Bad:       "[Service]\nStandardInput=socket",
+	Good:      "[Service]\nStandardInput=null",
+	Reference: "systemd.exec(5)",
+}
+
+func checkStandardInput(i *inspection, s *subject) {
+	uses := map[string]string{"StandardInput": "null", "StandardOutput": "journal", "StandardError": "journal"}
+	for _, name := range []string{"StandardInput", "StandardOutput", "StandardError"} {
+		if value, a := s.text("Service", name); value == "socket" {
+			i.at(s, a, remark{why: "the daemon's own input or output is the connection, and the protocol is broken", use: name + "=" + uses[name]})
+		}
+	}
+}

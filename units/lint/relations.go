@@ -1,0 +1,238 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+)
+
+// relationChecks are about how a service and its sockets are tied together.
+func relationChecks() []check {
+	return []check{
+		ofService(ruleSocketsMissing, checkSocketsMissing),
+		ofService(ruleSocketsUnlisted, checkSocketsUnlisted),
+		ofService(ruleSocketNames, checkSocketNames),
+		ofService(ruleSocketService, checkSocketService),
+		ofService(ruleSocketPartOf, checkSocketPartOf),
+		ofSockets(ruleSocketInstall, checkSocketInstall),
+		ofService(ruleDefaultDependencies, checkDefaultDependencies),
+	}
+}
+
+var ruleSocketsMissing = Rule{
+	ID: "sockets-missing", Severity: Error,
+	Title: "a socket unit is not there",
+	Why: "Sockets= names a unit that was not found. systemd starts the service all the same (it only wants its sockets), without " +
+		"the listener: the daemon binds the address itself, if it can, and then the socket is not held over a crash; or it " +
+		"fails for want of the name. Lint the socket together with the service if it lies elsewhere.",
+	Bad:       "[Service]\nSockets=hello.socket nobody.socket",
+	Good:      "[Service]\nSockets=hello.socket",
+	Reference: "systemd.service(5)",
+}
+
+func checkSocketsMissing(i *inspection, s *subject) {
+	for _, word := range i.missing {
+		if !strings.HasSuffix(word.Text, ".socket") {
+			i.at(s, word.From, remark{why: word.Text + " is no socket unit, and is ignored", use: without("Sockets", word.From.Value, word.Text)})
+			continue
+		}
+		i.at(s, word.From, remark{
+			why: word.Text + " was not found: the service starts without it, and does not get its listener",
+			use: without("Sockets", word.From.Value, word.Text),
+		})
+	}
+}
+
+var ruleSocketsUnlisted = Rule{
+	ID: "sockets-unlisted", Severity: Warning,
+	Title: "the service starts without its socket",
+	Why: "A socket unit starts its service when a client comes. The other way round nothing starts the socket, unless the " +
+		"service lists it in Sockets= (or Requires=, Wants=): a service that is started first, at boot, by hand or by a " +
+		"package, gets no LISTEN_FDS and binds the address itself. systemd then refuses to start the socket (\"Socket service " +
+		"already active, refusing\"), and nobody holds the listener over a crash.",
+	Bad:       "[Service]\n# no Sockets=",
+	Good:      "[Service]\nSockets=hello.socket",
+	Reference: "systemd.service(5)",
+}
+
+// pulls reports whether the start of the service starts the socket before.
+func (s *subject) pulls(socket string) bool {
+	if _, found := s.listed("Service", "Sockets", socket); found {
+		return true
+	}
+	return slices.ContainsFunc([]string{"Requires", "Wants", "BindsTo", "Requisite", "Upholds"}, func(setting string) bool {
+		_, found := s.listed("Unit", setting, socket)
+		return found
+	})
+}
+
+func checkSocketsUnlisted(i *inspection, s *subject) {
+	for _, socket := range i.sockets {
+		accept, _, _ := socket.boolean("Socket", "Accept")
+		if accept || socket.serviceName() != s.Name || s.pulls(socket.Name) {
+			continue
+		}
+		value, a := s.text("Service", "Sockets")
+		i.atOrUnset(s, "Service", "Sockets", a, remark{
+			why: "nothing starts " + socket.Name + " when the service is started first, which then binds the address itself",
+			use: "Sockets=" + strings.TrimSpace(value+" "+withSpecifier(socket.Name)),
+		})
+	}
+}
+
+// withSpecifier writes %i for the instance in the name of a template.
+func withSpecifier(name string) string { return strings.Replace(name, "@.", "@%i.", 1) }
+
+var ruleSocketNames = Rule{
+	ID: "socket-names", Severity: Error,
+	Title: "a socket that the daemon asks for has another name",
+	Why: "The daemon asks for its listeners by the names that FileDescriptorName= gives them; without it that is the name of the " +
+		"socket unit, such as hello.socket. A name that nobody has makes it bind the address itself, which fails if systemd " +
+		"holds it (EADDRINUSE), and is not kept open after a crash if it does not.",
+	Bad:       "[Socket]\nFileDescriptorName=htpp",
+	Good:      "[Socket]\nFileDescriptorName=http",
+	Reference: "systemd.socket(5)",
+}
+
+// name is the one by which the daemon finds the socket.
+func (s *subject) fdName() string {
+	if a, found := s.valid("Socket", isFDName, "FileDescriptorName"); found {
+		return s.expand(a.Value)
+	}
+	return s.Name
+}
+
+// isFDName is fdname_is_valid.
+func isFDName(name string) bool {
+	const most = 255
+	return len(name) <= most && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' || r == ':' })
+}
+
+func checkSocketNames(i *inspection, s *subject) {
+	var spare []*subject // sockets of names that the daemon does not ask for
+	missing := slices.Clone(i.Daemon.Sockets)
+	for _, socket := range i.sockets {
+		if slices.Contains(i.Daemon.Sockets, socket.fdName()) {
+			missing = slices.DeleteFunc(missing, func(name string) bool { return name == socket.fdName() })
+		} else {
+			spare = append(spare, socket)
+		}
+	}
+	for n, name := range missing {
+		if n < len(spare) {
+			_, a := spare[n].text("Socket", "FileDescriptorName")
+			i.atOrUnset(spare[n], "Socket", "FileDescriptorName", a, remark{
+				why: "the daemon asks for a socket named " + name, use: "FileDescriptorName=" + name,
+			})
+			continue
+		}
+		value, a := s.text("Service", "Sockets")
+		stem := strings.TrimSuffix(s.Name, ".service")
+		i.atOrUnset(s, "Service", "Sockets", a, remark{
+			why: "the daemon asks for a socket named " + name + ", and no socket unit has that FileDescriptorName=",
+			use: "Sockets=" + strings.TrimSpace(value+" "+stem+"-"+name+".socket"),
+		})
+	}
+}
+
+var ruleSocketService = Rule{
+	ID: "socket-service", Severity: Error,
+	Title: "a socket starts another service",
+	Why: "Sockets= lists a socket unit whose Service= (or name) is another service. systemd hands the listener to both, and " +
+		"starts the other one when a client comes: two services accept from one queue, and it is chance which of them a client " +
+		"gets; or the other one's name is misspelt, and the socket fails when the first client comes.",
+	Bad:       "[Socket]\nService=other.service",
+	Good:      "[Socket]\nService=hello.service",
+	Reference: "systemd.socket(5)",
+}
+
+func checkSocketService(i *inspection, s *subject) {
+	for _, socket := range i.sockets {
+		if _, listed := s.listed("Service", "Sockets", socket.Name); !listed || socket.serviceName() == s.Name {
+			continue
+		}
+		if accept, _, _ := socket.boolean("Socket", "Accept"); accept {
+			continue // is told as such
+		}
+		_, a := socket.text("Socket", "Service")
+		i.atOrUnset(socket, "Socket", "Service", a, remark{
+			why: s.Name + " lists this socket, which starts " + socket.serviceName() + " instead",
+			use: "Service=" + withSpecifier(s.Name),
+		})
+	}
+}
+
+var ruleSocketPartOf = Rule{
+	ID: "socket-part-of", Severity: Error,
+	Title: "a restart of the service closes the socket",
+	Why: "A socket that has PartOf=, BindsTo=, Requires= or StopPropagatedFrom= of its service is stopped, and its listener " +
+		"closed, when the service is stopped or restarted. While it is closed clients are refused, and those who wait in its " +
+		"queue get a reset; when it comes back while the service is there already systemd refuses to start it. A socket stands " +
+		"alone, and listens whatever becomes of the service.",
+	Bad:       "[Unit]\nPartOf=hello.service",
+	Good:      "[Unit]",
+	Reference: "systemd.unit(5)",
+}
+
+func checkSocketPartOf(i *inspection, s *subject) {
+	tie := func(of *subject, other *subject, settings ...string) {
+		for _, setting := range settings {
+			a, found := of.listed("Unit", setting, other.Name)
+			if found {
+				i.at(of, a, remark{
+					why: "when the service stops or restarts the socket is closed, and clients are refused",
+					use: without(setting, a.Value, withSpecifier(other.Name)),
+				})
+			}
+		}
+	}
+	for _, socket := range i.sockets {
+		tie(socket, s, "PartOf", "BindsTo", "Requires", "Requisite", "StopPropagatedFrom", "Conflicts")
+		tie(s, socket, "PropagatesStopTo", "Conflicts")
+	}
+}
+
+var ruleSocketInstall = Rule{
+	ID: "socket-install", Severity: Warning,
+	Title: "nothing starts the socket",
+	Why: "`systemctl enable` of a socket unit does what its [Install] says. Without WantedBy=sockets.target there, and without a " +
+		"service that lists it in Sockets=, nothing starts the socket at boot, and nobody listens until somebody starts it by " +
+		"hand.",
+	Use:       "WantedBy=sockets.target",
+	Bad:       "[Install]\nWantedBy=",
+	Good:      "[Install]\nWantedBy=sockets.target",
+	Reference: "systemd.unit(5)",
+}
+
+func checkSocketInstall(i *inspection, s *subject) {
+	if s.wanted || i.service != nil && i.service.pulls(s.Name) {
+		return
+	}
+	for _, setting := range []string{"WantedBy", "RequiredBy", "UpheldBy"} {
+		if len(s.List("Install", setting)) > 0 {
+			return
+		}
+	}
+	_, last := s.text("Install", "WantedBy")
+	i.atOrUnset(s, "Install", "WantedBy", last, remark{why: "nothing starts the socket at boot, and nobody listens"})
+}
+
+var ruleDefaultDependencies = Rule{
+	ID: "default-dependencies", Severity: Warning,
+	Title: "the service is not stopped before the machine",
+	Why: "With DefaultDependencies=no a service has no Conflicts=shutdown.target: at shutdown and reboot systemd does not stop " +
+		"it in its turn. Its processes get SIGTERM at the very end, all at once, when network and file systems may be gone, and " +
+		"what they have begun is lost.",
+	Use:       "DefaultDependencies=yes",
+	Bad:       "[Unit]\nDefaultDependencies=no",
+	Good:      "[Unit]\nDefaultDependencies=yes",
+	Reference: "systemd.service(5)",
+	Unshown:   "it takes the shutdown of a machine while its network is watched from outside",
+}
+
+func checkDefaultDependencies(i *inspection, s *subject) {
+	yes, a, found := s.boolean("Unit", "DefaultDependencies")
+	_, conflicts := s.listed("Unit", "Conflicts", "shutdown.target")
+	if found && !yes && !conflicts {
+		i.at(s, a, remark{why: "a shutdown of the machine does not stop the service in its turn, and requests are lost"})
+	}
+}

@@ -1,0 +1,244 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/unitfile"
+)
+
+// reloadChecks are about how a reload is asked for, and whether its failure is told.
+func reloadChecks() []check {
+	return []check{
+		ofService(ruleExecReloadMissing, checkExecReloadMissing),
+		ofService(ruleExecReloadSignal, checkExecReloadSignal),
+		ofService(ruleExecReloadIgnore, checkExecReloadIgnore),
+		ofService(ruleExecReloadTwice, checkExecReloadTwice),
+		ofService(ruleReloadSignal, checkReloadSignal),
+		ofService(ruleTimeoutStart, checkTimeoutStart),
+		ofService(ruleRuntimeDirectory, checkRuntimeDirectory),
+		ofService(ruleRuntimeDirectoryShared, checkRuntimeDirectoryShared),
+	}
+}
+
+var ruleExecReloadMissing = Rule{
+	ID: "exec-reload-missing", Severity: Warning,
+	Title: "the service cannot be reloaded",
+	Why: "Without ExecReload= `systemctl reload` says \"Job type reload is not applicable\", and `try-reload-or-restart`, by " +
+		"which packages upgrade, restarts. A restart has no way back: if the new version does not start, the old one is gone, " +
+		"where a failed reload leaves it serving.",
+	Bad:       "[Service]\nExecReload=",
+	Good:      "[Service]\nExecReload=/usr/bin/hello reload",
+	Reference: "systemd.service(5)",
+}
+
+func checkExecReloadMissing(i *inspection, s *subject) {
+	if i.kind(s) == "notify-reload" || len(s.commands("ExecReload")) > 0 {
+		return
+	}
+	_, a := s.text("Service", "ExecReload")
+	i.atOrUnset(s, "Service", "ExecReload", a, remark{
+		why: "an upgrade restarts the service, and a new version that does not start takes the old one with it",
+		use: s.reloadCommand(),
+	})
+}
+
+// reloadCommand is the line by which the daemon reloads itself, as far as it can be told.
+func (s *subject) reloadCommand() string {
+	program := "PROGRAM"
+	if commands := s.commands("ExecStart"); len(commands) > 0 && !commands[0].shell() {
+		program = commands[0].program()
+	}
+	return "ExecReload=" + program + " reload"
+}
+
+var ruleExecReloadSignal = Rule{
+	ID: "exec-reload-signal", Severity: Warning,
+	Title: "a failed reload is taken for done",
+	Why: "A kill returns when the signal is sent, not when the reload is over. If the new program does not start, `systemctl " +
+		"reload` succeeds all the same (seen on 252, 257 and 262), and so does the upgrade of a broken package; that the old " +
+		"version still serves only the daemon's status tells. The daemon's own command (lifecycle.Command) asks over the " +
+		"control socket, waits, and fails with the reason.",
+	Bad:       "[Service]\nExecReload=\nExecReload=/bin/kill -HUP $MAINPID",
+	Good:      "[Service]\nExecReload=\nExecReload=/usr/bin/hello reload",
+	Reference: "systemd.service(5)",
+}
+
+func checkExecReloadSignal(i *inspection, s *subject) {
+	for _, c := range s.commands("ExecReload") {
+		if c.signals() {
+			i.at(s, c.from, remark{why: "`systemctl reload` succeeds even if the new program did not start", use: s.reloadCommand()})
+		}
+	}
+}
+
+var ruleExecReloadIgnore = Rule{
+	ID: "exec-reload-ignore", Severity: Warning,
+	Title: "a failed reload is ignored",
+	Why: "With a dash before the program's path systemd takes any exit status of the reload command for success: `systemctl " +
+		"reload`, and the upgrade of a package, succeed with a new version that did not start.",
+	Bad:       "[Service]\nExecReload=\nExecReload=-/usr/bin/hello reload",
+	Good:      "[Service]\nExecReload=\nExecReload=/usr/bin/hello reload",
+	Reference: "systemd.service(5)",
+}
+
+func checkExecReloadIgnore(i *inspection, s *subject) {
+	for _, c := range s.commands("ExecReload") {
+		if strings.Contains(c.prefix, "-") {
+			i.at(s, c.from, remark{
+				why: "`systemctl reload` succeeds even if the new program did not start",
+				use: "ExecReload=" + strings.Replace(c.from.Value, "-", "", 1),
+			})
+		}
+	}
+}
+
+var ruleExecReloadTwice = Rule{
+	ID: "exec-reload-twice", Severity: Warning,
+	Title: "each reload is two",
+	Why: "With Type=notify-reload systemd sends SIGHUP, and then runs ExecReload= as well. A reload is two handovers on systemd " +
+		"257, one after the other, and the processes of both drain side by side. ExecReload= alone, with Type=notify, waits and " +
+		"tells whether the reload failed; ExecReloadPost= (since 259) may look afterwards. Two commands of ExecReload= that both " +
+		"ask for a reload do the same: one in a drop-in is added to the unit's own, unless an empty ExecReload= comes before.",
+	Bad:       "[Service]\nType=notify-reload",
+	Good:      "[Service]\nType=notify",
+	Reference: "systemd.service(5)",
+}
+
+func checkExecReloadTwice(i *inspection, s *subject) {
+	if i.kind(s) == "notify-reload" && len(s.commands("ExecReload")) > 0 {
+		_, a := s.text("Service", "Type")
+		i.at(s, a, remark{why: "systemd sends SIGHUP and runs ExecReload= too, and each reload is two", use: "Type=notify"})
+		return
+	}
+	commands := s.commands("ExecReload")
+	for n, c := range commands {
+		asked := slices.ContainsFunc(commands[:n], func(before command) bool { return before.asks() && before.from != c.from })
+		if c.asks() && asked {
+			i.at(s, c.from, remark{why: "an ExecReload= before has asked already, and each reload is two", use: removeIt})
+		}
+	}
+}
+
+// asks reports whether a command of ExecReload= asks for a reload: by a signal, or as a daemon's own command.
+func (c command) asks() bool { return c.signals() || slices.Contains(c.words[1:], "reload") }
+
+var ruleReloadSignal = Rule{
+	ID: "reload-signal", Severity: Error,
+	Title: "a reload does something else",
+	Why: "With Type=notify-reload systemd asks for a reload by ReloadSignal=, SIGHUP if it is not set. The daemon reloads on " +
+		"SIGHUP and SIGUSR2. SIGTERM and SIGINT stop it, SIGUSR1 writes stacks to its log, and systemd waits for the reload in " +
+		"vain; most others end a Go program at once.",
+	Use:       "ReloadSignal=SIGHUP",
+	Bad:       "[Service]\nType=notify-reload\nExecReload=\nReloadSignal=SIGUSR1",
+	Good:      "[Service]\nType=notify-reload\nExecReload=\nReloadSignal=SIGHUP",
+	Reference: "systemd.service(5)",
+}
+
+func checkReloadSignal(i *inspection, s *subject) {
+	value, a := s.text("Service", "ReloadSignal")
+	name := signalName(value)
+	if i.kind(s) == "notify-reload" && value != "" && name != "SIGHUP" && name != "SIGUSR2" {
+		i.at(s, a, remark{why: "the daemon reloads on SIGHUP and SIGUSR2 only, and " + name + " stops it or does nothing"})
+	}
+}
+
+const defaultReloadTimeout = 10 * time.Second // of lifecycle.Options
+
+var ruleTimeoutStart = Rule{
+	ID: "timeout-start", Severity: Error,
+	Title: "systemd gives a reload up before the daemon does",
+	Why: "TimeoutStartSec= bounds reloads too. The daemon gives a successor lifecycle.Options.ReloadTimeout, 10 seconds if it is " +
+		"not set, and then kills it and serves on. If systemd's time is over first it calls the reload failed and kills its " +
+		"command while the handover goes on: systemd 252 and 257 let it go on for seconds, and the successor may take over a " +
+		"unit that has just said that it did not. systemd's time has to be longer by a good margin.",
+	Bad:       "[Service]\nTimeoutStartSec=5s",
+	Good:      "[Service]\nTimeoutStartSec=15s",
+	Reference: "systemd.service(5)",
+}
+
+func checkTimeoutStart(i *inspection, s *subject) {
+	reload := cmp.Or(i.Daemon.ReloadTimeout, defaultReloadTimeout)
+	timeout, a := s.timeout("TimeoutStartSec")
+	// A fifth is what the command itself, and a machine under load, may take.
+	if timeout == 0 || timeout >= reload+reload/5 {
+		return
+	}
+	i.atOrUnset(s, "Service", "TimeoutStartSec", a, remark{
+		why: fmt.Sprintf("systemd gives a reload up while the daemon, with a ReloadTimeout of %v, still works at it", reload),
+		use: "TimeoutStartSec=" + span((reload*3/2 + time.Second - 1).Truncate(time.Second)),
+	})
+}
+
+var ruleRuntimeDirectory = Rule{
+	ID: "runtime-directory", Severity: Warning,
+	Title: "the control socket has no folder",
+	Why: "The command of ExecReload= asks the daemon over its control socket, which is in the unit's RuntimeDirectory=. Without " +
+		"one it is in /run/NAME for root, if that may be written, and else in a folder in /tmp. Where /tmp is everybody's, " +
+		"somebody else may have made a folder of that name: the daemon then has no control socket, and reloads fail. Where it " +
+		"is the unit's own (PrivateTmp=, DynamicUser=) reloads work, but nobody else finds the socket: `NAME status` in a " +
+		"terminal, or an upgrade that asks, says that the service is not running.",
+	Bad:       "[Service]\nRuntimeDirectory=",
+	Good:      "[Service]\nRuntimeDirectory=hello",
+	Reference: "systemd.exec(5)",
+}
+
+func checkRuntimeDirectory(i *inspection, s *subject) {
+	if words, _ := s.Words("Service", "RuntimeDirectory"); len(words) > 0 || i.Scope == "user" || !s.asksItself() || i.kind(s) == "forking" {
+		return
+	}
+	_, a := s.text("Service", "RuntimeDirectory")
+	name := strings.TrimSuffix(s.Name, ".service")
+	if s.template() {
+		name, _, _ = strings.Cut(name, "@")
+		name += "-%i"
+	}
+	private, _, _ := s.boolean("Service", "PrivateTmp")
+	dynamic, _, _ := s.boolean("Service", "DynamicUser")
+	severity := Warning
+	if private || dynamic {
+		severity = Note
+	}
+	i.atOrUnset(s, "Service", "RuntimeDirectory", a, remark{
+		severity: severity,
+		why:      "the control socket, which ExecReload= asks, has no folder of its own", use: "RuntimeDirectory=" + name,
+	})
+}
+
+// asksItself reports whether the daemon's own program reloads it.
+func (s *subject) asksItself() bool {
+	start, reload := s.commands("ExecStart"), s.commands("ExecReload")
+	signals := slices.ContainsFunc(reload, command.signals)
+	return len(start) > 0 && len(reload) > 0 && !signals && start[0].program() == reload[0].program() && !start[0].shell()
+}
+
+var ruleRuntimeDirectoryShared = Rule{
+	ID: "runtime-directory-shared", Severity: Error,
+	Title: "instances share a runtime directory",
+	Why: "systemd removes the folders of RuntimeDirectory= when a service stops. If all instances of a template have the same " +
+		"one, the stop or restart of one removes the control sockets of the others, which then cannot be reloaded; and of two " +
+		"that run the second takes the first one's socket: a reload reaches the wrong instance.",
+	Bad:       "[Service]\nRuntimeDirectory=hello",
+	Good:      "[Service]\nRuntimeDirectory=hello-%i",
+	Reference: "systemd.exec(5)",
+}
+
+func checkRuntimeDirectoryShared(i *inspection, s *subject) {
+	preserve, _ := s.text("Service", "RuntimeDirectoryPreserve")
+	kept, err := unitfile.ParseBool(preserve)
+	if !s.template() || err == nil && kept {
+		return
+	}
+	words, _ := s.Words("Service", "RuntimeDirectory")
+	for _, word := range words {
+		if name := word.Text; !instanced(name) {
+			i.at(s, word.From, remark{
+				why: "the stop of one instance removes the control socket of all",
+				use: "RuntimeDirectory=" + strings.Replace(word.From.Value, name, name+"-%i", 1),
+			})
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/unitfile"
+)
+
+// restartChecks are about whether and how soon the service runs again after a crash.
+func restartChecks() []check {
+	return []check{
+		ofService(ruleRestart, checkRestart),
+		ofService(ruleRestartPrevent, checkRestartPrevent),
+		ofService(ruleRestartSec, checkRestartSec),
+		ofService(ruleStartLimit, checkStartLimit),
+		ofService(ruleOOMPolicy, checkOOMPolicy),
+		ofService(ruleWatchdog, checkWatchdog),
+	}
+}
+
+var ruleRestart = Rule{
+	ID: "restart", Severity: Error,
+	Title: "a crash is the end",
+	Why: "After a crash or a kill systemd keeps the sockets and what the daemon has stored for the process that comes next: if " +
+		"Restart= says that there is one. The default, no, says that there is none, and on-success, on-watchdog and on-abort " +
+		"are about other ends. A Go program that panics exits with status 2, an ordinary exit to systemd: on-abnormal does not " +
+		"restart that either. Without a socket unit the service is then down until somebody starts it, and clients are refused. " +
+		"With one the next client starts it, but its store is gone, and with it connections and the listeners that it had bound " +
+		"itself; until then the unit is failed.",
+	Use:       "Restart=on-failure",
+	Bad:       "[Service]\nRestart=no",
+	Good:      "[Service]\nRestart=on-failure",
+	Reference: "systemd.service(5)",
+}
+
+// restart returns the value of Restart=.
+func (s *subject) restart() string {
+	value, _ := s.choice("Service", "Restart", "no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always")
+	return cmp.Or(value, "no")
+}
+
+// afterCrash is how bad it is that systemd does not restart the service. With a socket unit the next client starts it; connections and what
+// was stored are lost, and without clients it is down.
+func (i *inspection) afterCrash() Severity {
+	if len(i.sockets) > 0 {
+		return Warning
+	}
+	return Error
+}
+
+func checkRestart(i *inspection, s *subject) {
+	_, a := s.text("Service", "Restart")
+	why := ""
+	switch s.restart() {
+	case "always", "on-failure":
+		return
+	case "on-abnormal", "on-abort":
+		why = "a Go program that panics exits with status 2, after which systemd does not restart it"
+	default:
+		why = "after a crash the service is down until somebody starts it, and clients are refused"
+		if len(i.sockets) > 0 {
+			why = "after a crash the service is down until a client comes to its socket, and what it had stored is lost"
+		}
+	}
+	i.atOrUnset(s, "Service", "Restart", a, remark{severity: i.afterCrash(), why: why})
+}
+
+var ruleRestartPrevent = Rule{
+	ID: "restart-prevent", Severity: Error,
+	Title: "a crash counts for an end as wanted",
+	Why: "RestartPreventExitStatus= excepts ends from Restart=, and SuccessExitStatus= makes a success of them, after which " +
+		"Restart=on-failure does nothing. A Go program that panics exits with status 2, log.Fatal and most errors of main with " +
+		"1; what the kernel or systemd kills ends by SIGKILL, SIGSEGV or SIGABRT. If one of these is listed, nobody serves " +
+		"after such a crash. SIGTERM and status 0 are successes as they are.",
+	Bad:       "[Service]\nRestartPreventExitStatus=2",
+	Good:      "[Service]\nRestartPreventExitStatus=",
+	Reference: "systemd.service(5)",
+}
+
+// crashes are what a crashed Go program ends with. FAILURE and so on are systemd's names of statuses.
+var crashes = map[string]string{
+	"1": "an error of main", "FAILURE": "an error of main", "2": "a panic", "INVALIDARGUMENT": "a panic",
+	"SIGKILL": "a kill for want of memory", "SIGABRT": "the watchdog's kill", "SIGSEGV": "a crash", "SIGBUS": "a crash", "SIGILL": "a crash",
+}
+
+func checkRestartPrevent(i *inspection, s *subject) {
+	for _, name := range []string{"RestartPreventExitStatus", "SuccessExitStatus"} {
+		if name == "SuccessExitStatus" && s.restart() != "on-failure" && s.restart() != "on-abnormal" {
+			continue
+		}
+		words, _ := s.Words("Service", name)
+		for _, word := range words {
+			if what := crashes[word.Text]; what != "" {
+				i.at(s, word.From, remark{
+					severity: i.afterCrash(),
+					why:      fmt.Sprintf("%s ends with %s, and is not followed by a restart", what, word.Text),
+					use:      without(name, word.From.Value, word.Text),
+				})
+			}
+		}
+	}
+}
+
+var ruleRestartSec = Rule{
+	ID: "restart-sec", Severity: Warning,
+	Title: "after a crash clients wait",
+	Why: "systemd waits RestartSec= before it starts the service again, and clients wait with it in the sockets' queues, until " +
+		"the queues are full or they give up. The default is 100 ms. Against a service that crashes again and again there are " +
+		"StartLimitBurst= and, since 254, RestartSteps= and RestartMaxDelaySec=, with which only repeated restarts take longer.",
+	Use:       "RestartSec=200ms",
+	Bad:       "[Service]\nRestartSec=30s",
+	Good:      "[Service]\nRestartSec=200ms",
+	Reference: "systemd.service(5)",
+}
+
+func checkRestartSec(i *inspection, s *subject) {
+	const most = 5 * time.Second
+	usec, a, found := s.span("Service", "RestartSec")
+	if found && usec > uint64(most/time.Microsecond) {
+		i.at(s, a, remark{why: "clients wait so long after each crash, or give up"})
+	}
+}
+
+var ruleStartLimit = Rule{
+	ID: "start-limit", Severity: Warning,
+	Title: "a few restarts in a row fail the service, and its sockets with it",
+	Why: "systemd refuses to start a service that was started StartLimitBurst= times within StartLimitIntervalSec=: by default " +
+		"the sixth start in ten seconds, whether after a crash, by hand or by a package. The service is failed then, and so is " +
+		"its socket unit (service-start-limit-hit): systemd closes the socket, and clients are refused, where before they " +
+		"waited. Nothing comes back until `systemctl reset-failed` and a start. Reloads do not count.",
+	Use:       "StartLimitBurst=20",
+	Bad:       "[Unit]\nStartLimitIntervalSec=60s\nStartLimitBurst=3",
+	Good:      "[Unit]\nStartLimitIntervalSec=30s\nStartLimitBurst=20",
+	Reference: "systemd.unit(5)",
+}
+
+const (
+	defaultStartInterval = 10 * time.Second
+	defaultStartBurst    = 5
+)
+
+// startLimit is where a limit comes from. systemd still takes older names in [Service].
+func (s *subject) startLimit() (interval time.Duration, burst uint64, a unitfile.Assignment) {
+	interval, burst = defaultStartInterval, defaultStartBurst
+	for _, set := range s.Assignments {
+		if set.Section != "Unit" && set.Section != "Service" {
+			continue
+		}
+		switch {
+		case set.Name == "StartLimitIntervalSec" && set.Section == "Unit", set.Name == "StartLimitInterval":
+			if usec, err := unitfile.ParseSpan(set.Value); err == nil {
+				interval = time.Duration(min(usec, uint64((1<<63-1)/time.Microsecond))) * time.Microsecond
+			}
+		case set.Name == "StartLimitBurst":
+			if n, ok := parseNumber(set.Value); ok {
+				burst, a = n, set
+			}
+		}
+	}
+	return interval, burst, a
+}
+
+func checkStartLimit(i *inspection, s *subject) {
+	interval, burst, a := s.startLimit()
+	if interval == 0 || burst == 0 || burst > defaultStartBurst || interval < time.Second*time.Duration(burst) {
+		return
+	}
+	end := "fails, and clients are refused"
+	if len(i.sockets) > 0 {
+		end = "fails, closes the sockets too, and clients are refused"
+	}
+	r := remark{why: fmt.Sprintf("the start after %d in %v %s", burst, interval, end)}
+	if a.Line == 0 && interval == defaultStartInterval {
+		r.severity = Note
+		r.why = "by default the sixth start in ten seconds " + end
+	}
+	i.atOrUnset(s, "Unit", "StartLimitBurst", a, r)
+}
+
+var ruleOOMPolicy = Rule{
+	ID: "oom-policy", Severity: Warning,
+	Title: "one process without memory ends all",
+	Why: "When the kernel kills a process of the service for want of memory, systemd's OOMPolicy= says what becomes of the rest. " +
+		"The default, stop, ends the whole service, and kill has the kernel kill all of it at once. Two generations share the " +
+		"unit's memory while one drains: a predecessor that is killed then takes along the process that serves. With continue " +
+		"only the killed process is gone, and if that was the main one Restart= applies.",
+	Use:       "OOMPolicy=continue",
+	Bad:       "[Service]\nOOMPolicy=stop",
+	Good:      "[Service]\nOOMPolicy=continue",
+	Reference: "systemd.service(5)",
+	Unshown:   "it takes the memory controller of cgroup v2, which containers that tests run in often do not have",
+}
+
+// checkOOMPolicy minds the default only where the service has a limit of its own to run into.
+func checkOOMPolicy(i *inspection, s *subject) {
+	policy, a := s.choice("Service", "OOMPolicy", "continue", "stop", "kill")
+	delegate, _ := s.text("Service", "Delegate")
+	switch {
+	case policy == "continue":
+	case policy != "":
+		i.at(s, a, remark{why: "a predecessor that is killed for want of memory takes along the process that serves"})
+	case s.limited("MemoryMax", "MemoryHigh") && (delegate == "" || delegate == "no"):
+		i.atOrUnset(s, "Service", "OOMPolicy", a, remark{
+			why: "by default (stop) a predecessor that is killed for want of memory takes along the process that serves",
+		})
+	}
+}
+
+// limited reports whether one of the settings is there and means a limit.
+func (s *subject) limited(names ...string) bool {
+	for _, name := range names {
+		if value, _ := s.text("Service", name); value != "" && value != "infinity" {
+			return true
+		}
+	}
+	return false
+}
+
+var ruleWatchdog = Rule{
+	ID: "watchdog", Severity: Warning,
+	Title: "the watchdog kills a daemon that is only busy",
+	Why: "With WatchdogSec= systemd kills, by SIGABRT, a service whose main process is silent for so long; the daemon speaks " +
+		"twice in that time. A process that has just been started, a machine under load or a pause of its virtual machine are " +
+		"easily late by some hundred milliseconds: all requests are lost, in a service that was well.",
+	Use:       "WatchdogSec=30s",
+	Bad:       "[Service]\nWatchdogSec=500ms",
+	Good:      "[Service]\nWatchdogSec=30s",
+	Reference: "systemd.service(5)",
+}
+
+func checkWatchdog(i *inspection, s *subject) {
+	const least = time.Second
+	usec, a, found := s.span("Service", "WatchdogSec")
+	if found && usec > 0 && usec < uint64(least/time.Microsecond) {
+		i.at(s, a, remark{why: "a busy machine is silent for longer, and systemd kills the daemon and its requests"})
+	}
+}
+
+// shownBytes writes a size as systemd reads it.
+func shownBytes(bytes uint64) string {
+	for _, unit := range []struct {
+		size uint64
+		name string
+	}{{1 << 30, "G"}, {1 << 20, "M"}, {1 << 10, "K"}} {
+		if bytes >= unit.size && bytes%unit.size == 0 {
+			return fmt.Sprint(bytes/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprint(bytes)
+}
+
+func joined(words []string) string { return strings.Join(words, ", ") }

@@ -1,0 +1,289 @@
+package lint
+
+import (
+	"fmt"
+	"net/netip"
+	"path"
+	"strings"
+
+	"github.com/heirloom-go/heirloom/internal/unitfile"
+)
+
+// socketChecks are about what a socket unit listens on, and how.
+func socketChecks() []check {
+	return []check{
+		no(ruleAccept, "Socket", "Accept", "the daemon gets connections instead of the listener, and one process each"),
+		ofSockets(ruleBacklog, checkBacklog),
+		no(ruleFlushPending, "Socket", "FlushPending", "whoever waits in the queue during a restart is thrown out"),
+		{ruleFDName, checkFDNames},
+		no(ruleRemoveOnStop, "Socket", "RemoveOnStop", "a stop of the socket unit removes a path that the running daemon still listens on"),
+		ofSockets(ruleTriggerLimit, checkTriggerLimit),
+		ofService(ruleSocketInRuntimeDirectory, checkSocketInRuntimeDirectory),
+		no(ruleReusePort, "Socket", "ReusePort", "another listener at the same address gets a part of the clients, unnoticed"),
+		{ruleSameAddress, checkSameAddress},
+		ofSockets(ruleInstanceAddress, checkInstanceAddress),
+	}
+}
+
+var ruleAccept = Rule{
+	ID: "accept", Severity: Error,
+	Title: "systemd accepts the connections",
+	Why: "With Accept=yes systemd accepts, and starts an instance of NAME@.service for each connection, as inetd did. A daemon " +
+		"that expects a listener cannot accept on what it gets, and fails. With Accept=no, the default, one process gets the " +
+		"listener, and hands it on.",
+	Use:       "Accept=no",
+	Bad:       "[Socket]\nAccept=yes",
+	Good:      "[Socket]\nAccept=no",
+	Reference: "systemd.socket(5)",
+}
+
+var ruleBacklog = Rule{
+	ID: "backlog", Severity: Warning,
+	Title: "the queue is short for a restart",
+	Why: "While the service restarts, new connections wait in the listener's queue. When it is full the kernel drops what comes, " +
+		"and clients try again after a second, then two, then four: with a small Backlog= the slowest hundredth took 1.02 s " +
+		"instead of 25 ms in our tests. The default is as much as the kernel allows (net.core.somaxconn, 4096).",
+	Use:       "Backlog=4096",
+	Bad:       "[Socket]\nBacklog=16",
+	Good:      "[Socket]\nBacklog=4096",
+	Reference: "systemd.socket(5)",
+}
+
+func checkBacklog(i *inspection, s *subject) {
+	const least = 1024
+	if n, a, found := s.number("Socket", "Backlog"); found && n < least {
+		i.at(s, a, remark{why: fmt.Sprintf("during a restart only %d connections wait, and others try again a second later", n)})
+	}
+}
+
+var ruleFlushPending = Rule{
+	ID: "flush-pending", Severity: Error,
+	Title: "systemd throws out who waits",
+	Why: "With FlushPending=yes systemd empties the sockets before it listens on them again, which is whenever the service has " +
+		"ended: it accepts all connections that wait in the queue and closes them. Clients who came during a restart or after a " +
+		"crash, and would have been served by the next process, see a reset.",
+	Use:       "FlushPending=no",
+	Bad:       "[Socket]\nFlushPending=yes",
+	Good:      "[Socket]\nFlushPending=no",
+	Reference: "systemd.socket(5)",
+}
+
+var ruleFDName = Rule{
+	ID: "fd-name", Severity: Warning,
+	Title: "the daemon may not find the socket by its name",
+	Why: "The daemon asks for its listeners by name. Without FileDescriptorName= a listener has the name of its unit, such as " +
+		"hello.socket. systemd ignores a name with a colon or with other than printable characters of ASCII, and one that " +
+		"begins with heirloom is the library's own. If two units have the same name, the daemon can tell them apart by the " +
+		"address only, and fails to start if that does not fit.",
+	Bad:       "[Socket]\nFileDescriptorName=heirloom",
+	Good:      "[Socket]\nFileDescriptorName=http",
+	Reference: "systemd.socket(5)",
+}
+
+// ownName is that of the library's handover socket (activation.HandoverName).
+const ownName = "heirloom"
+
+func checkFDNames(i *inspection) {
+	units := map[string]string{}
+	for _, s := range i.sockets {
+		value, a := s.text("Socket", "FileDescriptorName")
+		other := units[s.fdName()]
+		units[s.fdName()] = s.Name
+		use := "FileDescriptorName=" + strings.TrimSuffix(s.Name, ".socket")
+		switch {
+		case value == "" && len(i.Daemon.Sockets) == 0:
+			i.atOrUnset(s, "Socket", "FileDescriptorName", a, remark{severity: Note, why: "the daemon has to ask for it as " + s.Name, use: use})
+		case value == "":
+			// Whether that is the right one the rule socket-names tells.
+		case !isFDName(s.expand(value)):
+			i.at(s, a, remark{why: "systemd ignores this name, and the socket is named " + s.Name, use: use})
+		case strings.HasPrefix(value, ownName):
+			i.at(s, a, remark{severity: Error, why: "names that begin with heirloom are the library's own, and Listen refuses them", use: use})
+		case other != "":
+			i.at(s, a, remark{why: other + " has the same name, and the daemon can tell them apart by the address only", use: use})
+		}
+	}
+}
+
+var ruleRemoveOnStop = Rule{
+	ID: "remove-on-stop", Severity: Note,
+	Title: "a stop of the socket unit removes its path",
+	Why: "With RemoveOnStop=yes systemd removes the path of a Unix socket or FIFO when the socket unit stops. The service, if it " +
+		"runs on, still listens, but nobody can connect any more until the socket unit is started, for which the service has to " +
+		"stop. Without it the path stays, and a start of the socket unit replaces it.",
+	Use:       "RemoveOnStop=no",
+	Bad:       "[Socket]\nRemoveOnStop=yes",
+	Good:      "[Socket]\nRemoveOnStop=no",
+	Reference: "systemd.socket(5)",
+}
+
+var ruleTriggerLimit = Rule{
+	ID: "trigger-limit", Severity: Warning,
+	Title: "a few failed starts close the socket",
+	Why: "Each time that clients wait and the service does not run, the socket starts it. After TriggerLimitBurst= starts within " +
+		"TriggerLimitIntervalSec= (20 in 2 s by default) the socket unit fails (trigger-limit-hit), and its listener is closed: " +
+		"a service that fails to start for a moment, for want of a database, is then refused to everybody until somebody starts " +
+		"the socket again.",
+	Use:       "TriggerLimitBurst=20",
+	Bad:       "[Socket]\nTriggerLimitBurst=2",
+	Good:      "[Socket]\nTriggerLimitBurst=20",
+	Reference: "systemd.socket(5)",
+}
+
+func checkTriggerLimit(i *inspection, s *subject) {
+	const usual = 20
+	if n, a, found := s.number("Socket", "TriggerLimitBurst"); found && n > 0 && n < usual {
+		i.at(s, a, remark{why: "after so few starts in a row systemd closes the socket, and everybody is refused"})
+	}
+}
+
+// listens are the settings that make a socket unit listen.
+var listens = []string{"ListenStream", "ListenDatagram", "ListenSequentialPacket", "ListenFIFO", "ListenSpecial", "ListenNetlink",
+	"ListenMessageQueue", "ListenUSBFunction"}
+
+// addresses returns the assignments that make the socket listen.
+func (s *subject) addresses() []unitfile.Assignment {
+	var all []unitfile.Assignment
+	for _, a := range s.All("Socket", listens...) {
+		if a.Value == "" {
+			all = nil // of any of them
+			continue
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+var ruleSocketInRuntimeDirectory = Rule{
+	ID: "socket-in-runtime-directory", Severity: Error,
+	Title: "the service's stop removes the socket's path",
+	Why: "systemd removes the folders of RuntimeDirectory= when the service stops, restarts or crashes, with all that is in " +
+		"them. A path of the socket unit in there is gone then: systemd still listens, but no client finds the socket until the " +
+		"socket unit is started anew.",
+	Bad:       "[Socket]\nListenStream=/run/hello/http.sock",
+	Good:      "[Socket]\nListenStream=/run/hello-http.sock",
+	Reference: "systemd.exec(5)",
+}
+
+func checkSocketInRuntimeDirectory(i *inspection, s *subject) {
+	preserve, _ := s.text("Service", "RuntimeDirectoryPreserve")
+	if kept, err := unitfile.ParseBool(preserve); err == nil && kept {
+		return
+	}
+	words, _ := s.Words("Service", "RuntimeDirectory")
+	for _, word := range words {
+		name, _, _ := strings.Cut(s.expand(word.Text), ":")
+		for _, socket := range i.sockets {
+			for _, a := range socket.addresses() {
+				file := socket.expand(a.Value)
+				if strings.HasPrefix(file, "/") && within(file, "/run/"+name) {
+					i.at(socket, a, remark{
+						why: s.Name + " has RuntimeDirectory=" + word.Text + ": with each stop and restart the path is gone",
+						use: a.Name + "=" + path.Dir(path.Dir(a.Value)) + "/" + path.Base(path.Dir(a.Value)) + "-" + path.Base(a.Value),
+					})
+				}
+			}
+		}
+	}
+}
+
+var ruleReusePort = Rule{
+	ID: "reuse-port", Severity: Warning,
+	Title: "the address can be bound twice",
+	Why: "With ReusePort=yes another socket may be bound to the same address, and the kernel shares the clients out among both. " +
+		"A daemon that binds the address itself, as it does when it does not find the socket by its name, is not told that " +
+		"systemd has it: a part of the clients waits in a queue that nobody reads. When one of the sockets is closed its " +
+		"waiting clients get a reset. Without it the mistake is an error (EADDRINUSE).",
+	Use:       "ReusePort=no",
+	Bad:       "[Socket]\nReusePort=yes",
+	Good:      "[Socket]\nReusePort=no",
+	Reference: "systemd.socket(5)",
+}
+
+var ruleSameAddress = Rule{
+	ID: "same-address", Severity: Error,
+	Title: "an address is bound twice",
+	Why: "Two lines, of one socket unit or of two of the same service, listen at the same address; an address of all interfaces " +
+		"and that of one overlap as well, and so do a port alone (which is [::], both families) and 0.0.0.0. The second cannot " +
+		"be bound (EADDRINUSE), and its unit fails.",
+	Bad:       "[Socket]\nListenStream=0.0.0.0:8080",
+	Good:      "[Socket]\nListenStream=0.0.0.0:8081",
+	Reference: "systemd.socket(5)",
+}
+
+func checkSameAddress(i *inspection) {
+	type place struct {
+		socket *subject
+		kind   string
+		value  string
+	}
+	var seen []place
+	for _, s := range i.sockets {
+		reuse, _, _ := s.boolean("Socket", "ReusePort")
+		if reuse {
+			continue // has a rule of its own
+		}
+		only, _ := s.text("Socket", "BindIPv6Only")
+		for _, a := range s.addresses() {
+			here := place{s, a.Name, s.expand(a.Value)}
+			for _, other := range seen {
+				if other.kind == here.kind && overlap(other.value, here.value, only == "ipv6-only") {
+					i.at(s, a, remark{why: fmt.Sprintf("%s listens at %s already, and the second fails", other.socket.Name, other.value)})
+					break
+				}
+			}
+			seen = append(seen, here)
+		}
+	}
+}
+
+// overlap reports whether only one of the addresses can be bound.
+func overlap(a, b string, ipv6Only bool) bool {
+	if a == b {
+		return true
+	}
+	one, errOne := parseListen(a)
+	two, errTwo := parseListen(b)
+	if errOne != nil || errTwo != nil || one.Port() != two.Port() {
+		return false
+	}
+	covers := func(all, other netip.AddrPort) bool {
+		return all.Addr().IsUnspecified() && (all.Addr().Is4() == other.Addr().Is4() || all.Addr().Is6() && !ipv6Only)
+	}
+	return one == two || covers(one, two) || covers(two, one)
+}
+
+// parseListen reads an address and port, or a port alone, which is that of all addresses.
+func parseListen(value string) (netip.AddrPort, error) {
+	if !strings.Contains(value, ":") {
+		value = "[::]:" + value
+	}
+	return netip.ParseAddrPort(value)
+}
+
+var ruleInstanceAddress = Rule{
+	ID: "instance-address", Severity: Error,
+	Title: "all instances have the same address",
+	Why: "A socket unit that is a template listens at this address for each of its instances. The second instance cannot bind it " +
+		"(EADDRINUSE), or takes a Unix socket's path from the first, which then listens where nobody connects. %i in the " +
+		"address is the instance's name.",
+	Bad:       "[Socket]\nListenStream=/run/hello.sock",
+	Good:      "[Socket]\nListenStream=/run/hello-%i.sock",
+	Reference: "systemd.unit(5)",
+}
+
+func checkInstanceAddress(i *inspection, s *subject) {
+	accept, _, _ := s.boolean("Socket", "Accept")
+	if !s.template() || accept {
+		return
+	}
+	for _, a := range s.addresses() {
+		if !instanced(a.Value) {
+			use := noAdvice
+			if ext := path.Ext(a.Value); strings.HasPrefix(a.Value, "/") {
+				use = a.Name + "=" + strings.TrimSuffix(a.Value, ext) + "-%i" + ext
+			}
+			i.at(s, a, remark{why: "the second instance cannot listen there, or takes the path from the first", use: use})
+		}
+	}
+}

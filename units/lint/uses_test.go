@@ -1,0 +1,47 @@
+package lint_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/units/lint"
+)
+
+// TestUses has the lines to write where they are made from what is there.
+func TestUses(t *testing.T) {
+	start := "[Service]\nExecStart=\nExecStart="
+	for _, c := range []struct {
+		breach
+		want string // "" if the line is to go
+	}{
+		{breach{rule: "bound-program", service: "[Service]\nBindPaths=/srv /opt/a/hello:/usr/bin/hello"}, "BindPaths=/srv /opt/a:/usr/bin"},
+		{breach{rule: "exec-start-shell", service: start + "/bin/sh -c '/usr/bin/hello -v'"}, "ExecStart=/bin/sh -c 'exec /usr/bin/hello -v'"},
+		{breach{rule: "exec-start-shell", service: start + "/bin/sh -c /usr/bin/hello"}, "ExecStart=/bin/sh -c 'exec /usr/bin/hello'"},
+		{breach{rule: "exec-start-wrapper", service: start + "/usr/bin/sudo -u x /usr/bin/hello 'a b'"}, "ExecStart=/usr/bin/hello 'a b'"},
+		{breach{rule: "exec-start-argv0", service: start + "-@/usr/bin/hello /srv/x 'a b'"}, "ExecStart=-/usr/bin/hello 'a b'"},
+		{breach{rule: "address-families", service: "[Service]\nRestrictAddressFamilies=\nRestrictAddressFamilies=~AF_UNIX AF_INET"},
+			"RestrictAddressFamilies=~AF_INET"},
+		{breach{rule: "system-calls", service: "[Service]\nSystemCallFilter=~@clock @process"}, "SystemCallFilter=~@clock"},
+		{breach{rule: "system-calls", service: "[Service]\nSystemCallFilter=~@process"}, ""},
+		{breach{rule: "exec-paths", service: "[Service]\nNoExecPaths=/\nExecPaths=/lib /usr/bin/hello"}, "ExecPaths=/lib /usr/bin"},
+		{breach{rule: "environment-reserved", service: "[Service]\nEnvironment=A=1 LISTEN_FDS=1"}, "Environment=A=1"},
+		{breach{rule: "restart-prevent", service: "[Service]\nSuccessExitStatus=2 143"}, "SuccessExitStatus=143"},
+		{breach{rule: "socket-in-runtime-directory", socket: "[Socket]\nListenStream=/run/hello/a.sock"}, "ListenStream=/run/hello-a.sock"},
+		{breach{rule: "unknown-setting", service: "[Service]\nkillmode=control-group"}, "KillMode=control-group"},
+		{breach{rule: "timeout-stop", service: "[Service]\nTimeoutStopSec=5s",
+			options: lint.Options{Daemon: lint.Daemon{Drain: 30 * time.Second}}}, "TimeoutStopSec=32s"},
+		{breach{rule: "timeout-start", options: lint.Options{Daemon: lint.Daemon{ReloadTimeout: 33 * time.Second}}}, "TimeoutStartSec=50s"},
+		{breach{rule: "memory-max", service: "[Service]\nMemoryMax=1G",
+			options: lint.Options{Daemon: lint.Daemon{Memory: 768 << 20}}}, "MemoryMax=1536M"},
+	} {
+		t.Run(c.name(), func(t *testing.T) {
+			t.Parallel()
+			findings := check(t, c.options, c.write(t)...)
+			i := slices.IndexFunc(findings, func(f lint.Finding) bool { return f.Rule == c.rule })
+			if i < 0 || findings[i].Use != c.want || findings[i].Remove != (c.want == "") {
+				t.Errorf("want %q, got\n%s", c.want, list(findings))
+			}
+		})
+	}
+}
