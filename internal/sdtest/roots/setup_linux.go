@@ -20,11 +20,27 @@ import (
 // hostPackages are what the tests of this module run on the host, or inside a machine that boots from it.
 var hostPackages = [...]string{
 	"debootstrap", "debian-archive-keyring", "systemd", "systemd-sysv", "dbus", "iproute2", "util-linux", "mount",
-	"procps", "wrk", "nghttp2-client", "curl", "openssl", "chromium",
+	"procps", "wrk", "nghttp2-client", "curl", "openssl", "chromium", "dnsperf", "bind9-dnsutils", "socat", "ncat",
 }
 
-// rootPackages are what a root needs besides a minimal Debian, as debootstrap takes them.
-const rootPackages = "systemd,systemd-sysv,dbus,procps"
+// rootPackages are what a root needs besides a minimal Debian. One of them has rpm.
+func (r Root) rootPackages() []string {
+	names := []string{"systemd", "systemd-sysv", "dbus", "procps"}
+	if r.Suite == "trixie" {
+		names = append(names, "rpm")
+	}
+	return names
+}
+
+// complete answers which package a root lacks that was made before it was needed.
+func (r Root) complete() error {
+	for _, name := range r.rootPackages() {
+		if _, err := os.Stat(filepath.Join(r.Path, "var/lib/dpkg/info", name+".list")); r.Suite != "" && err != nil {
+			return fmt.Errorf("%s has no package %s: %w", r.Path, name, ErrMissing)
+		}
+	}
+	return nil
+}
 
 // SetUp installs the Debian packages that tests need and that are missing, and makes the roots that are missing or hold
 // another systemd than wanted. It needs root, on Debian, and writes to out what it does and which versions it found.
@@ -96,6 +112,9 @@ func missingPackages(list string) []string {
 func (r Root) ensure(ctx context.Context, out io.Writer) error {
 	found, err := r.inspect()
 	if err == nil {
+		err = r.complete()
+	}
+	if err == nil {
 		_, _ = fmt.Fprintf(out, "%s: systemd %s\n", found.Path, found.Systemd)
 		return nil
 	}
@@ -126,7 +145,7 @@ func (r Root) build(ctx context.Context, mirror string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(made.Path) }()
-	err := run(ctx, "debootstrap", "--variant=minbase", "--include="+rootPackages, r.Suite, made.Path, mirror)
+	err := run(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(r.rootPackages(), ","), r.Suite, made.Path, mirror)
 	if err == nil {
 		err = run(ctx, "chroot", made.Path, "apt-get", "clean")
 	}

@@ -1,0 +1,66 @@
+package packages_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// made is the folder of programs and packages under test, made once.
+var made string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "heirloom-packages-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		made = dir
+		err = build()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// build makes the programs that the packages bring: two versions of hello, one that no longer starts though its commands work, and
+// one of which nothing works.
+func build() error {
+	for _, version := range []string{"v1", "v2"} {
+		err := command("../..", "go", "build", "-ldflags", "-s -w -X main.version="+version, "-o", filepath.Join(made, version), "./examples/hello")
+		if err != nil {
+			return err
+		}
+	}
+	if err := command(".", "go", "build", "-o", filepath.Join(made, "nfpm"), "github.com/goreleaser/nfpm/v2/cmd/nfpm"); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		"startless": "#!/bin/sh\n[ $# -eq 0 ] || exec " + good + " \"$@\"\nexit 3\n",
+		"broken":    "#!/bin/sh\nexit 3\n",
+		"default":   "# read by hello.service\n",
+	} {
+		if err := os.WriteFile(filepath.Join(made, name), []byte(text), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func command(dir, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // for the roots with another libc
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return nil
+}

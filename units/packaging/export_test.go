@@ -1,0 +1,3 @@
+package packaging
+
+var ShellWord = shellWord
