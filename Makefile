@@ -1,13 +1,14 @@
 # make test   set up what the tests need, and run all of them
 # make check  format, vet, linters, tidy, other systems
 # make demo   reload a server ten times under load, and count the broken requests
+# make packages VERSION=1.2.0   hello as .deb and .rpm, in dist
 
 GO ?= go
 
 # git answers nobody but the owner of a checkout, and go would fail for want of an answer.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: all test setup check format vet lint tidy other-systems demo
+.PHONY: all test setup check format vet lint tidy other-systems demo packages
 
 all: check test
 
@@ -61,3 +62,12 @@ other-systems:
 
 demo:
 	@$(GO) run ./internal/demo
+
+VERSION ?= 0.0.0~dev
+
+# nfpm's version is that of the tests of packages.
+packages:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o dist/hello ./examples/hello
+	$(GO) build -C internal/packages -o $(CURDIR)/dist/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	$(GO) run ./units/cmd/heirloom-units package -spec examples/hello/hello.heirloom -version "$(VERSION)" -arch "$$($(GO) env GOARCH)" \
+		-binary dist/hello -out dist/package -format deb,rpm -nfpm $(CURDIR)/dist/nfpm

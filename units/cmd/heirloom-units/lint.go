@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/heirloom-go/heirloom/units"
+	"github.com/heirloom-go/heirloom/units/lint"
+)
+
+// A linting is what the flags of lint say.
+type linting struct {
+	options lint.Options
+	user    bool
+	spec    string
+	drain   time.Duration
+	format  string
+	strict  bool
+}
+
+func lintCommand() command {
+	return command{
+		name:  "lint",
+		short: "find in units what would break a reload, restart or upgrade",
+		usage: "[flags] FILE|UNIT...",
+		long: `Lint reads services with their sockets and drop-ins, and tells what in them would break a reload, restart, stop or upgrade of a
+daemon built with heirloom. It exits with 1 if it finds an error, with 0 if it finds none, and with 2 if it cannot read a unit.
+
+    heirloom-units lint ./hello.service ./hello.socket
+    heirloom-units lint hello                                    (as systemd finds it)
+    heirloom-units lint -root debian/hello -spec hello.heirloom hello.service
+    heirloom-units lint -format sarif debian/*.service > units.sarif
+
+Why a rule is there tells heirloom-units explain RULE. A unit that knows better says X-Heirloom-Ignore=RULE in any section.
+`,
+		prepare: func(flags *flag.FlagSet) action {
+			var l linting
+			flags.StringVar(&l.options.Root, "root", "", "look units up below this `directory`, such as an unpacked package")
+			flags.BoolVar(&l.user, "user", false, "look units up as a user's service manager does")
+			flags.IntVar(&l.options.Systemd, "systemd", units.Oldest, "the oldest `version` of systemd that the units are for")
+			flags.StringVar(&l.spec, "spec", "", "compare with the daemon's description in this `file`")
+			flags.DurationVar(&l.drain, "drain", 0, "how long the longest request takes that must not be broken off")
+			flags.StringVar(&l.format, "format", "text", "text, json or sarif")
+			flags.BoolVar(&l.strict, "strict", false, "exit with 1 for warnings too")
+			return l.run
+		},
+	}
+}
+
+var writers = map[string]func(io.Writer, []lint.Finding) error{
+	"text": lint.WriteText, "json": lint.WriteJSON, "sarif": lint.WriteSARIF,
+}
+
+func (l *linting) run(_ context.Context, args []string, stdout io.Writer) error {
+	write := writers[l.format]
+	switch {
+	case write == nil:
+		return fmt.Errorf("-format %s: it is text, json or sarif", l.format)
+	case len(args) == 0:
+		return errors.New("which units? Give files, or names")
+	}
+	if l.user {
+		l.options.Scope = units.User
+	}
+	if err := l.describe(); err != nil {
+		return err
+	}
+	findings, err := lint.Check(l.options, args...)
+	if writeErr := write(stdout, findings); writeErr != nil {
+		return writeErr
+	}
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(findings, l.fails) {
+		return errFindings
+	}
+	return nil
+}
+
+func (l *linting) describe() error {
+	if l.spec != "" {
+		d := description{spec: l.spec}
+		service, err := d.service()
+		if err != nil {
+			return err
+		}
+		l.options.Daemon = lint.Describes(service)
+	}
+	if l.drain != 0 {
+		l.options.Daemon.Drain = l.drain
+	}
+	return nil
+}
+
+func (l *linting) fails(f lint.Finding) bool {
+	return f.Severity == lint.Error || l.strict && f.Severity == lint.Warning
+}
+
+func explainCommand() command {
+	return command{
+		name:  "explain",
+		short: "tell why a rule of lint is there",
+		usage: "[RULE...]",
+		long: `Explain tells what a rule of lint finds, what happens to whom without it, and what to write instead. Without a rule it lists all.
+
+    heirloom-units explain
+    heirloom-units explain kill-mode
+`,
+		prepare: func(*flag.FlagSet) action {
+			return func(_ context.Context, args []string, stdout io.Writer) error {
+				if len(args) == 0 {
+					for _, rule := range lint.Rules() {
+						fmt.Fprintf(stdout, "%-28s %-8s %s\n", rule.ID, rule.Severity, rule.Title)
+					}
+				}
+				for i, id := range args {
+					rule, err := lint.Explain(id)
+					if err != nil {
+						return fmt.Errorf("%w; heirloom-units explain lists them", err)
+					}
+					if i > 0 {
+						fmt.Fprintln(stdout)
+					}
+					explain(stdout, rule)
+				}
+				return nil
+			}
+		},
+	}
+}
+
+func explain(w io.Writer, rule lint.Rule) {
+	fmt.Fprintf(w, "%s (%s): %s\n\n%s\n", rule.ID, rule.Severity, rule.Title, wrap(rule.Why, 100))
+	for _, part := range []struct{ title, text string }{{"Found:", rule.Bad}, {"Right:", rule.Good}} {
+		if part.text != "" {
+			fmt.Fprintf(w, "\n%s\n    %s\n", part.title, strings.ReplaceAll(strings.TrimSpace(part.text), "\n", "\n    "))
+		}
+	}
+	fmt.Fprintf(w, "\nSee %s.\n", rule.Reference)
+}
+
+// wrap breaks lines between words.
+func wrap(text string, width int) string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case len(line)+1+len(word) > width:
+			lines = append(lines, line)
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	return strings.Join(append(lines, line), "\n")
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/heirloom-go/heirloom/units"
+)
+
+func renderCommand() command {
+	return command{
+		name:  "render",
+		short: "write the units for a description",
+		usage: "[-spec FILE] [flags] [-out DIR | -root DIR]",
+		long: `Render writes the .service and .socket files of a daemon, and those for sysusers and tmpfiles where it has a user or paths of
+its own. Without -out and -root they are printed.
+
+    heirloom-units render -name hello -exec /usr/bin/hello -socket http=0.0.0.0:8080 -stop 20s -out /etc/systemd/system
+    heirloom-units render -spec hello.heirloom -systemd 257
+    heirloom-units render -spec hello.heirloom -root debian/hello
+`,
+		prepare: func(flags *flag.FlagSet) action {
+			var d description
+			d.flags(flags)
+			out := flags.String("out", "", "write the files into this `directory`, all beside each other")
+			root := flags.String("root", "", "write the files below this `directory`, as a package installs them")
+			return func(_ context.Context, args []string, stdout io.Writer) error {
+				if err := none(args); err != nil {
+					return err
+				}
+				service, err := d.service()
+				if err != nil {
+					return err
+				}
+				files, err := service.Render(d.systemd)
+				if err != nil {
+					return err
+				}
+				return place(files, *out, *root, stdout)
+			}
+		},
+	}
+}
+
+func none(args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("what is %q? The flags say all", args[0])
+	}
+	return nil
+}
+
+// place writes the files where they are wanted, and tells where that is.
+func place(files []units.File, out, root string, stdout io.Writer) error {
+	for _, file := range files {
+		path := ""
+		switch {
+		case root != "":
+			path = filepath.Join(root, file.Path)
+		case out != "":
+			path = filepath.Join(out, besideName(file.Path))
+		default:
+			fmt.Fprintf(stdout, "# %s\n%s\n", file.Path, file.Text)
+			continue
+		}
+		if err := write(path, file.Text, file.Mode); err != nil {
+			return err
+		}
+		fmt.Fprintln(stdout, path)
+	}
+	return nil
+}
+
+// besideName is how a file is called where all are in one directory: the two that are both called hello.conf as debhelper
+// calls them.
+func besideName(path string) string {
+	name := filepath.Base(path)
+	for _, kind := range []string{"sysusers", "tmpfiles"} {
+		if strings.Contains(path, "/"+kind+".d/") {
+			return strings.TrimSuffix(name, "conf") + kind
+		}
+	}
+	return name
+}
+
+// write replaces the file as a whole or leaves it as it is, whatever happens meanwhile.
+func write(path, text string, mode os.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".heirloom-units-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // it is there only if something failed
+	_, err = f.WriteString(text)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
