@@ -58,7 +58,10 @@ func hashOf(o options) string {
 	return digest(settings)
 }
 
-func startsAnew(section, name string) bool { return section == "Service" && !live[name] }
+// startsAnew leaves out what systemd ignores, too.
+func startsAnew(section, name string) bool {
+	return section == "Service" && !live[name] && !strings.HasPrefix(name, "X-")
+}
 
 func digest(settings []string) string {
 	sum := sha256.Sum256([]byte(strings.Join(settings, "\n")))

@@ -112,3 +112,15 @@ func TestHashOfText(t *testing.T) {
 		}
 	}
 }
+
+// TestHashOfIgnored has settings that systemd ignores change nothing.
+func TestHashOfIgnored(t *testing.T) {
+	text := "[Service]\nExecStart=/usr/bin/hello\n"
+	before, _ := units.Hash(text)
+	if after, _ := units.Hash(text + "X-Heirloom-Ignore=kill-mode\n"); after != before {
+		t.Error("X-Heirloom-Ignore= changes the hash")
+	}
+	if after, _ := units.Hash(text + "XNice=5\n"); after == before {
+		t.Error("XNice= does not change the hash")
+	}
+}

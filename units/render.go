@@ -18,12 +18,13 @@ type File struct {
 // Render returns the files for the given version of systemd and newer ones: the service first, then its sockets in their order, then, where
 // there is something to say in them, those for systemd-sysusers and systemd-tmpfiles. The same description always gives the same files.
 //
-// An error wraps [ErrInvalid] and joins all that is wrong with the description.
+// So far all versions get the same lines, and systemd only has to know NotifyReload. An error wraps [ErrInvalid] and joins all that is
+// wrong with the description.
 func (s Service) Render(systemd int) ([]File, error) {
 	if err := s.validate(systemd); err != nil {
 		return nil, err
 	}
-	service := s.serviceUnit(systemd)
+	service := s.serviceUnit()
 	service.set("Service", "Environment", HashVariable+"="+hashOf(service))
 	files := []File{s.unitFile(s.Name+".service", service)}
 	for i := range s.Sockets {

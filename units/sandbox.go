@@ -6,7 +6,7 @@ import (
 )
 
 // sandbox takes away whatever the description does not ask for. `systemd-analyze security` rates what is left.
-func (s *Service) sandbox(o *options, systemd int) {
+func (s *Service) sandbox(o *options) {
 	if s.Scope == User {
 		s.userSandbox(o)
 		return

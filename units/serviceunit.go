@@ -9,13 +9,13 @@ import (
 )
 
 // serviceUnit returns the settings of the service, without their hash.
-func (s *Service) serviceUnit(systemd int) options {
+func (s *Service) serviceUnit() options {
 	var o options
 	s.describe(&o)
 	s.supervise(&o)
 	s.environment(&o)
 	s.limits(&o)
-	s.sandbox(&o, systemd)
+	s.sandbox(&o)
 	s.install(&o)
 	for _, extra := range s.Settings {
 		o.set(extra.Section, extra.Name, extra.Value)

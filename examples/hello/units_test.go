@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/heirloom-go/heirloom/internal/exampletest"
+)
+
+func TestUnits(t *testing.T) { exampletest.CheckUnits(t) }
