@@ -37,6 +37,9 @@ func newPacketSocket(conn net.PacketConn, bound *handover.Bound) (packetSocket, 
 // deadline is set. No datagram is lost by that: a read either returns one, or leaves it in the kernel to the next process. The same
 // is true of what SyscallConn returns.
 //
+// A library that asks by a type assertion whether it has a *net.UDPConn finds that it has none, and may leave something out:
+// miekg/dns then answers from an address of the kernel's choice, on a machine with several, see examples/dns.
+//
 // The Service closes it when Run ends. One that is closed before cannot be handed over, so that reloads fail.
 type UDPConn struct {
 	*net.UDPConn
