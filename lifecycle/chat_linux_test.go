@@ -218,13 +218,14 @@ func TestChat(t *testing.T) {
 			t.Run(replace+"-"+network, func(t *testing.T) {
 				d := startLocal(t, network, "HEIRLOOM_TEST_ROLE=chat", "HEIRLOOM_TEST_REPLACE="+replace)
 				p := startChatters(t, func() (net.Conn, error) { return net.Dial(d.network, d.address) })
-				for range 25 {
+				const rounds = 15
+				for range rounds {
 					d.reload()
 					p.hearMore()
 				}
 				p.verify()
-				if s := d.status(); s.Generation != 26 || s.Connections.Streams != len(p.all) {
-					t.Errorf("status %+v, want generation 26 with %d streams", s, len(p.all))
+				if s := d.status(); s.Generation != rounds+1 || s.Connections.Streams != len(p.all) {
+					t.Errorf("status %+v, want generation %d with %d streams", s, rounds+1, len(p.all))
 				}
 			})
 		}
@@ -235,7 +236,7 @@ func TestChat(t *testing.T) {
 func TestChatStorm(t *testing.T) {
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=chat")
 	p := startChatters(t, func() (net.Conn, error) { return net.Dial(d.network, d.address) })
-	for range 50 {
+	for range 30 {
 		d.reload()
 	}
 	p.hearMore()

@@ -115,11 +115,11 @@ func TestLint(t *testing.T) {
 	must(t, "render", "-name", "hello", "-exec", "/usr/bin/hello", "-socket", "http=:8080", "-out", dir)
 	service := filepath.Join(dir, "hello.service")
 	dropIn := filepath.Join(dir, "hello.service.d", "kill.conf")
-	if err := write(dropIn, "[Service]\n# bad\nKillMode=mixed\nTimeoutStopSec=10s\n", 0o644); err != nil {
+	if err := write(dropIn, "[Service]\n# bad\nKillMode=none\nTimeoutStopSec=10s\n", 0o644); err != nil {
 		t.Fatal(err)
 	}
 	code, out, _ := heirloomUnits(t, "lint", service)
-	if !strings.HasPrefix(out, dropIn+":3: error: [Service] KillMode=mixed: ") || strings.Count(out, "\n") != 1 || code != exitFindings {
+	if !strings.HasPrefix(out, dropIn+":3: error: [Service] KillMode=none: ") || strings.Count(out, "\n") != 1 || code != exitFindings {
 		t.Errorf("exit %d, %s", code, out)
 	}
 	code, out, _ = heirloomUnits(t, "lint", "-drain", "30s", service)
