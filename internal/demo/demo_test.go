@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,16 +20,46 @@ import (
 	demo "github.com/heirloom-go/heirloom/internal/demo"
 )
 
-// roleVariable makes the test binary the demo itself. Its value is the name of the test, and is inherited by every process
-// that the demo starts, directly or not.
-const roleVariable = "HEIRLOOM_DEMO_ROLE"
+// These variables make the test binary the demo itself, or a program for the demo that answers wrongly now and then. The value of
+// the first is the name of the test, and is inherited by every process that the demo starts, directly or not.
+const (
+	roleVariable  = "HEIRLOOM_DEMO_ROLE"
+	wrongVariable = "HEIRLOOM_DEMO_WRONG"
+)
+
+// hello is examples/hello, built once.
+var hello string
 
 func TestMain(m *testing.M) {
-	if os.Getenv(roleVariable) != "" {
+	switch {
+	case os.Getenv(wrongVariable) != "":
+		if err := serveWrongly(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	case os.Getenv(roleVariable) != "":
 		demo.Main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "heirloom-demo-test-")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		hello = filepath.Join(dir, "hello")
+		var out []byte
+		if out, err = exec.Command("go", "build", "-o", hello, "github.com/heirloom-go/heirloom/examples/hello").CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }
 
 // A performance is a running demo.
@@ -42,21 +73,28 @@ type performance struct {
 	pipe   *os.File
 }
 
+// start starts the demo on hello, unless args name another program.
 func start(t *testing.T, args ...string) *performance {
 	t.Helper()
-	p := &performance{t: t, role: fmt.Sprintf("%s=%s-%d", roleVariable, t.Name(), os.Getpid())}
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startOn(t, read, write, &syscall.SysProcAttr{Setpgid: true}, append([]string{"-program", hello}, args...)...)
+}
+
+// startOn starts the demo with write as its standard output, which is closed here, and read is the other end of.
+func startOn(t *testing.T, read, write *os.File, attributes *syscall.SysProcAttr, args ...string) *performance {
+	t.Helper()
 	defer func() { _ = write.Close() }()
+	p := &performance{t: t, role: fmt.Sprintf("%s=%s-%d", roleVariable, t.Name(), os.Getpid())}
 	p.pipe, p.lines = read, bufio.NewScanner(read)
 	t.Cleanup(func() { _ = read.Close() })
 	// The demo makes its folder in TMPDIR, so that the test sees whether it is removed.
 	p.cmd = exec.Command(os.Args[0], args...)
-	p.cmd.Env = append(os.Environ(), p.role, "TMPDIR="+t.TempDir())
-	p.cmd.Stdout, p.cmd.Stderr = write, &p.stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Env = append(os.Environ(), p.role, "TMPDIR="+t.TempDir(), "GORACE=atexit_sleep_ms=0", "TERM=xterm", "NO_COLOR=")
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = write, write, &p.stderr
+	p.cmd.SysProcAttr = attributes
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -119,30 +157,85 @@ func (p *performance) check(where fmt.Stringer, want string) {
 	}
 }
 
+// TestWhole has the demo build hello as well.
 func TestWhole(t *testing.T) {
-	p := start(t, "-reloads", "3", "-every", "200ms")
-	p.waitFor(`^reload 3  hello: generation 4 \(pid [0-9]+\) serves, after `)
-	p.waitFor(`^hello +generation 4, ready for`) // hello status
-	p.waitFor(`^SIGTERM: the last process has ended`)
+	page := filepath.Join(t.TempDir(), "page.html")
+	p := start(t, "-program", "", "-reloads", "2", "-pause", "200ms", "-html", page)
+	for _, way := range []string{"beside", "in place"} {
+		p.waitFor("^" + way + ": ")
+		first := p.waitFor(`^reload 1  hello: generation 2 \(pid ([0-9]+)\) serves, after `)
+		second := p.waitFor(`^reload 2  hello: generation 3 \(pid ([0-9]+)\) serves, after `)
+		if same := first[1] == second[1]; same != (way == "in place") {
+			t.Errorf("%s: processes %s and %s", way, first[1], second[1])
+		}
+		p.waitFor(`^hello +generation 3, ready for`) // hello status
+		p.waitFor(`^SIGTERM: the last process has ended`)
+		p.waitFor(`^keep-alive +50 +[0-9]+ +0 +50 `)
+	}
 	p.end(0)
 	p.check(&p.stdout, " 0 broken, ")
-	p.check(&p.stdout, " 4 generations\n")
+	p.check(&p.stdout, " 6 generations\n")
 	if p.stderr.Len() > 0 {
 		t.Errorf("standard error is %q", &p.stderr)
+	}
+	if strings.Contains(p.stdout.String(), "\x1b") {
+		t.Errorf("there are colours in what is not for a terminal: %q", &p.stdout)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPage(t, string(text), p.stdout.String())
+	checkFigures(t, p.stdout.String())
+	checkOnly(t, page)
+}
+
+// checkFigures fails the test for a reload whose figures are missing.
+func checkFigures(t *testing.T, picture string) {
+	t.Helper()
+	tables := readPicture(picture).tables
+	if len(tables) != 2 {
+		t.Fatalf("there are pictures of %d acts, want 2:\n%s", len(tables), picture)
+	}
+	for _, table := range tables {
+		for i, row := range table {
+			if len(table) != 3 || len(row) != 8 || slices.Contains(row, "-") || i < 2 && row[0] != strconv.Itoa(i+2) {
+				t.Errorf("figures are %q", table)
+			}
+		}
+	}
+}
+
+// checkOnly fails the test unless the folder of the page holds nothing else; an empty page is none.
+func checkOnly(t *testing.T, page string) {
+	t.Helper()
+	there, err := os.ReadDir(filepath.Dir(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range there {
+		if entry.Name() != filepath.Base(page) {
+			t.Errorf("%s is left", entry.Name())
+		}
 	}
 }
 
 func TestInterrupted(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(sig.String(), func(t *testing.T) {
-			p := start(t, "-reloads", "1000", "-every", "50ms")
+	for _, test := range []struct {
+		sig syscall.Signal
+		way string
+	}{{syscall.SIGINT, "beside"}, {syscall.SIGTERM, "in place"}, {syscall.SIGHUP, "beside"}} {
+		t.Run(test.sig.String(), func(t *testing.T) {
+			p := start(t, "-reloads", "6", "-pause", "50ms")
+			p.waitFor("^" + test.way + ": ")
 			p.waitFor(`^reload 2 `)
 			// A terminal signals the whole process group.
-			if err := syscall.Kill(-p.cmd.Process.Pid, sig); err != nil {
+			if err := syscall.Kill(-p.cmd.Process.Pid, test.sig); err != nil {
 				t.Fatal(err)
 			}
 			p.end(1)
-			p.check(&p.stderr, "of 1000 reloads")
+			p.check(&p.stderr, test.way+": interrupted after ")
+			p.check(&p.stderr, "of 6 reloads")
 			p.check(&p.stdout, " 0 broken, ")
 		})
 	}
@@ -150,7 +243,7 @@ func TestInterrupted(t *testing.T) {
 
 // TestNobodyListens closes the demo's standard output, as head does.
 func TestNobodyListens(t *testing.T) {
-	p := start(t, "-reloads", "1000", "-every", "50ms")
+	p := start(t, "-reloads", "1000", "-pause", "50ms")
 	p.waitFor(`^reload 1 `)
 	if err := p.pipe.Close(); err != nil {
 		t.Fatal(err)
@@ -160,7 +253,7 @@ func TestNobodyListens(t *testing.T) {
 
 // TestKilledGeneration sees to it that the demo does fail when requests break.
 func TestKilledGeneration(t *testing.T) {
-	p := start(t, "-reloads", "2", "-every", "700ms")
+	p := start(t, "-reloads", "2", "-pause", "700ms")
 	parts := p.waitFor(`^reload 1  hello: generation 2 \(pid ([0-9]+)\)`)
 	pid, err := strconv.Atoi(parts[1])
 	if err != nil {
@@ -201,8 +294,23 @@ func TestStubborn(t *testing.T) {
 
 // TestNoStart has a program that ends at once.
 func TestNoStart(t *testing.T) {
-	err := demo.StartAndWait(t.Context(), "/bin/false", t.TempDir())
-	if err == nil || !strings.Contains(err.Error(), "hello did not start: process ") || !strings.Contains(err.Error(), "exit status 1") {
-		t.Errorf("error is %v", err)
+	page := filepath.Join(t.TempDir(), "page.html")
+	p := start(t, "-program", "/bin/false", "-html", page)
+	p.end(1)
+	p.check(&p.stderr, "beside: hello did not start: process ")
+	p.check(&p.stderr, "exit status 1")
+	checkOnly(t, page)
+	if _, err := os.Stat(page); err == nil {
+		t.Error("there is a page of nothing")
+	}
+}
+
+// TestNoPage has a page that cannot be written, which is told before anything is begun.
+func TestNoPage(t *testing.T) {
+	p := start(t, "-html", filepath.Join(t.TempDir(), "missing", "page.html"))
+	p.end(1)
+	p.check(&p.stderr, "missing")
+	if p.stdout.Len() > 0 {
+		t.Errorf("standard output is %q", &p.stdout)
 	}
 }

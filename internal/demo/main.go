@@ -1,7 +1,13 @@
-// Demo shows a reload under load: it builds examples/hello, starts it, lets clients that never retry loose on it, and
-// replaces it, time and again, with `hello reload`. It needs Linux and Go, and neither root nor systemd.
+// Demo shows reloads under load: it builds examples/hello, starts it, lets clients that never retry loose on it, and replaces it
+// time and again with `hello reload`. In its first act the next generation starts beside the old one, as under systemd; in the
+// second it replaces the program in the same process, as in a container or a terminal. It needs Linux and Go, and neither root nor
+// systemd.
 //
-//	go run ./internal/demo [-reloads 10] [-every 800ms]
+//	go run ./internal/demo [-reloads 10] [-pause 400ms] [-html FILE] [-program FILE]
+//
+// In a terminal it shows how the clients fare while they ask; elsewhere, with NO_COLOR, and with TERM=dumb it prints plain lines. It
+// ends with a picture of which generation answered when, how long answers took around each reload, and one line of figures. With
+// -html the same pictures go into a page, of one file.
 //
 // It exits with status 1 if one request broke, a reload failed, a process of the service ended badly or had to be killed,
 // or it was interrupted. In each case no process is left behind.
@@ -12,21 +18,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"github.com/heirloom-go/heirloom/internal/loadtest"
-)
-
-// The crowd of clients.
-const (
-	keepAliveClients = 50
-	otherClients     = 2 // of every other class
 )
 
 // How long the first start, the last stop, a command, and the first answer of a new generation may take.
@@ -39,17 +36,21 @@ const (
 
 type options struct {
 	reloads int
-	every   time.Duration
+	pause   time.Duration
+	html    string
+	program string
 }
 
 func main() {
 	var o options
-	flag.IntVar(&o.reloads, "reloads", 10, "how many times to reload")
-	flag.DurationVar(&o.every, "every", 800*time.Millisecond, "time from one reload to the next")
+	flag.IntVar(&o.reloads, "reloads", 10, "how many times to reload, in each of the two ways")
+	flag.DurationVar(&o.pause, "pause", 400*time.Millisecond, "time from the end of one reload to the next")
+	flag.StringVar(&o.html, "html", "", "write a page with the pictures to this `FILE`")
+	flag.StringVar(&o.program, "program", "", "the program to reload, instead of examples/hello: it must answer as that does")
 	flag.Parse()
 	// SIGPIPE as well: `make demo | head` must not leave a service behind.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	err := run(ctx, o, os.Stdout)
+	err := run(ctx, o, newScreen(os.Stdout))
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -57,28 +58,37 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, o options, out io.Writer) (err error) {
+func run(ctx context.Context, o options, out *screen) (err error) {
+	page, err := createPage(o.html) // now, since after it all is too late to learn that it cannot be written
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, page.discard()) }()
 	dir, err := os.MkdirTemp("", "heirloom-demo-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	fmt.Fprintln(out, "building examples/hello")
-	program := filepath.Join(dir, "hello")
-	if err := build(ctx, program); err != nil {
-		return err
-	}
-	s, err := startService(program, dir)
+	program, err := programOf(ctx, o, dir, out)
 	if err != nil {
 		return err
 	}
-	report, err := s.perform(ctx, o, out)
-	err = errors.Join(err, s.end(out, err))
-	if report != nil {
-		fmt.Fprintf(out, "\n%v\n\n%d requests, %d broken, %d connections opened, %d generations\n",
-			report, report.Requests, report.Broken, report.Connections, len(report.Generations))
+	acts, err := play(ctx, o, program, dir, out)
+	if len(acts) == 0 {
+		return err
 	}
-	return err
+	out.print(picture(acts, out.columns(), out.paint))
+	return errors.Join(err, page.write(acts))
+}
+
+// programOf returns the program to reload, which it builds in dir unless there is one.
+func programOf(ctx context.Context, o options, dir string, out *screen) (string, error) {
+	if o.program != "" {
+		return filepath.Abs(o.program)
+	}
+	out.say("building examples/hello")
+	program := filepath.Join(dir, "hello")
+	return program, build(ctx, program)
 }
 
 func build(ctx context.Context, program string) error {
@@ -90,61 +100,17 @@ func build(ctx context.Context, program string) error {
 	return nil
 }
 
-// perform puts the service under load, reloads it, and judges what the clients met. The report is nil if there was no load.
-func (s *service) perform(ctx context.Context, o options, out io.Writer) (*loadtest.Report, error) {
-	if err := s.waitServing(ctx); err != nil {
-		return nil, err
-	}
-	crowd := loadtest.OfEach(otherClients)
-	crowd[loadtest.KeepAlive] = keepAliveClients
-	fmt.Fprintf(out, "serving on %s; %d keep-alive clients and %d of each of %d other kinds begin to ask\n",
-		s.address, keepAliveClients, otherClients, len(crowd)-1)
-	load := loadtest.Start(loadtest.Target{Address: s.address}, crowd)
-	err := s.reloadUnder(ctx, load, o, out)
-	if err == nil {
-		err = s.show(out, "status")
-	}
-	report := load.Stop()
-	if report.Broken > 0 {
-		err = errors.Join(err, fmt.Errorf("%d of %d requests are broken", report.Broken, report.Requests))
-	}
-	return &report, err
-}
-
-// reloadUnder reloads at the pace of o, and tells each second how the clients fare.
-func (s *service) reloadUnder(ctx context.Context, load *loadtest.Run, o options, out io.Writer) error {
-	next, second := time.NewTicker(o.every), time.NewTicker(time.Second)
-	defer next.Stop()
-	defer second.Stop()
-	done := 0
-	for done < o.reloads && ctx.Err() == nil {
-		select {
-		case <-next.C:
-			done++
-			if err := s.reload(load, done, out); err != nil {
-				return fmt.Errorf("reload %d: %w", done, err)
-			}
-		case <-second.C:
-			r := load.Snapshot()
-			fmt.Fprintf(out, "%4.0f s  %d requests, %d broken, %d connections opened\n",
-				r.Elapsed.Seconds(), r.Requests, r.Broken, r.Connections)
-		case <-ctx.Done():
+// play performs both acts, the second only if nothing went wrong in the first. It returns those in which there was load.
+func play(ctx context.Context, o options, program, dir string, out *screen) ([]*act, error) {
+	var acts []*act
+	for _, w := range []way{beside, inPlace} {
+		a, err := perform(ctx, w, o, program, dir, out)
+		if a != nil {
+			acts = append(acts, a)
+		}
+		if err != nil {
+			return acts, fmt.Errorf("%s: %w", w.name, err)
 		}
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted after %d of %d reloads: %w", done, o.reloads, context.Cause(ctx))
-	}
-	return nil
-}
-
-// reload reloads and waits until the new generation has answered a request. It takes milliseconds and is not interrupted,
-// so that an interrupted demo can still tell whether a request broke.
-func (s *service) reload(load *loadtest.Run, n int, out io.Writer) error {
-	fmt.Fprintf(out, "reload %d  ", n)
-	if err := s.show(out, "reload"); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
-	defer cancel()
-	return load.WaitGeneration(ctx, n+1)
+	return acts, nil
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -20,23 +20,24 @@ import (
 // errLeft is matched by the error of end when processes had to be killed.
 var errLeft = errors.New("processes were left over")
 
-// A service is hello and all its generations: the processes of one process group. Without a service manager hello is replaced
-// in place; were a generation to start the next beside it, that would outlive it, so this process asks the kernel to become the
-// parent of orphans (PR_SET_CHILD_SUBREAPER in prctl(2)). Then waiting for the group misses none of them, and it is empty when
-// there is no child left to wait for.
+// A service is hello and all its generations: the processes of one process group. A generation that starts beside the one before
+// outlives it, so this process asks the kernel to become the parent of orphans (PR_SET_CHILD_SUBREAPER in prctl(2)). Then waiting
+// for the group misses none of them, and it is empty when there is no child left to wait for.
 type service struct {
 	program string
 	env     []string
 	address string
 	log     string
+	manager *manager      // nil if there is none
 	stop    time.Duration // how long it may take to end
 	group   int           // the id of the process group
 	empty   chan struct{} // closed when the last process has ended
 	failed  error         // of the processes that ended badly; for whoever saw empty closed
 }
 
-// startService starts program, with everything it writes in dir, on a port of the loopback interface that is free.
-func startService(program, dir string) (*service, error) {
+// startService starts program, with everything it writes in dir, on a port of the loopback interface that is free. It is replaced
+// beside itself if it is managed, else in place.
+func startService(program, dir string, managed bool) (_ *service, err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, os.NewSyscallError("prctl", err)
 	}
@@ -51,6 +52,17 @@ func startService(program, dir string) (*service, error) {
 		log:     filepath.Join(dir, "log"),
 		stop:    stopTimeout,
 		empty:   make(chan struct{}),
+	}
+	if managed {
+		if s.manager, err = startManager(filepath.Join(dir, "notify")); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, s.manager.end())
+			}
+		}()
+		s.env = append(s.env, "NOTIFY_SOCKET="+s.manager.address)
 	}
 	log, err := os.Create(s.log)
 	if err != nil {
@@ -83,7 +95,7 @@ func freeAddress() (string, error) {
 func environ(dir string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return name == "NOTIFY_SOCKET" || name == "RUNTIME_DIRECTORY" ||
+		return name == "NOTIFY_SOCKET" || name == "RUNTIME_DIRECTORY" || name == "FDSTORE" ||
 			strings.HasPrefix(name, "LISTEN_") || strings.HasPrefix(name, "WATCHDOG_")
 	})
 	return append(env, "RUNTIME_DIRECTORY="+dir)
@@ -129,35 +141,42 @@ func (s *service) waitServing(ctx context.Context) error {
 	}
 }
 
-// show runs a command of the service's own program and shows what it prints. Like the service, it does not get the Ctrl-C of
+// command runs a command of the service's own program and returns what it prints. Like the service, it does not get the Ctrl-C of
 // a terminal.
-func (s *service) show(out io.Writer, args ...string) error {
+func (s *service) command(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.program, args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = s.env, out, out
+	cmd.Env = s.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return cmd.Run()
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(text))
+	}
+	return string(text), nil
 }
 
 // end stops the service by SIGTERM, and kills what has not ended in time. failure is why the demo ends early, if it does:
 // then the service's own account is shown.
-func (s *service) end(out io.Writer, failure error) error {
+func (s *service) end(out *screen, failure error) error {
 	began := time.Now()
 	s.signal(unix.SIGTERM)
 	err := error(nil)
 	select {
 	case <-s.empty:
-		fmt.Fprintf(out, "SIGTERM: the last process has ended after %v\n", time.Since(began).Round(time.Millisecond))
+		out.say("SIGTERM: the last process has ended after %v", time.Since(began).Round(time.Millisecond))
 	case <-time.After(s.stop):
 		s.signal(unix.SIGKILL)
 		<-s.empty
 		err = fmt.Errorf("%w and killed, %v after SIGTERM", errLeft, s.stop)
 	}
 	err = errors.Join(err, s.failed)
+	if s.manager != nil {
+		err = errors.Join(err, s.manager.end())
+	}
 	if failure != nil || err != nil {
 		log, _ := os.ReadFile(s.log)
-		fmt.Fprintf(out, "\nwhat hello wrote:\n%s", log)
+		out.say("\nwhat hello wrote:\n%s", log)
 	}
 	return err
 }

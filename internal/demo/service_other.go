@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 )
 
@@ -14,12 +13,12 @@ type service struct {
 	address string
 }
 
-func startService(string, string) (*service, error) {
+func startService(string, string, bool) (*service, error) {
 	return nil, fmt.Errorf("reload on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
 func (s *service) waitServing(context.Context) error { return errors.ErrUnsupported }
 
-func (s *service) show(io.Writer, ...string) error { return errors.ErrUnsupported }
+func (s *service) command(...string) (string, error) { return "", errors.ErrUnsupported }
 
-func (s *service) end(io.Writer, error) error { return nil }
+func (s *service) end(*screen, error) error { return nil }

@@ -54,13 +54,8 @@ type place struct {
 	systemd sdtest.Version // where there is a manager
 }
 
-// rounds is how often to do what shows its faults seldom.
-func (p place) rounds(n int) int {
-	if !p.manager {
-		return n
-	}
-	return sdtest.Rounds(p.systemd, n)
-}
+// rounds is how often to do what shows its faults seldom: n times on the newest systemd, less often elsewhere.
+func (p place) rounds(n int) int { return sdtest.Rounds(p.systemd, n) }
 
 func places() []place {
 	all := []place{

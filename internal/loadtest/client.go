@@ -136,7 +136,9 @@ func (c *client) receiveOneOf(expected int) error {
 	}
 	c.pending = c.pending[1:]
 	c.lastGeneration = a.generation
-	c.run.tally.answered(c.results, a.generation, c.link.answered())
+	took := c.link.answered()
+	c.run.tally.answered(c.results, a.generation, took)
+	c.run.target.Observe(Observation{Class: c.class, At: c.link.lastUsed, Took: took, Generation: a.generation})
 	if response.Close {
 		return c.closeAnnounced()
 	}
@@ -203,6 +205,7 @@ func (c *client) fail(err error) {
 		broken.Conn = c.link.state()
 	}
 	c.run.tally.broken(c.results, broken.Unanswered, broken)
+	c.run.target.Observe(Observation{Class: c.class, At: time.Now(), Broken: broken.Unanswered})
 	c.hangUp()
 }
 

@@ -125,9 +125,26 @@ type Target struct {
 	// Default 10 s.
 	Limit time.Duration
 
+	// Observe, unless it is nil, is told of every request as it ends, by the goroutine of its client, which asks its next only
+	// when Observe has returned. Several clients call it at once, the last before Stop returns.
+	Observe func(Observation)
+
 	// Seed makes the sizes, cuts and pauses of a run different from those of another. The same seed gives each client
 	// the same ones again.
 	Seed uint64
+}
+
+// An Observation tells of one request that was answered rightly, or of those of a turn that are broken.
+type Observation struct {
+	Class Class
+	// At is when the answer was read, or the requests broke.
+	At time.Time
+	// Took is the time that [Latency] speaks of; zero if broken.
+	Took time.Duration
+	// Generation gave the answer; zero if broken.
+	Generation int
+	// Broken is how many requests are broken; zero for a right answer.
+	Broken int
 }
 
 // ErrUnknownClass is what the report holds for a class that Start was given and that [Classes] does not list.
@@ -223,6 +240,9 @@ func (t Target) withDefaults() Target {
 	t.IdleFor = positiveOr(t.IdleFor, 2*time.Second)
 	t.PauseFor = positiveOr(t.PauseFor, 20*time.Millisecond)
 	t.UploadSize = positiveOr(t.UploadSize, 64<<10)
+	if t.Observe == nil {
+		t.Observe = func(Observation) {}
+	}
 	t.Limit = positiveOr(t.Limit, 10*time.Second)
 	return t
 }
