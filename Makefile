@@ -1,6 +1,6 @@
 # make test   set up what the tests need, and run all of them
 # make check  format, vet, linters, tidy, other systems
-# make demo   reload a server ten times under load, and count the broken requests
+# make demo   replace a server twenty times under load, and count the broken requests
 # make packages VERSION=1.2.0   hello as .deb and .rpm, in dist
 
 GO ?= go

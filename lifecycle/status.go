@@ -243,7 +243,7 @@ func (p Predecessor) progress(now time.Time) string {
 	if p.Error != "" {
 		return p.Error
 	}
-	text := fmt.Sprintf("for %s, %d requests in flight, connections: %s", ago(now, p.Since), p.Requests, p.Connections)
+	text := fmt.Sprintf("for %s, requests: %d in flight, connections: %s", ago(now, p.Since), p.Requests, p.Connections)
 	if len(p.Jobs) > 0 {
 		text += ", jobs: " + strings.Join(p.Jobs, ", ")
 	}

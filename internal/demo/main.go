@@ -6,8 +6,9 @@
 //	go run ./internal/demo [-reloads 10] [-pause 400ms] [-html FILE] [-program FILE]
 //
 // In a terminal it shows how the clients fare while they ask; elsewhere, with NO_COLOR, and with TERM=dumb it prints plain lines. It
-// ends with a picture of which generation answered when, how long answers took around each reload, and one line of figures. With
-// -html the same pictures go into a page, of one file.
+// ends with a picture of which generation answered when, how long answers took around each reload, and one line of figures. Those
+// of latency leave out the clients that ask for a late answer; a request belongs to a reload if any of its time does. With -html the
+// same pictures go into a page, of one file.
 //
 // It exits with status 1 if one request broke, a reload failed, a process of the service ended badly or had to be killed,
 // or it was interrupted. In each case no process is left behind.

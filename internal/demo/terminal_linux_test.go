@@ -1,0 +1,172 @@
+package main_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	demo "github.com/heirloom-go/heirloom/internal/demo"
+)
+
+// openTerminal returns both ends of a new pseudoterminal of so many columns: the one of the screen, and the one of programs.
+func openTerminal(t *testing.T, columns uint16) (screen, tty *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = screen.Close() })
+	raw, err := screen.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := 0
+	var unlockErr, numberErr, sizeErr error
+	err = raw.Control(func(fd uintptr) {
+		unlockErr = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0)
+		number, numberErr = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		sizeErr = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: 60, Col: columns})
+	})
+	if err := errors.Join(err, unlockErr, numberErr, sizeErr); err != nil {
+		t.Fatal(err)
+	}
+	tty, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return screen, tty
+}
+
+// A sheet is what is on a screen that scrolls: it knows the sequences that the demo uses, and no others.
+type sheet struct {
+	t      *testing.T
+	lines  []string
+	row    int
+	colour bool
+	drawn  []string // whatever line was ever completed
+}
+
+func (s *sheet) read(screen io.Reader) {
+	s.lines = []string{""}
+	r := bufio.NewReader(screen)
+	for {
+		c, _, err := r.ReadRune()
+		if err != nil { // EIO when the last process has gone
+			return
+		}
+		switch c {
+		case '\r':
+		case '\n':
+			s.drawn = append(s.drawn, s.lines[s.row])
+			if s.row++; s.row == len(s.lines) {
+				s.lines = append(s.lines, "")
+			}
+		case '\x1b':
+			s.escape(r)
+		default:
+			s.lines[s.row] += string(c)
+		}
+	}
+}
+
+func (s *sheet) escape(r *bufio.Reader) {
+	sequence := ""
+	for !strings.ContainsAny(sequence, "mAJ") && len(sequence) < 20 {
+		c, _, err := r.ReadRune()
+		if err != nil {
+			s.t.Errorf("output ends within an escape sequence, %q", sequence)
+			return
+		}
+		sequence += string(c)
+	}
+	up, isUp := strings.CutSuffix(strings.TrimPrefix(sequence, "["), "A")
+	n, err := strconv.Atoi(up)
+	switch {
+	case strings.HasSuffix(sequence, "m"):
+		s.colour = true
+	case sequence == "[J":
+		s.lines = append(s.lines[:s.row], "")
+	case isUp && err == nil && n <= s.row:
+		s.row -= n
+	default:
+		s.t.Errorf("unknown escape sequence %q in line %d", sequence, s.row)
+	}
+}
+
+func (s *sheet) count(lines []string, part string) int {
+	n := 0
+	for _, line := range lines {
+		if strings.Contains(line, part) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestTerminal(t *testing.T) {
+	screen, tty := openTerminal(t, 90)
+	p := startOn(t, screen, tty, &syscall.SysProcAttr{Setsid: true, Setctty: true}, "-program", hello, "-reloads", "1")
+	s := &sheet{t: t}
+	s.read(screen)
+	p.end(0)
+	shown := strings.Join(s.lines, "\n")
+	for _, part := range []string{" reload 0 of 1", " reload 1 of 1", " 0 broken, ", "█", "hello: generation 2 (pid "} {
+		if s.count(s.drawn, part) == 0 {
+			t.Errorf("no line with %q was drawn", part)
+		}
+	}
+	for _, part := range []string{"reload 1 of 1", "hello: generation 2 (pid "} {
+		if s.count(s.lines, part) > 0 {
+			t.Errorf("%q of the live display is left:\n%s", part, shown)
+		}
+	}
+	for _, part := range []string{"beside: ", "in place: "} {
+		if n := s.count(s.lines, part); n != 2 { // where it begins, and above the picture
+			t.Errorf("%d lines with %q are left, want 2:\n%s", n, part, shown)
+		}
+	}
+	if !s.colour || !strings.HasSuffix(shown, " generations\n") || !strings.Contains(shown, "\n  2 ") {
+		t.Errorf("on the screen is left, with colour %t,\n%s", s.colour, shown)
+	}
+	for i, line := range s.lines {
+		if n := len([]rune(line)); n > 90 && strings.Contains(line, "▁") { // the other lines are as long as they are
+			t.Errorf("line %d has %d columns: %s", i, n, line)
+		}
+	}
+}
+
+// TestPlain has terminals that are not to be drawn on.
+func TestPlain(t *testing.T) {
+	_, tty := openTerminal(t, 80)
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, term, noColor string
+		file                *os.File
+		want                bool
+	}{
+		{"terminal", "xterm", "", tty, true},
+		{"NO_COLOR", "xterm", "1", tty, false},
+		{"dumb", "dumb", "", tty, false},
+		{"unknown", "", "", tty, false},
+		{"no terminal", "xterm", "", file, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("TERM", test.term)
+			t.Setenv("NO_COLOR", test.noColor)
+			if got := demo.IsLive(test.file); got != test.want {
+				t.Errorf("live: %t, want %t", got, test.want)
+			}
+		})
+	}
+	_, _ = tty.Close(), file.Close()
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "os"
+
+// terminalWidth says that f is no terminal: nothing is shown here but why not.
+func terminalWidth(*os.File) (columns int, ok bool) { return 0, false }
