@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/heirloom-go/heirloom/internal/exampletest"
+)
+
+func TestMain(m *testing.M) { exampletest.Main(m) }
