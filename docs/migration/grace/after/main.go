@@ -1,0 +1,51 @@
+// Greeter hands its connections down.
+package main
+
+import (
+	"context"
+	"expvar"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/lifecycle"
+)
+
+func main() {
+	options := lifecycle.Options{Name: "greeter", Logger: hclog.New(&hclog.LoggerOptions{Name: "greeter"})}
+	err := error(nil)
+	if len(os.Args) > 1 { // reload, status
+		err = lifecycle.Command(context.Background(), options, os.Args[1:], os.Stdout)
+	} else {
+		err = run(options)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "greeter:", err)
+		os.Exit(1)
+	}
+}
+
+func run(options lifecycle.Options) error {
+	service, err := lifecycle.New(options)
+	if err != nil {
+		return err
+	}
+	for _, site := range []struct {
+		name, address string
+		handler       http.Handler
+	}{
+		{"http", "127.0.0.1:8080", http.FileServer(http.Dir("/srv/www"))},
+		{"admin", "127.0.0.1:8081", expvar.Handler()},
+	} {
+		listener, err := service.Listen(site.name, "tcp", site.address)
+		if err != nil {
+			return err
+		}
+		if err := service.HTTP(listener, &http.Server{Handler: site.handler}); err != nil {
+			return err
+		}
+	}
+	return service.Run(context.Background())
+}

@@ -1,0 +1,43 @@
+// Greeter hands its connections down.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/lifecycle"
+)
+
+func main() {
+	options := lifecycle.Options{Name: "greeter", Logger: hclog.New(&hclog.LoggerOptions{Name: "greeter"})}
+	err := error(nil)
+	if len(os.Args) > 1 { // reload, status
+		err = lifecycle.Command(context.Background(), options, os.Args[1:], os.Stdout)
+	} else {
+		err = run(options)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "greeter:", err)
+		os.Exit(1)
+	}
+}
+
+func run(options lifecycle.Options) error {
+	service, err := lifecycle.New(options)
+	if err != nil {
+		return err
+	}
+	listener, err := service.Listen("http", "tcp", "127.0.0.1:8080")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: http.FileServer(http.Dir("/srv/www"))}
+	if err := service.HTTP(listener, server); err != nil {
+		return err
+	}
+	return service.Run(context.Background())
+}
