@@ -28,6 +28,9 @@ type Server interface {
 // are closed. Connections are counted from Accept to Close, and do not move. They are wrapped: what a server gets from Accept is
 // a net.Conn, and neither a *net.TCPConn nor a *tls.Conn.
 //
+// grpc's GracefulStop waits for streams, also for those of its health and reflection services, and Leaving is closed before it has
+// sent GOAWAY: a stream that a handler ends at once may be begun again on the connection that is about to go. See examples/grpc.
+//
 // When Serve of server returns before the drain begins, the service stops, and Run returns the error.
 func (s *Service) Serve(listener net.Listener, server Server) error {
 	s.mu.Lock()
