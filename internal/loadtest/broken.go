@@ -40,7 +40,7 @@ type BrokenError struct {
 type ConnState struct {
 	// Local and Remote are the addresses of its ends.
 	Local, Remote net.Addr
-	// Age is how long it had been open.
+	// Age is how long ago its dial began.
 	Age time.Duration
 	// Answered is how many right answers it had carried.
 	Answered int
@@ -70,7 +70,7 @@ func (e *BrokenError) Error() string {
 		e.After.Round(time.Millisecond), e.Unanswered, e.Err)
 	fmt.Fprintf(&b, "\n  last answered by generation %d", e.LastGeneration)
 	if c := e.Conn; c != nil {
-		fmt.Fprintf(&b, "; connection %v to %v, open for %v, %d answered, silent for %v before this turn",
+		fmt.Fprintf(&b, "; connection %v to %v, dialled %v ago, %d answered, silent for %v before this turn",
 			c.Local, c.Remote, threeDigits(c.Age), c.Answered, threeDigits(c.Silent))
 		fmt.Fprintf(&b, "\n  sent %s\n  read %s", c.Sent.text(shownSent), c.Read)
 	}

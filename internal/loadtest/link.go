@@ -18,7 +18,7 @@ const longestTurn = 1 << 16
 type link struct {
 	conn      net.Conn
 	answers   *bufio.Reader // reads conn through receiver
-	opened    time.Time
+	dialled   time.Time     // when the dial began
 	dialTook  time.Duration // zero once it was charged to an answer
 	served    int           // right answers so far
 	lastUsed  time.Time     // when a byte was last written or an answer read
@@ -30,8 +30,8 @@ type link struct {
 }
 
 func newLink(conn net.Conn, dialTook time.Duration) *link {
-	l := &link{conn: conn, opened: time.Now(), dialTook: dialTook}
-	l.lastUsed = l.opened
+	now := time.Now()
+	l := &link{conn: conn, dialled: now.Add(-dialTook), dialTook: dialTook, lastUsed: now}
 	l.answers = bufio.NewReader(receiver{l})
 	return l
 }
@@ -106,7 +106,7 @@ func (l *link) state() *ConnState {
 	return &ConnState{
 		Local:    l.conn.LocalAddr(),
 		Remote:   l.conn.RemoteAddr(),
-		Age:      time.Since(l.opened),
+		Age:      time.Since(l.dialled),
 		Answered: l.served,
 		Silent:   l.silent,
 		Sent:     l.sent.clone(),
