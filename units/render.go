@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
+	"strings"
 
 	"github.com/coreos/go-systemd/v22/unit"
 )
@@ -13,6 +15,18 @@ type File struct {
 	Path string // absolute: where packages install it
 	Text string
 	Mode fs.FileMode
+}
+
+// Name is how the file is called where all of a service are in one folder: hello.service, and, for those of sysusers.d and tmpfiles.d that
+// are both called hello.conf, hello.sysusers and hello.tmpfiles, as debhelper calls them.
+func (f File) Name() string {
+	name := path.Base(f.Path)
+	for _, kind := range []string{"sysusers", "tmpfiles"} {
+		if strings.Contains(f.Path, "/"+kind+".d/") {
+			return strings.TrimSuffix(name, "conf") + kind
+		}
+	}
+	return name
 }
 
 // Render returns the files for the given version of systemd and newer ones: the service first, then its sockets in their order, then, where

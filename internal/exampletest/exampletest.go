@@ -64,7 +64,7 @@ func CheckUnits(t *testing.T) {
 	t.Helper()
 	want := map[string]string{}
 	for _, file := range Render(t) {
-		name := filepath.Join("units", besideName(file.Path))
+		name := filepath.Join("units", file.Name())
 		want[name] = file.Text
 		if *update {
 			if err := errors.Join(os.MkdirAll("units", 0o755), os.WriteFile(name, []byte(file.Text), 0o644)); err != nil {
@@ -102,17 +102,6 @@ func lintUnits(t *testing.T) {
 	for _, finding := range findings {
 		t.Errorf("lint: %+v", finding)
 	}
-}
-
-// besideName is what heirloom-units render calls a file where all are in one folder.
-func besideName(path string) string {
-	name := filepath.Base(path)
-	for _, kind := range []string{"sysusers", "tmpfiles"} {
-		if strings.Contains(path, "/"+kind+".d/") {
-			return strings.TrimSuffix(name, "conf") + kind
-		}
-	}
-	return name
 }
 
 // built holds, by folder and arguments, the programs that were built in this process.

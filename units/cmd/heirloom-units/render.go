@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/heirloom-go/heirloom/units"
 )
@@ -62,7 +61,7 @@ func place(files []units.File, out, root string, stdout io.Writer) error {
 		case root != "":
 			path = filepath.Join(root, file.Path)
 		case out != "":
-			path = filepath.Join(out, besideName(file.Path))
+			path = filepath.Join(out, file.Name())
 		default:
 			fmt.Fprintf(stdout, "# %s\n%s\n", file.Path, file.Text)
 			continue
@@ -73,18 +72,6 @@ func place(files []units.File, out, root string, stdout io.Writer) error {
 		fmt.Fprintln(stdout, path)
 	}
 	return nil
-}
-
-// besideName is how a file is called where all are in one directory: the two that are both called hello.conf as debhelper
-// calls them.
-func besideName(path string) string {
-	name := filepath.Base(path)
-	for _, kind := range []string{"sysusers", "tmpfiles"} {
-		if strings.Contains(path, "/"+kind+".d/") {
-			return strings.TrimSuffix(name, "conf") + kind
-		}
-	}
-	return name
 }
 
 // write replaces the file as a whole or leaves it as it is, whatever happens meanwhile.
