@@ -46,12 +46,15 @@ type bequest struct {
 // A restart hands down what systemd keeps in the unit's file descriptor store. After `systemctl stop` and `start` there is
 // nothing, unless the unit says FileDescriptorStorePreserve=yes, nor is there after a crash.
 //
-// The error matches fs.ErrExist if the name is given away already, and ErrRunning after Run.
+// The error matches fs.ErrExist if the name is given away already, ErrReserved for "heirloom-elders", and ErrRunning after Run.
 func (s *Service) Bequeath(name string, give func() (Heirloom, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running {
+	switch {
+	case s.running:
 		return fmt.Errorf("bequeath %q: %w", name, ErrRunning)
+	case name == eldersName:
+		return fmt.Errorf("bequeath %q: %w", name, ErrReserved)
 	}
 	for _, b := range s.bequests {
 		if b.name == name {

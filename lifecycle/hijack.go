@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"net"
@@ -36,6 +37,37 @@ func (s *Service) Hijack(w http.ResponseWriter, r *http.Request) (*Stream, error
 	stream.take() // it may have come while all others leave
 	return stream, nil
 }
+
+// Hijacker returns w for a library that upgrades connections, by the http.Hijacker that it finds: the connection that Hijack there
+// returns is the *Stream that Service.Hijack makes, to which the library's own connection is mostly a wrapper. So
+//
+//	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, service.Hijacker(w, r)) // of github.com/gobwas/ws: conn is the *Stream
+//	conn, err := upgrader.Upgrade(service.Hijacker(w, r), r, nil)           // of gorilla/websocket: conn.NetConn() is
+//
+// A connection can be handed over as long as the library has nothing of it in a buffer of its own; any may be said goodbye to
+// when Stream.Leaving is closed.
+func (s *Service) Hijacker(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	return &hijacker{ResponseWriter: w, service: s, request: r}
+}
+
+type hijacker struct {
+	http.ResponseWriter
+	service *Service
+	request *http.Request
+}
+
+var _ http.Hijacker = (*hijacker)(nil)
+
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, err := h.service.Hijack(h.ResponseWriter, h.request)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c)), nil
+}
+
+// Unwrap is for http.ResponseController.
+func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
 // Hijacked has handler serve the connections of a listener of HTTP that were hijacked in the generation before, by
 // Service.Hijack, and handed over. Without it hijacked connections cannot be handed over. It is called as a handler of Stream is,

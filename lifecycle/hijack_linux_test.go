@@ -18,7 +18,7 @@ import (
 func serveUpgrades(service *lifecycle.Service, listener net.Listener) error {
 	echo := &echoServer{service.Generation()}
 	upgrade := func(w http.ResponseWriter, r *http.Request) {
-		c, err := service.Hijack(w, r)
+		c, err := hijack(service, w, r)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusNotImplemented)
 			return
@@ -36,6 +36,21 @@ func serveUpgrades(service *lifecycle.Service, listener net.Listener) error {
 		return err
 	}
 	return service.Hijacked(listener, echo.serve)
+}
+
+// hijack does it as a library would, if the path says so.
+func hijack(service *lifecycle.Service, w http.ResponseWriter, r *http.Request) (*lifecycle.Stream, error) {
+	if r.URL.Path != "/library" {
+		return service.Hijack(w, r)
+	}
+	nc, buffered, err := http.NewResponseController(service.Hijacker(w, r)).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	if n := buffered.Reader.Buffered(); n > 0 {
+		return nil, fmt.Errorf("%d bytes are buffered, and gorilla/websocket would refuse them", n)
+	}
+	return nc.(*lifecycle.Stream), nil
 }
 
 // upgrade asks for the echoServer, and sends more at once.
@@ -62,7 +77,7 @@ func startUpgrades(t *testing.T, network string, env ...string) *local {
 func TestHijacked(t *testing.T) {
 	replacements(t, func(t *testing.T, network, replace string) {
 		d := startUpgrades(t, network, replace)
-		first, half, unread := d.upgrade("/", "along with the request\n"), d.upgrade("/", "ha"), d.upgrade("/unread", "unread\n")
+		first, half, unread := d.upgrade("/library", "along with the request\n"), d.upgrade("/", "ha"), d.upgrade("/unread", "unread\n")
 		first.expect("2 along with the request")
 		for generation := 3; generation <= 5; generation++ {
 			d.reload()

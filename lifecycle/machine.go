@@ -81,8 +81,9 @@ type machine struct {
 
 // Run serves until the service is replaced, or is told to stop by a signal or the end of ctx, and what it had begun is
 // finished. It returns nil then; where the program is replaced in place it does not return. It returns early, having drained
-// the rest, with the error of a server or worker that could not go on. An error matches ErrDrainTimeout if connections had to be closed, and
-// ErrReload if the successor that took over ended before this process did. The process should end when Run returns; the signals of Options do nothing from then on.
+// the rest, with the error of a server or worker that could not go on. An error matches [ErrDrainTimeout] if connections had to be
+// closed, [ErrReload] if the successor that took over ended before this process did, and [ErrRunning] if Run was called before.
+// The process should end when Run returns; the signals of Options do nothing from then on.
 //
 // Run says that the service is ready: to the service manager, or to the predecessor, which then hands over. So it comes
 // last in main. What was handed over and nobody has asked for is closed then.
@@ -135,14 +136,6 @@ func (s *Service) begin() error {
 	}
 	s.running = true
 	return nil
-}
-
-func stoppedTimer() *time.Timer {
-	t := time.NewTimer(0)
-	if !t.Stop() {
-		<-t.C
-	}
-	return t
 }
 
 func (m *machine) loop(ctx context.Context) {
@@ -218,6 +211,7 @@ func (m *machine) become(state State) {
 	m.shown.Store(&shown)
 	switch state {
 	case LameDuck:
+		close(m.lame)
 		m.hurryWatchdog()
 	case Draining:
 		m.hurryWatchdog()
@@ -231,6 +225,7 @@ func (m *machine) start() {
 		m.log.Warn("cannot close what nobody asked for", "error", err)
 	}
 	m.dropHeirlooms()
+	m.workers.Go(m.elders.await)
 	if m.ancestor == nil {
 		m.serve()
 		m.enthrone(m.outcome, false)
@@ -374,6 +369,7 @@ func (m *machine) end() {
 	m.become(Gone)
 	m.die()
 	close(m.gone)
+	m.elders.quit()
 	m.cancelRequests(ErrStopping)
 	for _, a := range m.ancestors {
 		a.release()

@@ -21,16 +21,17 @@ import (
 
 // roles are the programs of the tests: the test binary is each of them, by HEIRLOOM_TEST_ROLE.
 var roles = map[string]func(lifecycle.Options) error{
-	"chat":    chat,
-	"daemon":  daemon,
-	"echo":    echo,
-	"heirs":   heirs,
-	"hooks":   hooks,
-	"jobs":    jobs,
-	"packet":  packets,
-	"phases":  phases,
-	"ticket":  ticket,
-	"watched": watched,
+	"chat":       chat,
+	"daemon":     daemon,
+	"echo":       echo,
+	"heirs":      heirs,
+	"hooks":      hooks,
+	"jobs":       jobs,
+	"packet":     packets,
+	"phases":     phases,
+	"successive": successive,
+	"ticket":     ticket,
+	"watched":    watched,
 }
 
 // TestMain is the programs of the tests as well. Each commands the one that runs when it has arguments.

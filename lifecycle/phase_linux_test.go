@@ -34,6 +34,10 @@ func phases(options lifecycle.Options) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", holdingHandler(service.Generation()))
 	mux.Handle("/readyz", service.Readiness())
+	mux.HandleFunc("/lame", func(w http.ResponseWriter, r *http.Request) {
+		<-service.LameDuck()
+		handler(service.Generation()).ServeHTTP(w, r)
+	})
 	mux.HandleFunc("/nothing", func(_ http.ResponseWriter, r *http.Request) { untilCancelled(r, "nothing") })
 	mux.HandleFunc("/chunks", answerInChunks)
 	mux.HandleFunc("/length", func(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +51,15 @@ func phases(options lifecycle.Options) error {
 	if err := service.HTTP(listener, &http.Server{Handler: mux}); err != nil {
 		return err
 	}
-	return service.Run(context.Background())
+	err = service.Run(context.Background())
+	select {
+	case <-service.LameDuck():
+		if options.LameDuck == 0 || service.Replaced() {
+			err = errors.Join(err, errors.New("a lame duck that nobody asked for"))
+		}
+	default:
+	}
+	return err
 }
 
 // holdingHandler is handler, and /held is answered when the test says so.
@@ -155,7 +167,10 @@ func TestLameDuck(t *testing.T) {
 	if code := d.ready(); code != http.StatusOK {
 		t.Errorf("readiness says %d before the stop", code)
 	}
+	told := d.dial()
+	told.ask("/lame")
 	d.signal(syscall.SIGTERM)
+	told.answer(1)
 	d.eventually("the service to be a lame duck", func() bool { return d.status().State == lifecycle.LameDuck })
 	if code := d.ready(); code != http.StatusServiceUnavailable {
 		t.Errorf("readiness says %d to a load balancer", code)

@@ -158,3 +158,11 @@ func stacks() string {
 	_ = pprof.Lookup("goroutine").WriteTo(&text, detail) // a bytes.Buffer does not fail
 	return text.String()
 }
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(0)
+	if !t.Stop() {
+		<-t.C
+	}
+	return t
+}

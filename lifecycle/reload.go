@@ -76,6 +76,12 @@ func (s *Service) startSuccessor(conn *handover.Conn, theirs int) (*process, err
 	if err != nil {
 		return nil, err
 	}
+	elders, err := s.elders.handDown()
+	if err != nil {
+		return nil, fmt.Errorf("tell the successor of older generations: %w", err)
+	}
+	defer elders.closeFiles()
+	heirlooms, heirloomNames = append(heirlooms, elders), append(heirloomNames, eldersName)
 	listeners, listenerNames, err := s.duplicateListeners()
 	fds, names = append(fds, listeners...), append(names, listenerNames...)
 	if err != nil {

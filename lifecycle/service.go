@@ -24,16 +24,18 @@ import (
 var (
 	// ErrReload is matched by the error of a reload that failed. The service goes on as if it had not been asked.
 	ErrReload = errors.New("reload failed")
-	// ErrStopping is matched by the error of a reload that was asked of a service on its way out.
+	// ErrStopping is matched by the error of a reload that was asked of a service on its way out, and is the cause of the context
+	// of a worker that is to end with the service.
 	ErrStopping = errors.New("the service is stopping")
 	// ErrDrainTimeout is matched by the error of a Run whose drain did not end in time, and is the cause of the contexts of
 	// requests that were cancelled for it.
 	ErrDrainTimeout = errors.New("drain timed out")
-	// ErrReserved is matched by the error of Listen for a name that heirloom itself uses.
+	// ErrReserved is matched by the errors of Listen, ListenPacket and Bequeath for a name that heirloom itself uses. Such names
+	// begin with heirloom.
 	ErrReserved = errors.New("the name is heirloom's own")
 	// ErrNoCertificate is matched by the error of HTTP for a server whose TLSConfig cannot serve anybody.
 	ErrNoCertificate = errors.New("TLSConfig has no certificate")
-	// ErrRunning is matched by the errors of Listen, HTTP and Run when Run was called before.
+	// ErrRunning is matched by the errors of Run, and of the methods that must come before it, when Run was called before.
 	ErrRunning = errors.New("the service runs already")
 )
 
@@ -42,7 +44,8 @@ const handshakeTimeout = 5 * time.Second
 
 // A Service is one generation of a daemon. New makes it; Listen and HTTP say what it serves; Run serves.
 //
-// Goroutines may share a Service, but Listen and HTTP come before Run.
+// Goroutines may share a Service. What says what it serves must come before [Service.Run]: Listen, ListenPacket, HTTP, Hijacked,
+// Stream, Serve, ServePacket, Go and Bequeath. Afterwards their errors match [ErrRunning].
 type Service struct {
 	options    Options
 	log        hclog.Logger
@@ -58,6 +61,7 @@ type Service struct {
 	stopAsked  bool              // of the program before, in place, too late for it
 	heirlooms  map[string]Heirloom
 	bequests   []bequest
+	elders     elders
 	signals    chan os.Signal
 	atStep     func(step string) // called at each step of a handover: a test may kill the process just there
 
@@ -67,6 +71,7 @@ type Service struct {
 	lingered atomic.Bool           // the linger is over: what rests and cannot move is closed
 	late     atomic.Bool           // half the drain is over: what never rests is told Connection: close
 	leaving  chan struct{}         // closed when the drain begins
+	lame     chan struct{}         // closed when this process is a lame duck
 	draining atomic.Bool           // it has begun, or is about to
 	replaced atomic.Bool
 
@@ -97,10 +102,12 @@ type Service struct {
 // New takes over what the process was started with: sockets, the predecessor, the service manager, the signals of options.
 // It comes first in main, before anything that opens descriptors or reads the variables of systemd.
 //
-// In a process that was started by a predecessor, which waits for this one to be ready, New, Listen and HTTP tell it of
-// their errors, and Fail tells it of others; so the operator learns them from `systemctl reload`.
+// From then on the signals of options are caught, and wait for Run.
 //
-// Variables that cannot be understood give an error that matches activation.ErrMalformed or notify.ErrInvalid. New must be
+// In a process that was started by a predecessor, which waits for this one to be ready, New, Listen, ListenPacket, HTTP, Hijacked
+// and Run tell it of their errors, and [Service.Fail] tells it of others; so the operator learns them from `systemctl reload`.
+//
+// Variables that cannot be understood give an error that matches [activation.ErrMalformed] or [notify.ErrInvalid]. New must be
 // called once in a process.
 func New(options Options) (*Service, error) {
 	options = options.withDefaults()
@@ -116,6 +123,8 @@ func New(options Options) (*Service, error) {
 		queries:    make(chan chan statusAnswer),
 		gone:       make(chan struct{}),
 		leaving:    make(chan struct{}),
+		lame:       make(chan struct{}),
+		elders:     elders{alone: make(chan struct{})},
 		atStep:     func(string) {},
 	}
 	s.health, s.profiler = newHealth(options.Health), newProfiler(options)
@@ -148,6 +157,7 @@ func (s *Service) inherit() (err error) {
 			return err
 		}
 	}
+	s.meetElders()
 	s.findEstates()
 	s.notifier, err = notify.New()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -218,7 +228,8 @@ func (s *Service) args() []string {
 	return append([]string{s.program}, os.Args[1:]...)
 }
 
-// Generation returns which process of the service this is, counted from 1 since the service was started.
+// Generation returns which generation of the service this is, counted from 1. A restart, or a start after a crash, goes on
+// counting if the unit has a file descriptor store; else it begins anew.
 func (s *Service) Generation() int { return s.generation }
 
 // HTTP has server serve listener from Run on. Of a listener that Listen returned, the plain HTTP/1.1 connections move to the
@@ -226,12 +237,14 @@ func (s *Service) Generation() int { return s.generation }
 // hold a certificate, and the connections are served with TLS; they, like HTTP/2 connections and those of any other listener,
 // stay until they have been told to close.
 //
-// server must not be serving, and is the Service's from then on: HTTP sets its ConnState, Handler, BaseContext and, unless it is
+// server must not be serving, serves no other listener, and is the Service's from then on: HTTP sets its ConnState, Handler, BaseContext and, unless it is
 // set, TLSNextProto to call what it finds there, and neither Shutdown nor Close may be called on it, since both break requests.
 // An HTTP/2 of the user's own (a TLSNextProto that is set) is told of the end by Connection: close in its answers.
 //
 // The contexts of requests are cancelled, with ErrDrainTimeout as their cause, when the drain has taken too long. A hijacked
-// connection is the handler's, and counts until it is closed, unless its listener is not one of net's; see Hijack.
+// connection is the handler's, and counts until it is closed, unless its listener is not one of net's; see [Service.Hijack].
+//
+// The error matches [ErrNoCertificate] if server.TLSConfig has neither a certificate nor a function that gets one.
 func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,8 +266,9 @@ func (s *Service) isRunning() bool {
 	return s.running
 }
 
-// Fail tells the predecessor, if there is one, why this process is not going to be ready, and returns err. The process
-// should then end: the predecessor goes on serving, and `systemctl reload` fails with that reason.
+// Fail tells the predecessor, if there is one, why this process is not going to be ready, and returns err, which must not be
+// nil. It comes before Run. The process should then end: the predecessor goes on serving, and `systemctl reload` fails with that
+// reason.
 func (s *Service) Fail(err error) error {
 	if s.ancestor != nil {
 		_ = s.ancestor.conn.Send(handover.Message{Type: handover.Failed, Reason: err.Error()})
@@ -267,8 +281,8 @@ func (s *Service) Fail(err error) error {
 // since it may have begun too early to see what is new. In place, Reload returns nil when the drain begins: afterwards there
 // is nobody to return to.
 //
-// The error matches ErrReload if the successor did not become ready, and then says why; ErrStopping if the service is on its
-// way out; errors.ErrUnsupported where there is no Linux.
+// The error matches [ErrReload] if the successor did not become ready, and then says why; [ErrStopping] if the service is on its
+// way out, or has ended; errors.ErrUnsupported where there is no Linux; and that of ctx if it ended first, and the reload goes on.
 func (s *Service) Reload(ctx context.Context) error {
 	_, err := s.reload(ctx)
 	return err

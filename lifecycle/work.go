@@ -14,9 +14,8 @@ var ErrReplaced = errors.New("the service goes on in another process")
 // or has no predecessor, until it drains. Then ctx is cancelled, with ErrReplaced or ErrStopping as its cause, and Run waits
 // for work to return, as long as the drain may take. The next process's work of that name may begin before.
 //
-// An error, or a panic, before that stops the service, and Run returns it; nil only says that there is nothing more to do.
-//
-// The error of Go matches ErrRunning after Run was called.
+// An error, or a panic, before that stops the service, and Run returns it; nil only says that there is nothing more to do. The
+// name is for people, in the status and in errors, and need not be unique.
 func (s *Service) Go(name string, work func(ctx context.Context) error) error {
 	return s.addJob(&job{name: name, worker: true, run: work})
 }
@@ -36,6 +35,11 @@ func (s *Service) addJob(j *job) error {
 // finds the next process, if there is one.
 func (s *Service) Leaving() <-chan struct{} { return s.leaving }
 
+// LameDuck is closed when the service, told to stop, goes on for a while only because Options.LameDuck says so, and Readiness
+// denies it. It is for whoever tells load balancers in other ways, such as gRPC's health service. It is never closed at another
+// end: on a reload and on a restart the next process serves in a moment.
+func (s *Service) LameDuck() <-chan struct{} { return s.lame }
+
 // Replaced reports whether this process drains because a successor has taken over, or is about to in place, rather than
 // because it was told to stop. A restart by the service manager is a stop to this process.
 func (s *Service) Replaced() bool { return s.replaced.Load() }
@@ -46,12 +50,12 @@ type hook struct {
 	run  func(ctx context.Context) error
 }
 
-// Defer has hook called when all that this process serves has ended, whatever the reason: servers, connections and workers
+// Defer has run called when all that this process serves has ended, whatever the reason: servers, connections and workers
 // are done, and the next thing is the return of Run. Hooks are called one after the other, the last deferred first. Each may
 // take an equal share of the time that is left, at the end of which ctx does; a quarter of what the drain may take is kept
 // for hooks. One that does not return then is left behind, and Run returns.
 //
-// Errors, and panics, are logged, and Run returns them. Hooks are not called when the service is told to end at once.
+// Errors, and panics, are logged with name, and Run returns them. Hooks are not called when the service is told to end at once.
 //
 // Goroutines may call Defer at any time; a hook deferred when hooks run already is not called.
 func (s *Service) Defer(name string, run func(ctx context.Context) error) {

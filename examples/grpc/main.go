@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -62,12 +61,8 @@ func serve(options lifecycle.Options, address, file string) error {
 		return err
 	}
 	server := newServer(flags)
-	if options.LameDuck > 0 {
-		if err := service.Go("health", func(ctx context.Context) error {
-			return server.watchLameDuck(ctx, service, 100*time.Millisecond)
-		}); err != nil {
-			return service.Fail(err)
-		}
+	if err := service.Go("health", func(ctx context.Context) error { return server.watchLameDuck(ctx, service) }); err != nil {
+		return service.Fail(err)
 	}
 	if err := service.Serve(listener, server); err != nil {
 		return err

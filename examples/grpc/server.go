@@ -59,20 +59,13 @@ func (s *server) GracefulStop() {
 // watchLameDuck has the health service say NOT_SERVING when the Service begins to be a lame duck. That is for a load balancer with
 // other servers to choose from. It must not be said at any other end: on a reload, and on a restart too, the next process
 // serves in a moment, and until then connections wait.
-func (s *server) watchLameDuck(ctx context.Context, service *lifecycle.Service, interval time.Duration) error {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		if now, err := service.Status(ctx); err == nil && now.State == lifecycle.LameDuck {
-			s.health.Shutdown()
-			return nil
-		}
+func (s *server) watchLameDuck(ctx context.Context, service *lifecycle.Service) error {
+	select {
+	case <-service.LameDuck():
+		s.health.Shutdown()
+	case <-ctx.Done():
 	}
+	return nil
 }
 
 // endStream is an interceptor that ends streams of services that know nothing of replacement, with UNAVAILABLE: someone who watches

@@ -8,14 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/go-hclog"
 	"go.etcd.io/bbolt"
 )
 
 // TestHandler asks one after the other.
 func TestHandler(t *testing.T) {
-	s := &store{path: filepath.Join(t.TempDir(), "kv.db"), log: hclog.NewNullLogger(), turn: &turn{}, opened: make(chan struct{})}
-	if err := s.open(t.Context()); err != nil {
+	s := &store{path: filepath.Join(t.TempDir(), "kv.db"), opened: make(chan struct{})}
+	if err := s.open(); err != nil {
 		t.Fatal(err)
 	}
 	defer s.db.Close()

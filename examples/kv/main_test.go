@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/hashicorp/go-hclog"
 	"go.etcd.io/bbolt"
 
 	"github.com/heirloom-go/heirloom/internal/exampletest"
@@ -102,7 +101,7 @@ func testFormat(t *testing.T, m *sdtest.Machine) {
 		t.Errorf("the reload succeeded: %s", out)
 	}
 	after := status(t, m)
-	if after.PID != before.PID || after.LastReload == nil || !strings.Contains(after.LastReload.Reason, "knows versions up to 0") {
+	if after.PID != before.PID || after.LastReload == nil || !strings.Contains(after.LastReload.Reason, "knows formats up to 0") {
 		t.Errorf("status is %+v, last reload %+v", after, after.LastReload)
 	}
 }
@@ -153,8 +152,8 @@ func testInPlace(t *testing.T, m *sdtest.Machine) {
 // TestFormat has a database of a later version refused.
 func TestFormat(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kv.db")
-	s := &store{path: path, log: hclog.NewNullLogger(), turn: &turn{}, opened: make(chan struct{})}
-	if err := s.open(t.Context()); err != nil {
+	s := &store{path: path, opened: make(chan struct{})}
+	if err := s.open(); err != nil {
 		t.Fatal(err)
 	}
 	err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte("2")) })
@@ -164,8 +163,8 @@ func TestFormat(t *testing.T) {
 	if err := s.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = &store{path: path, log: hclog.NewNullLogger(), turn: &turn{}, opened: make(chan struct{})}
-	if err := s.open(t.Context()); err == nil || !strings.Contains(err.Error(), "it has format 2") {
+	s = &store{path: path, opened: make(chan struct{})}
+	if err := s.open(); err == nil || !strings.Contains(err.Error(), "it has format 2") {
 		t.Errorf("the error is %v", err)
 	}
 	if _, err := s.get(t.Context(), "key"); err != s.err {

@@ -34,8 +34,6 @@ var (
 // before does until it has answered its last request. Until then all methods wait: so do the clients, who notice nothing else.
 type store struct {
 	path   string
-	log    hclog.Logger
-	turn   *turn
 	opened chan struct{} // closed when db is there, or err
 	db     *bbolt.DB
 	err    error
@@ -44,25 +42,42 @@ type store struct {
 // newStore opens the database, at once if nobody has it. Else this process is about to replace another, and opens it when that one
 // lets go.
 func newStore(service *lifecycle.Service, path string, log hclog.Logger) (*store, error) {
-	turn, err := newTurn(service, "store", format)
-	if err != nil {
+	if err := agree(service); err != nil {
 		return nil, err
 	}
-	s := &store{path: path, log: log, turn: turn, opened: make(chan struct{})}
+	s := &store{path: path, opened: make(chan struct{})}
 	service.Defer("store", s.close)
-	if turn.hasCome() {
-		return s, s.open(context.Background())
+	select {
+	case <-service.Alone():
+		return s, s.open()
+	default:
+		return s, service.Go("store", func(context.Context) error {
+			// It does not end with the context, when this process is to end: its requests want to be answered all the same.
+			// Whoever comes before it ends by a deadline.
+			began := time.Now()
+			<-service.Alone()
+			log.Info("the database is free", "waited", time.Since(began)) // and clients did
+			return s.open()
+		})
 	}
-	return s, service.Go("store", s.open)
 }
 
-// open opens the database when it is this process's turn, and lets all methods go on, or fail.
-func (s *store) open(ctx context.Context) error {
-	defer close(s.opened)
-	began := time.Now()
-	if s.err = s.turn.wait(ctx); s.err == nil {
-		s.db, s.err = bbolt.Open(s.path, 0o600, &bbolt.Options{Timeout: lockTimeout})
+// agree makes sure that this program knows how the running one writes the database, and tells the next one how this one does. A
+// successor that would not know must not begin.
+func agree(service *lifecycle.Service) error {
+	running, err := service.Heirloom("format")
+	if err == nil && running.Version > format {
+		return fmt.Errorf("the running process writes format %d, and this program knows formats up to %d", running.Version, format)
 	}
+	return service.Bequeath("format", func() (lifecycle.Heirloom, error) {
+		return lifecycle.Heirloom{Version: format}, nil
+	})
+}
+
+// open opens the database, and lets all methods go on, or fail.
+func (s *store) open() error {
+	defer close(s.opened)
+	s.db, s.err = bbolt.Open(s.path, 0o600, &bbolt.Options{Timeout: lockTimeout})
 	if errors.Is(s.err, bbolterrors.ErrTimeout) {
 		s.err = errors.New("another process has it open")
 	}
@@ -74,7 +89,6 @@ func (s *store) open(ctx context.Context) error {
 		s.err = fmt.Errorf("database %s: %w", s.path, s.err)
 		return s.err
 	}
-	s.log.Info("opened the database", "file", s.path, "waited", time.Since(began)) // and clients did, on a reload
 	return nil
 }
 
@@ -107,15 +121,14 @@ func (s *store) prepare() error {
 
 // close lets go of the file. It comes when every request has been answered.
 func (s *store) close(context.Context) error {
-	err := error(nil)
 	select {
 	case <-s.opened:
 		if s.db != nil {
-			err = s.db.Close()
+			return s.db.Close()
 		}
 	default:
 	}
-	return errors.Join(err, s.turn.pass())
+	return nil
 }
 
 // get returns the value of a key. The error matches errNotFound if there is none.

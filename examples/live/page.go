@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"embed"
-	"fmt"
 	"html/template"
-	"net"
 	"net/http"
 	"net/url"
 
@@ -59,17 +56,17 @@ func (p *poll) votes(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this is for this site's own page", http.StatusForbidden)
 		return
 	}
-	h := &hijacker{ResponseWriter: w, service: p.service, request: r}
-	_, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, h)
-	if h.stream == nil {
+	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, p.service.Hijacker(w, r))
+	stream, ok := conn.(*lifecycle.Stream)
+	if !ok {
 		return // the client has been told why
 	}
-	defer func() { _ = h.stream.Close() }()
+	defer func() { _ = stream.Close() }()
 	if err != nil {
 		p.log.Debug("no WebSocket", "from", r.RemoteAddr, "error", err)
 		return
 	}
-	p.serve(h.stream)
+	p.serve(stream)
 }
 
 // sameOrigin says whether a request comes from a page of this site, or from no page.
@@ -80,24 +77,4 @@ func sameOrigin(r *http.Request) bool {
 	}
 	u, err := url.Parse(origin)
 	return err == nil && u.Host == r.Host
-}
-
-// A hijacker has gobwas/ws answer the handshake on a Stream, which can be handed over, where else it would hijack the connection.
-type hijacker struct {
-	http.ResponseWriter
-	service *lifecycle.Service
-	request *http.Request
-	stream  *lifecycle.Stream // of the request, once it is hijacked
-}
-
-var _ http.Hijacker = (*hijacker)(nil)
-
-// Hijack is that of http.Hijacker.
-func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	stream, err := h.service.Hijack(h.ResponseWriter, h.request)
-	if err != nil {
-		return nil, nil, fmt.Errorf("upgrade: %w", err)
-	}
-	h.stream = stream
-	return stream, bufio.NewReadWriter(bufio.NewReader(stream), bufio.NewWriter(stream)), nil
 }
