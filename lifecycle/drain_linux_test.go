@@ -106,7 +106,7 @@ func TestStopWithPredecessor(t *testing.T) {
 }
 
 // TestStopTwiceInReload has a stop come when it is too late to call the reload off, and again to all processes, as systemd does:
-// to the predecessor the second one does not mean now.
+// to neither the second one means now, for the successor has only heard of the first.
 func TestStopTwiceInReload(t *testing.T) {
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_LINGER=200ms")
 	busy := d.dial()
@@ -121,8 +121,10 @@ func TestStopTwiceInReload(t *testing.T) {
 	for _, pid := range d.processes() {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
-	d.eventually("the predecessor to drain", func() bool { return strings.Contains(d.logged(), "draining: connections") })
-	_ = syscall.Kill(first, syscall.SIGTERM)
+	d.eventually("the successor to stop", func() bool { return strings.Contains(d.logged(), "the predecessor was told to") })
+	for _, pid := range d.processes() {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+	}
 	busy.answer(1)
 	d.eventually("both processes to end", func() bool { return len(d.processes()) == 0 })
 }

@@ -21,7 +21,7 @@ const (
 	Starting  State = "starting"  // not serving yet, or serving but not yet the main process
 	Ready     State = "ready"     // serving
 	Reloading State = "reloading" // serving, while a successor starts
-	LameDuck  State = "lame duck" // serving, but about to drain, and not ready to those who ask: see Options.LameDuck
+	LameDuck  State = "lame duck" // serving, but about to drain: see Options.LameDuck
 	Draining  State = "draining"  // finishing what was begun
 	Gone      State = "gone"      // Run has returned
 )
@@ -44,6 +44,7 @@ type machine struct {
 	stored    *queue   // in the file descriptor store, for a process to come
 	inPlace   *inPlace // the program is about to be replaced
 	stopping  bool     // once it is clear which process is the main one
+	hearsay   bool     // as the predecessor was told: a signal to this process is the same one
 	settling  int      // estates that are still being taken over
 	settled   chan *estate
 	forwarded [][]reloadRequest // to the heir, by message
@@ -330,6 +331,8 @@ func (m *machine) onSignal(sig os.Signal) {
 	case m.heir != nil:
 		// systemd signals every process of a unit that it stops, and perhaps twice. The heir gets it too, and says when
 		// this generation is to end.
+	case m.hearsay:
+		m.hearsay = false
 	case m.stopping && m.state != Starting:
 		m.log.Warn("told to stop a second time: closing what is left", "signal", sig)
 		m.giveUp()

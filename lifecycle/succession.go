@@ -39,6 +39,7 @@ func (m *machine) onAncestorLetter(a *ancestor, msg handover.Message, fds []int)
 			_ = a.conn.Send(handover.Message{Type: handover.Reloaded, Outcome: &o})
 		}})
 	case handover.Stop:
+		m.hearsay = !m.stopping
 		m.askedToStop("reason", "the predecessor was told to while it handed over")
 	}
 	closeDescriptors(fds)
