@@ -21,8 +21,9 @@ import (
 
 var (
 	// ErrUsage is matched by the error of Command for arguments that it does not know.
-	ErrUsage = errors.New("usage: reload | status [-json]")
-	// ErrNotRunning is matched by the error of Command when no service answers on the control socket.
+	ErrUsage = errors.New("usage: reload [-dry-run] | status [-json]")
+	// ErrNotRunning is matched by the error of Command when no service answers on the control
+	// socket.
 	ErrNotRunning = errors.New("the service is not running")
 )
 
@@ -31,23 +32,25 @@ const inPlacePoll = 20 * time.Millisecond
 
 // Command asks the running service, over its control socket, what args say, and writes the answer to out:
 //
-//	reload         replace the process, and wait until that is done
-//	status         tell where the service stands, for people
-//	status -json   the same for machines: see Status
+//	reload            replace the process, and wait until that is done
+//	reload -dry-run   start the next process beside this one, and kill it when it is ready
+//	status            tell where the service stands, for people
+//	status -json      the same for machines: see [Status]
 //
 // It is for the main of the service's own program, whose unit then says ExecReload=/usr/bin/PROGRAM reload. options must be
 // those of the service as far as they set Name or ControlSocket. Only root and the user that the service runs as may ask.
 //
-// The error of a reload matches ErrReload when the successor did not become ready, and says why; the program should then
+// The error of a reload matches [ErrReload] when the successor did not become ready, and says why; the program should then
 // exit with a status other than zero. Other errors match ErrUsage, ErrNotRunning or ErrStopping.
 func Command(ctx context.Context, options Options, args []string, out io.Writer) error {
 	options = options.withDefaults()
-	asJSON := slices.Contains(args, "-json") || slices.Contains(args, "--json")
-	switch {
-	case len(args) == 1 && args[0] == "reload":
+	switch words := strings.ReplaceAll(strings.Join(args, " "), " --", " -"); words {
+	case "reload":
 		return commandReload(ctx, options, out)
-	case len(args) == 1 && args[0] == "status", len(args) == 2 && args[0] == "status" && asJSON:
-		return commandStatus(ctx, options, out, asJSON)
+	case "reload -dry-run":
+		return commandDryRun(ctx, options, out)
+	case "status", "status -json":
+		return commandStatus(ctx, options, out, words != "status")
 	default:
 		return fmt.Errorf("%q: %w", strings.Join(args, " "), ErrUsage)
 	}
@@ -92,6 +95,16 @@ func awaitInPlace(ctx context.Context, options Options, generation int) (handove
 			return handover.Outcome{Generation: s.Generation, PID: s.PID}, nil
 		}
 	}
+}
+
+func commandDryRun(ctx context.Context, options Options, out io.Writer) error {
+	var o handover.Outcome
+	if err := ask(ctx, options, http.MethodPost, "/dry-run", &o); err != nil {
+		return err
+	}
+	took := o.Duration.Round(time.Millisecond)
+	_, err := fmt.Fprintf(out, "%s: the next process was ready after %v, and is gone; generation %d serves on\n", options.Name, took, o.Generation)
+	return err
 }
 
 func commandStatus(ctx context.Context, options Options, out io.Writer, asJSON bool) error {

@@ -95,7 +95,9 @@ func (c *controlHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !trusted:
 		http.Error(w, "only root and the user of the service may ask", http.StatusForbidden)
 	case r.Method == http.MethodPost && r.URL.Path == "/reload":
-		c.reload(w, r)
+		c.reload(w, r, false)
+	case r.Method == http.MethodPost && r.URL.Path == "/dry-run":
+		c.reload(w, r, true)
 	case r.Method == http.MethodGet && r.URL.Path == "/status":
 		c.status(w, r)
 	default:
@@ -105,8 +107,8 @@ func (c *controlHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // reload goes on, and is answered by this process, also when this process is replaced by it. In place, the answer is only
 // that it has begun: the new program tells the rest in its status.
-func (c *controlHandler) reload(w http.ResponseWriter, r *http.Request) {
-	outcome, err := c.service.reload(r.Context())
+func (c *controlHandler) reload(w http.ResponseWriter, r *http.Request, dryRun bool) {
+	outcome, err := c.service.reload(r.Context(), dryRun)
 	switch {
 	case errors.Is(err, ErrStopping):
 		http.Error(w, err.Error(), http.StatusConflict)

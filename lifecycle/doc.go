@@ -17,7 +17,7 @@
 //	err = service.Run(context.Background())
 //
 // New takes over what the process was started with, Listen and HTTP say what it serves, and Run serves until the process is
-// replaced or told to stop. examples/hello in this repository is a complete program.
+// replaced or told to stop. A complete program is [github.com/heirloom-go/heirloom/examples/hello].
 //
 // # Reload, restart and stop
 //
@@ -61,7 +61,7 @@
 // two of its last answer. What is waited for is told in the status, and once a second to the service manager, older generations
 // included:
 //
-//	Status: "generation 7, finishing: 12 requests, 4 streams, 21 s left; generation 6 draining: 1 request, 3 s left"
+//	generation 7, finishing: 12 requests, 4 streams, 21 s left; generation 6 draining: 1 request, 3 s left
 //
 // A second signal to stop means now.
 //
@@ -105,7 +105,7 @@
 // # Health, figures, and signals for whoever looks
 //
 // [Service.Readiness] and [Service.Liveness] are handlers for a load balancer and a supervisor, [Service.Status] has the figures,
-// and the module github.com/heirloom-go/heirloom/prometheus collects them. Under WatchdogSec= the main process gives systemd its
+// and the module [github.com/heirloom-go/heirloom/prometheus] collects them. Under WatchdogSec= the main process gives systemd its
 // signs of life as long as [Options].Health passes, across reloads and drains, with nothing to be done by the program.
 //
 // SIGUSR1 writes the stacks of all goroutines to the log, and a signal of [Options].ProfileSignals starts and stops profiles.
@@ -116,5 +116,6 @@
 // the main process and the end are told with sd_notify. Type=notify and Type=notify-reload work, with NotifyAccess=main. The
 // successor is started as a child of the service manager, which so notices its exit at once.
 //
-// On systems other than Linux a Service binds, serves and drains, and a reload fails with errors.ErrUnsupported.
+// On systems other than Linux a Service binds, serves and drains, and a reload fails with errors.ErrUnsupported. On Windows
+// os.Interrupt ends the process, and no other signal does anything by default.
 package lifecycle

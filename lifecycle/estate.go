@@ -100,6 +100,21 @@ func (s *Service) survey() {
 	})
 }
 
+// settleEstates takes over what predecessors left that are gone.
+func (m *machine) settleEstates() {
+	for _, e := range m.estates {
+		m.workers.Go(func() { m.settleOne(e) })
+	}
+}
+
+func (m *machine) settleOne(e *estate) {
+	m.settle(e)
+	select {
+	case m.settled <- e:
+	case <-m.gone:
+	}
+}
+
 // settle takes over the connections that e holds.
 func (s *Service) settle(e *estate) {
 	defer e.conn.Close()

@@ -1,11 +1,9 @@
 package lifecycle_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -13,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -44,7 +41,8 @@ func Example() {
 // A daemon that knows the commands reload and status, for its unit's ExecReload= and for the operator.
 func ExampleCommand() {
 	options := lifecycle.Options{Name: "example", ControlSocket: "/nonexistent/control"}
-	if err := lifecycle.Command(context.Background(), options, []string{"status"}, os.Stdout); err != nil {
+	args := []string{"status"} // flag.Args()
+	if err := lifecycle.Command(context.Background(), options, args, os.Stdout); err != nil {
 		fmt.Println(err)
 	}
 	// Output: ask example: the service is not running: no answer on /nonexistent/control
@@ -103,13 +101,13 @@ func ExampleService_Bequeath() {
 	}
 }
 
-// A server that tells the time to whoever asks by UDP. When another process reads on it finishes its answers.
+// A server that sends datagrams back. When another process reads on it finishes its answers.
 func ExampleService_ServePacket() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	conn, err := service.ListenPacket("time", "udp", "127.0.0.1:3700")
+	conn, err := service.ListenPacket("echo", "udp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -123,55 +121,32 @@ func ExampleService_ServePacket() {
 				return err
 			}
 			answers.Go(func() {
-				answer := fmt.Appendf(request[:n], ": %v\n", time.Now())
-				_, _ = conn.WriteTo(answer, client) // who asks by UDP can bear to hear nothing
+				_, _ = conn.WriteTo(request[:n], client) // who asks by UDP can bear to hear nothing
 			})
 		}
 	}))
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := service.Run(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-}
 
-// A server that sends back each line. It hands over a connection with the part of a line that it has read, if any.
-func ExampleService_Stream() {
-	service, err := lifecycle.New(lifecycle.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	listener, err := service.Listen("lines", "tcp", "127.0.0.1:7000")
-	if err != nil {
-		log.Fatal(err)
-	}
-	err = service.Stream(listener, func(c *lifecycle.Stream) {
-		pending, buffer := c.State(), make([]byte, 4096)
-		for {
-			n, err := c.Read(buffer)
-			pending = append(pending, buffer[:n]...)
-			if end := bytes.LastIndexByte(pending, '\n') + 1; end > 0 {
-				if _, err := c.Write(pending[:end]); err != nil {
-					return
-				}
-				pending = pending[end:]
-			}
-			switch {
-			case errors.Is(err, lifecycle.ErrLeaving):
-				if err := c.HandOver(pending); errors.Is(err, lifecycle.ErrNoSuccessor) {
-					_, _ = io.WriteString(c, "goodbye\n")
-				}
-				return
-			case err != nil:
-				return
-			}
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		defer stop()
+		client, err := net.Dial("udp", conn.LocalAddr().String())
+		if err != nil {
+			log.Fatal(err)
 		}
-	})
-	if err != nil {
+		defer client.Close()
+		fmt.Fprint(client, "hello")
+		answer := make([]byte, 1500)
+		n, err := client.Read(answer)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", answer[:n])
+	}()
+	if err := service.Run(ctx); err != nil {
 		log.Fatal(err)
 	}
-	if err := service.Run(context.Background()); err != nil {
-		log.Fatal(err)
-	}
+	// Output: hello
 }

@@ -44,12 +44,17 @@ func (m *machine) next() {
 
 func (m *machine) reload() {
 	m.become(Reloading)
-	m.log.Info("reloading", "program", m.program)
-	m.tell(notify.Reloading(), m.statusLine("reloading"))
-	if m.replacesInPlace() {
+	dryRun, inPlace := areDryRuns(m.waiting), m.replacesInPlace()
+	if dryRun {
+		m.log.Info("dry run", "program", m.program)
+	} else {
+		m.log.Info("reloading", "program", m.program)
+		m.tell(notify.Reloading(), m.statusLine("reloading"))
+	}
+	if inPlace && !dryRun && !m.options.DryRun {
 		m.beginInPlace()
 	} else {
-		m.attempt = m.startAttempt()
+		m.attempt = m.startAttempt(dryRun || inPlace)
 	}
 }
 
@@ -69,9 +74,17 @@ func (m *machine) onResult(r attemptResult) {
 		PID:        os.Getpid(),
 	}
 	m.attempt = nil
-	if r.err != nil {
+	outcome.DryRun = areDryRuns(m.waiting)
+	switch {
+	case r.err != nil:
 		outcome.Reason = r.err.Error()
 		m.reloadFailed(outcome)
+		return
+	case r.heir == nil && !outcome.DryRun && !m.stopping:
+		m.beginInPlace()
+		return
+	case r.heir == nil:
+		m.dryRunDone(outcome)
 		return
 	}
 	outcome.Generation, outcome.PID = r.heir.generation, r.heir.pid
@@ -79,6 +92,21 @@ func (m *machine) onResult(r attemptResult) {
 	if m.stopping { // it was too late to call the successor off
 		_ = r.heir.conn.Send(handover.Message{Type: handover.Stop})
 	}
+}
+
+// dryRunDone goes on as before: the next process would have been ready.
+func (m *machine) dryRunDone(outcome handover.Outcome) {
+	m.last = &outcome
+	m.become(Ready)
+	if m.stopping {
+		m.stop()
+		return
+	}
+	m.log.Info("the dry run is done", "took", outcome.Duration)
+	m.tell(m.readyLine())
+	m.answer(m.waiting, outcome)
+	m.waiting = nil
+	m.next()
 }
 
 // reloadFailed goes on as before. READY=1 ends the RELOADING=1 whatever came of it.
@@ -90,7 +118,7 @@ func (m *machine) reloadFailed(outcome handover.Outcome) {
 		m.stop()
 		return
 	}
-	m.log.Error("reload failed, this generation goes on serving", "reason", outcome.Reason)
+	m.log.Error(outcome.Kind()+" failed, this generation goes on serving", "reason", outcome.Reason)
 	m.tell(notify.Ready(), m.readyLine())
 	m.answer(m.waiting, outcome)
 	m.waiting = nil
@@ -102,7 +130,7 @@ func (m *machine) readyLine() notify.State { return m.statusLine(m.readyText()) 
 // readyText is the status of a service that serves, with the reason why the last reload failed if it did.
 func (m *machine) readyText() string {
 	if m.last != nil && m.last.Reason != "" {
-		return "ready; the last reload failed: " + m.last.Reason
+		return "ready; the last " + m.last.Kind() + " failed: " + m.last.Reason
 	}
 	return "ready"
 }
@@ -167,7 +195,7 @@ func (m *machine) forward(requests []reloadRequest) {
 	if len(requests) == 0 {
 		return
 	}
-	if m.heir != nil && m.heir.conn.Send(handover.Message{Type: handover.Reload}) == nil {
+	if m.heir != nil && m.heir.conn.Send(handover.Message{Type: handover.Reload, DryRun: areDryRuns(requests)}) == nil {
 		m.forwarded = append(m.forwarded, requests)
 		return
 	}

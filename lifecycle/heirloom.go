@@ -12,7 +12,7 @@ import (
 const (
 	// MaxHeirloom is how many bytes of Data an Heirloom may have: 64 MiB.
 	MaxHeirloom = 64 << 20
-	// MaxHeirloomFiles is how many Files it may have.
+	// MaxHeirloomFiles is how many Files it may have: 250.
 	MaxHeirloomFiles = handover.MaxDescriptors
 )
 
@@ -21,12 +21,15 @@ var ErrTooLarge = errors.New("too large to hand down")
 
 // An Heirloom is a piece of state that one generation hands down to the next.
 type Heirloom struct {
-	// Version tells the generations of a program apart that encode Data in different ways. It is the program's own.
+	// Version tells the generations of a program apart that encode Data in different ways. It
+	// is the program's own.
 	Version int
-	// Data is up to MaxHeirloom bytes. What does not fit into a message travels in a memfd (memfd_create(2)).
+	// Data is up to MaxHeirloom bytes. What does not fit into a message travels in a memfd
+	// (memfd_create(2)).
 	Data []byte
-	// Files are open files and sockets, up to MaxHeirloomFiles. Of those it hands down a process keeps its own, and the next
-	// gets duplicates, which it owns; either shares the open file description with the other.
+	// Files are open files and sockets, up to MaxHeirloomFiles. Of those it hands down a
+	// process keeps its own, and the next gets duplicates, which it owns; either shares the
+	// open file description with the other.
 	Files []*os.File
 }
 

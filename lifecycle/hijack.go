@@ -10,7 +10,7 @@ import (
 
 // Hijack takes the connection of a request over from its server, as http.Hijacker does, and makes a Stream of it: a WebSocket or
 // other upgraded connection, whose Read returns ErrLeaving when the process is to be replaced, and which may be handed over to
-// the handler that the next process has for it: see Hijacked. What the client sent along with the request is read first.
+// the handler that the next process has for it: see [Service.Hijacked]. What the client sent along with the request is read first.
 //
 // The handler writes the answer to the request itself, and closes the Stream when it is done with it; that it returns does not.
 // As with http.Hijacker, the ResponseWriter must not be used any more, and r.Context() does not end with the connection.
@@ -41,8 +41,8 @@ func (s *Service) Hijack(w http.ResponseWriter, r *http.Request) (*Stream, error
 // Hijacker returns w for a library that upgrades connections, by the http.Hijacker that it finds: the connection that Hijack there
 // returns is the *Stream that Service.Hijack makes, to which the library's own connection is mostly a wrapper. So
 //
-//	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, service.Hijacker(w, r)) // of github.com/gobwas/ws: conn is the *Stream
-//	conn, err := upgrader.Upgrade(service.Hijacker(w, r), r, nil)           // of gorilla/websocket: conn.NetConn() is
+//	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, service.Hijacker(w, r)) // gobwas: the *Stream
+//	conn, err := upgrader.Upgrade(service.Hijacker(w, r), r, nil)           // gorilla: has it as NetConn
 //
 // A connection can be handed over as long as the library has nothing of it in a buffer of its own; any may be said goodbye to
 // when Stream.Leaving is closed.

@@ -1,9 +1,11 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 
 	"github.com/heirloom-go/heirloom/activation"
 	"github.com/heirloom-go/heirloom/internal/handover"
@@ -22,7 +24,7 @@ func (l *listener) isStored() bool { return l.bound != nil && l.name != controlN
 
 // Listen returns the listener of that name which systemd or the predecessor handed over, or else binds address on network,
 // as net.Listen does. It serves "tcp", "unix" and their kin; see [activation.Table.Listen] for which socket is taken when a
-// name repeats, and for the errors.
+// name repeats, and for the errors, beside which there is [ErrReserved].
 //
 // What systemd handed over is taken whatever its address: its socket unit decides. What the predecessor had bound itself is
 // taken if it was asked for with the same network and address, and bound anew if not.
@@ -59,12 +61,35 @@ func (s *Service) checkName(name string) error {
 
 func (s *Service) listen(want handover.Bound) (net.Listener, error) {
 	socket, bound, err := obtain(s, want, s.table.Listen, activation.Bind)
-	if err != nil {
+	switch {
+	case err != nil && s.dryRun && isForbidden(err):
+		s.log.Warn("this dry run cannot listen here, where a socket unit or a new sandbox may let it", "error", err)
+		return newConnQueue(askedAddr(want)), nil
+	case err != nil:
 		return nil, err
 	}
 	setUnlink(socket, false)
 	s.listeners = append(s.listeners, &listener{socket, want.Name, bound})
 	return socket, nil
+}
+
+// isForbidden reports whether an address cannot be bound because of the sandbox, or the user. A dry run has those of the process that
+// runs, and the process that it stands for may have others.
+func isForbidden(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EAFNOSUPPORT, syscall.EACCES, syscall.EPERM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// askedAddr is the address of a listener that there is none of.
+func askedAddr(want handover.Bound) net.Addr {
+	if tcp, err := net.ResolveTCPAddr(want.Network, want.Address); err == nil {
+		return tcp
+	}
+	return &net.UnixAddr{Net: want.Network, Name: want.Address}
 }
 
 // obtain takes a socket that was handed over, or binds one. bound is nil if it is systemd's.

@@ -86,8 +86,8 @@ type machine struct {
 // closed, [ErrReload] if the successor that took over ended before this process did, and [ErrRunning] if Run was called before.
 // The process should end when Run returns; the signals of Options do nothing from then on.
 //
-// Run says that the service is ready: to the service manager, or to the predecessor, which then hands over. So it comes
-// last in main. What was handed over and nobody has asked for is closed then.
+// Run says that the service is ready: to the service manager, or to the predecessor, which then hands over. So it comes last
+// in main. What was handed over and nobody has asked for is closed then.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.checkBeforeReady(ctx); err != nil {
 		return err
@@ -204,7 +204,10 @@ func (m *machine) loop(ctx context.Context) {
 }
 
 func (m *machine) become(state State) {
-	m.state, m.since = state, time.Now()
+	if state != Reloading && (state != Ready || m.state != Reloading) { // then it serves all the while
+		m.since = time.Now()
+	}
+	m.state = state
 	shown := state
 	if state == Draining && m.heir != nil {
 		shown = Ready // the service is
@@ -277,21 +280,6 @@ func (m *machine) serve() {
 		if server.at().movable {
 			m.workers.Go(server.serveArrived)
 		}
-	}
-}
-
-// settleEstates takes over what predecessors left that are gone.
-func (m *machine) settleEstates() {
-	for _, e := range m.estates {
-		m.workers.Go(func() { m.settleOne(e) })
-	}
-}
-
-func (m *machine) settleOne(e *estate) {
-	m.settle(e)
-	select {
-	case m.settled <- e:
-	case <-m.gone:
 	}
 }
 

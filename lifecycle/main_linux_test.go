@@ -73,6 +73,7 @@ func environmentOptions() (lifecycle.Options, error) {
 	if os.Getenv("HEIRLOOM_TEST_REPLACE") == "in-place" {
 		options.Replace = lifecycle.InPlace
 	}
+	options.DryRun = os.Getenv("HEIRLOOM_TEST_DRY_RUN") != ""
 	for variable, field := range map[string]*time.Duration{
 		"HEIRLOOM_TEST_RELOAD": &options.ReloadTimeout,
 		"HEIRLOOM_TEST_DRAIN":  &options.DrainTimeout,

@@ -38,7 +38,8 @@ func newPacketSocket(conn net.PacketConn, bound *handover.Bound) (packetSocket, 
 // is true of what SyscallConn returns.
 //
 // A library that asks by a type assertion whether it has a *net.UDPConn finds that it has none, and may leave something out:
-// miekg/dns then answers from an address of the kernel's choice, on a machine with several, see examples/dns.
+// miekg/dns then answers from an address of the kernel's choice, on a machine with several, see
+// [github.com/heirloom-go/heirloom/examples/dns].
 //
 // The Service closes it when Run ends. One that is closed before cannot be handed over, so that reloads fail.
 type UDPConn struct {

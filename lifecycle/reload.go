@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/heirloom-go/heirloom/activation"
@@ -16,6 +17,12 @@ import (
 type reloadRequest struct {
 	answer func(handover.Outcome)
 	from   *ancestor // that passed it on
+	dryRun bool
+}
+
+// areDryRuns reports whether nothing is to be replaced for these requests.
+func areDryRuns(requests []reloadRequest) bool {
+	return !slices.ContainsFunc(requests, func(r reloadRequest) bool { return !r.dryRun })
 }
 
 // An attempt is a reload under way: a successor from its start until it serves, or is given up.
@@ -26,30 +33,30 @@ type attempt struct {
 }
 
 type attemptResult struct {
-	heir *heir
+	heir *heir // nil if there is an error, or after a dry run
 	err  error
 }
 
-// startAttempt starts a successor and leaves it to a goroutine to wait until it serves.
-func (s *Service) startAttempt() *attempt {
+// startAttempt starts a successor and leaves it to a goroutine to wait until it serves, or could.
+func (s *Service) startAttempt(dryRun bool) *attempt {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), s.options.ReloadTimeout,
 		fmt.Errorf("the successor was not ready within %v", s.options.ReloadTimeout))
 	a := &attempt{started: time.Now(), cancel: cancel, result: make(chan attemptResult, 1)}
 	go func() {
 		defer cancel()
-		h, err := s.raise(ctx)
+		h, err := s.raise(ctx, dryRun)
 		a.result <- attemptResult{h, err}
 	}()
 	return a
 }
 
-// raise starts a successor and returns it once it serves. A successor that failed has ended when raise returns.
-func (s *Service) raise(ctx context.Context) (*heir, error) {
+// raise starts a successor and returns it once it serves. One that failed, or that was for a dry run, has ended when raise returns.
+func (s *Service) raise(ctx context.Context, dryRun bool) (*heir, error) {
 	conn, theirs, err := handover.Pair()
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.startSuccessor(conn, theirs)
+	p, err := s.startSuccessor(conn, theirs, dryRun)
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -57,8 +64,8 @@ func (s *Service) raise(ctx context.Context) (*heir, error) {
 	defer p.release()
 	s.atStep("started")
 	s.log.Debug("started the successor", "pid", p.pid, "program", s.program)
-	ready, err := s.shakeHands(ctx, conn, p)
-	if err != nil {
+	ready, err := s.shakeHands(ctx, conn, p, dryRun)
+	if err != nil || dryRun {
 		p.kill()
 		_ = conn.Close()
 		return nil, err
@@ -68,7 +75,7 @@ func (s *Service) raise(ctx context.Context) (*heir, error) {
 }
 
 // startSuccessor starts the program with every listener and theirs, which it closes here, as its handover socket.
-func (s *Service) startSuccessor(conn *handover.Conn, theirs int) (*process, error) {
+func (s *Service) startSuccessor(conn *handover.Conn, theirs int, dryRun bool) (*process, error) {
 	names := []string{activation.HandoverName}
 	fds := []int{theirs}
 	defer func() { closeDescriptors(fds) }()
@@ -92,7 +99,7 @@ func (s *Service) startSuccessor(conn *handover.Conn, theirs int) (*process, err
 		return nil, err
 	}
 	m := s.inheritance()
-	m.Count = len(heirlooms)
+	m.Count, m.DryRun = len(heirlooms), dryRun
 	if err := conn.Send(m); err != nil {
 		return nil, err
 	}
@@ -142,8 +149,8 @@ func (s *Service) duplicateListeners() (fds []int, names []string, err error) {
 
 // shakeHands waits until the successor is ready, lets it accept connections, and waits until it does.
 //
-// It accepts none before: a successor that dies on the way must not take a connection with it.
-func (s *Service) shakeHands(ctx context.Context, conn *handover.Conn, p *process) (handover.Message, error) {
+// It accepts none before: a successor that dies on the way must not take a connection with it. In a dry run it never does.
+func (s *Service) shakeHands(ctx context.Context, conn *handover.Conn, p *process, dryRun bool) (handover.Message, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(longAgo) })
 	defer stop()
 	ready, err := await(ctx, conn, handover.Ready)
@@ -152,7 +159,9 @@ func (s *Service) shakeHands(ctx context.Context, conn *handover.Conn, p *proces
 		if !stop() { // the time was over just now
 			return ready, context.Cause(ctx)
 		}
-		err = s.letServe(ctx, conn)
+		if !dryRun {
+			err = s.letServe(ctx, conn)
+		}
 	}
 	if errors.Is(err, io.EOF) {
 		return ready, s.obituary(p)

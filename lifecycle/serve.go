@@ -29,7 +29,8 @@ type Server interface {
 // a net.Conn, and neither a *net.TCPConn nor a *tls.Conn.
 //
 // grpc's GracefulStop waits for streams, also for those of its health and reflection services, and Leaving is closed before it has
-// sent GOAWAY: a stream that a handler ends at once may be begun again on the connection that is about to go. See examples/grpc.
+// sent GOAWAY: a stream that a handler ends at once may be begun again on the connection that is about to go. See
+// [github.com/heirloom-go/heirloom/examples/grpc].
 //
 // When Serve of server returns before the drain begins, the service stops, and Run returns the error.
 func (s *Service) Serve(listener net.Listener, server Server) error {

@@ -22,20 +22,23 @@ import (
 )
 
 var (
-	// ErrReload is matched by the error of a reload that failed. The service goes on as if it had not been asked.
+	// ErrReload is matched by the error of a reload that failed. The service goes on as if it
+	// had not been asked.
 	ErrReload = errors.New("reload failed")
-	// ErrStopping is matched by the error of a reload that was asked of a service on its way out, and is the cause of the context
-	// of a worker that is to end with the service.
+	// ErrStopping is matched by the error of a reload that was asked of a service on its way
+	// out, and is the cause of the context of a worker that is to end with the service.
 	ErrStopping = errors.New("the service is stopping")
-	// ErrDrainTimeout is matched by the error of a Run whose drain did not end in time, and is the cause of the contexts of
-	// requests that were cancelled for it.
+	// ErrDrainTimeout is matched by the error of a Run whose drain did not end in time, and is
+	// the cause of the contexts of requests that were cancelled for it.
 	ErrDrainTimeout = errors.New("drain timed out")
-	// ErrReserved is matched by the errors of Listen, ListenPacket and Bequeath for a name that heirloom itself uses. Such names
-	// begin with heirloom.
+	// ErrReserved is matched by the errors of Listen, ListenPacket and Bequeath for a name that
+	// heirloom itself uses. Such names begin with heirloom.
 	ErrReserved = errors.New("the name is heirloom's own")
-	// ErrNoCertificate is matched by the error of HTTP for a server whose TLSConfig cannot serve anybody.
+	// ErrNoCertificate is matched by the error of HTTP for a server whose TLSConfig cannot
+	// serve anybody.
 	ErrNoCertificate = errors.New("TLSConfig has no certificate")
-	// ErrRunning is matched by the errors of Run, and of the methods that must come before it, when Run was called before.
+	// ErrRunning is matched by the errors of Run, and of the methods that must come before it,
+	// when Run was called before.
 	ErrRunning = errors.New("the service runs already")
 )
 
@@ -55,6 +58,7 @@ type Service struct {
 	generation int
 	handed     []handover.Bound  // what the predecessor had bound itself
 	ancestor   *ancestor         // the predecessor, until Run takes it over
+	dryRun     bool              // it only wants to know whether this process gets ready
 	estates    []*estate         // of predecessors that are gone
 	foreign    []string          // names in the file descriptor store that are to stay there
 	outcome    *handover.Outcome // of the reload in place by which this process came
@@ -177,7 +181,7 @@ func (s *Service) meet(conn *handover.Conn, pid int) error {
 	}
 	_ = conn.SetReadDeadline(time.Time{})
 	s.generation = m.Generation + 1
-	s.handed = m.Bound
+	s.handed, s.dryRun = m.Bound, m.DryRun
 	s.ancestor = newAncestor(conn, pid, m.Generation)
 	return nil
 }
@@ -282,16 +286,17 @@ func (s *Service) Fail(err error) error {
 // is nobody to return to.
 //
 // The error matches [ErrReload] if the successor did not become ready, and then says why; [ErrStopping] if the service is on its
-// way out, or has ended; errors.ErrUnsupported where there is no Linux; and that of ctx if it ended first, and the reload goes on.
+// way out, or has ended; errors.ErrUnsupported where there is no Linux; and that of ctx if it ended first, while a
+// reload that has begun goes on.
 func (s *Service) Reload(ctx context.Context) error {
-	_, err := s.reload(ctx)
+	_, err := s.reload(ctx, false)
 	return err
 }
 
-func (s *Service) reload(ctx context.Context) (handover.Outcome, error) {
+func (s *Service) reload(ctx context.Context, dryRun bool) (handover.Outcome, error) {
 	answer := make(chan handover.Outcome, 1)
 	select {
-	case s.reloads <- reloadRequest{answer: func(o handover.Outcome) { answer <- o }}:
+	case s.reloads <- reloadRequest{answer: func(o handover.Outcome) { answer <- o }, dryRun: dryRun}:
 	case <-s.gone:
 		return handover.Outcome{}, ErrStopping
 	case <-ctx.Done():

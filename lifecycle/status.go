@@ -25,11 +25,11 @@ type Status struct {
 	Generation   int           `json:"generation"`
 	Version      string        `json:"version,omitempty"`
 	State        State         `json:"state"`
-	Since        time.Time     `json:"since"` // when it came to State
+	Since        time.Time     `json:"since"` // when it came to State; a reload that fails leaves Ready as it was
 	Connections  Connections   `json:"connections"`
 	Requests     int           `json:"requests_in_flight"`
-	Jobs         []string      `json:"jobs,omitempty"`  // servers of Service.Serve and workers of Service.Go that run
-	Drain        *Drain        `json:"drain,omitempty"` // of this generation, nil while it does not drain
+	Jobs         []string      `json:"jobs,omitempty"`  // servers (Serve) and workers (Go) that run
+	Drain        *Drain        `json:"drain,omitempty"` // nil while this generation does not drain
 	Predecessors []Predecessor `json:"predecessors"`    // that still drain, the newest first
 	LastReload   *LastReload   `json:"last_reload"`     // nil if there was none
 }
@@ -46,10 +46,14 @@ type Connections struct {
 
 // A Drain tells how far a drain is, and when it has to end.
 type Drain struct {
-	Phase   Phase     `json:"phase"`
-	Ends    time.Time `json:"ends,omitzero"`          // what still runs is cancelled then; zero if there is no limit, or it is not known yet
-	Timeout float64   `json:"timeout_seconds"`        // that Ends comes from; 0 if there is no limit, or it is not known yet
-	Source  string    `json:"timeout_from,omitempty"` // "Options.DrainTimeout", "varlink", "D-Bus", "unit file", "environment", "the successor" or "default"
+	Phase Phase `json:"phase"`
+	// Ends is when what still runs is cancelled, and Timeout the seconds that this comes from.
+	// They are zero if there is no limit, or it is not known yet.
+	Ends    time.Time `json:"ends,omitzero"`
+	Timeout float64   `json:"timeout_seconds"`
+	// Source is where Timeout comes from: "Options.DrainTimeout", "varlink", "D-Bus",
+	// "unit file", "environment", "the successor" or "default"; "" if it is not known yet.
+	Source string `json:"timeout_from,omitempty"`
 }
 
 // A Predecessor is an older generation that still drains.
@@ -60,17 +64,18 @@ type Predecessor struct {
 	Connections Connections `json:"connections"`
 	Requests    int         `json:"requests_in_flight"`
 	Jobs        []string    `json:"jobs,omitempty"`
-	Ends        time.Time   `json:"ends,omitzero"`   // what still runs is cancelled then; zero if there is no limit
+	Ends        time.Time   `json:"ends,omitzero"`   // see Drain
 	Error       string      `json:"error,omitempty"` // why the figures are missing
 }
 
 // LastReload tells how the last reload went, by which this generation came or which it survived.
 type LastReload struct {
-	At         time.Time `json:"at"`     // when it began
-	Result     string    `json:"result"` // "done" or "failed"
-	Reason     string    `json:"reason,omitempty"`
-	Seconds    float64   `json:"seconds"`
-	Generation int       `json:"generation"` // which served after it
+	At         time.Time `json:"at"`                // when it began
+	Result     string    `json:"result"`            // "done" or "failed"
+	Reason     string    `json:"reason,omitempty"`  // why it failed
+	Seconds    float64   `json:"seconds"`           // that it took
+	Generation int       `json:"generation"`        // which served after it
+	DryRun     bool      `json:"dry_run,omitempty"` // nothing was to be replaced
 }
 
 // Status asks the running service, and the predecessors that still drain, where they stand; it waits for them up to half a
@@ -149,7 +154,7 @@ func (m *machine) newestFirst() []*ancestor {
 }
 
 func lastReload(o handover.Outcome) *LastReload {
-	last := &LastReload{At: o.At, Result: "done", Reason: o.Reason, Seconds: o.Duration.Seconds(), Generation: o.Generation}
+	last := &LastReload{At: o.At, Result: "done", Reason: o.Reason, Seconds: o.Duration.Seconds(), Generation: o.Generation, DryRun: o.DryRun}
 	if o.Reason != "" {
 		last.Result = "failed"
 	}
@@ -227,7 +232,11 @@ func (s Status) write(out io.Writer) error {
 		fmt.Fprintf(w, "drain\t%s\n", d)
 	}
 	if l := s.LastReload; l != nil {
-		fmt.Fprintf(w, "last reload\t%s %s ago after %.3f s", l.Result, ago(now, l.At), l.Seconds)
+		what := "last reload"
+		if l.DryRun {
+			what = "dry run"
+		}
+		fmt.Fprintf(w, "%s\t%s %s ago after %.3f s", what, l.Result, ago(now, l.At), l.Seconds)
 		if l.Reason != "" {
 			fmt.Fprintf(w, ": %s", l.Reason)
 		}
@@ -262,6 +271,7 @@ func (d *Drain) String() string {
 	}
 }
 
+// String says how many connections are in which state, for people.
 func (c Connections) String() string {
 	text := fmt.Sprintf("%d active, %d idle, %d new", c.Active, c.Idle, c.New)
 	if c.Hijacked > 0 {

@@ -16,22 +16,25 @@ import (
 const MaxStreamState = 64 << 10
 
 var (
-	// ErrLeaving is returned by the Read of a Stream that is to leave this process, and matched by that of what ListenPacket
-	// returned. Not a byte is lost by it: what the client sends is left to whoever reads next.
+	// ErrLeaving is returned by the Read of a Stream that is to leave this process, and matched
+	// by that of what ListenPacket returned. Not a byte is lost by it: what the client sends is
+	// left to whoever reads next.
 	ErrLeaving = errors.New("the connection is to leave this process")
-	// ErrNoSuccessor is matched by the error of HandOver when no process comes after this one, or none that serves the
-	// listener. The connection is the handler's still, to say goodbye and close.
+	// ErrNoSuccessor is matched by the error of HandOver when no process comes after this one,
+	// or none that serves the listener. The connection is the handler's still, to say goodbye
+	// and close.
 	ErrNoSuccessor = errors.New("there is no successor to take the connection")
-	// ErrUnread is matched by the error of HandOver for a hijacked connection of which the client has sent bytes that would be
-	// lost: Read returns them, also when the connection is to leave.
+	// ErrUnread is matched by the error of HandOver for a hijacked connection of which the
+	// client has sent bytes that would be lost: Read returns them, also when the connection is
+	// to leave.
 	ErrUnread = errors.New("what came with the request is not read yet")
 )
 
 // Stream has handler serve each connection of a listener that Listen returned, from Run on, in a goroutine of its own. It is
 // for protocols other than HTTP, over TCP or Unix stream sockets.
 //
-// When the process is replaced, or told to stop, the Read of every Stream returns ErrLeaving, and Leaving is closed. The
-// handler then calls HandOver with what it remembers of the connection, such as bytes that it has read and not yet answered,
+// When the process is replaced, or told to stop, [Stream.Read] returns [ErrLeaving], and [Stream.Leaving] is closed. The
+// handler then calls [Stream.HandOver] with what it remembers of the connection, such as bytes that it has read and not yet answered,
 // and returns; the handler of the next process is called with the connection and that state. If there is nobody to take it,
 // HandOver says so and the handler may still write, and even, until the drain times out, finish at leisure: what it does not
 // hand over it keeps, until it returns. The connection is closed then.

@@ -35,7 +35,7 @@ func (m *machine) onAncestorLetter(a *ancestor, msg handover.Message, fds []int)
 		m.adopt(msg, fds)
 		return
 	case handover.Reload:
-		m.onReload(reloadRequest{from: a, answer: func(o handover.Outcome) {
+		m.onReload(reloadRequest{from: a, dryRun: msg.DryRun, answer: func(o handover.Outcome) {
 			_ = a.conn.Send(handover.Message{Type: handover.Reloaded, Outcome: &o})
 		}})
 	case handover.Stop:

@@ -9,7 +9,7 @@ import (
 type Type string
 
 const (
-	Inheritance Type = "inheritance" // predecessor: Protocol, MinReader, PID, Generation, Bound, Count of the States to follow
+	Inheritance Type = "inheritance" // predecessor: Protocol, MinReader, PID, Generation, Bound, DryRun, Count of the States to follow
 	State       Type = "state"       // predecessor: Name, Version, one of States, and files
 	Ready       Type = "ready"       // successor: Protocol, PID, Listeners, Streams
 	Failed      Type = "failed"      // successor: Reason; it will not become ready
@@ -24,7 +24,7 @@ const (
 	Draining    Type = "draining"    // predecessor: Report
 	Hurry       Type = "hurry"       // successor: Left, the time to finish in; connections may still move
 	Stop        Type = "stop"        // either: Left, the time to finish in; the service ends, nothing takes connections any more
-	Reload      Type = "reload"      // predecessor: passes on a reload asked of it too late
+	Reload      Type = "reload"      // predecessor: DryRun; passes on a reload asked of it too late
 	Reloaded    Type = "reloaded"    // successor: Outcome of that reload
 )
 
@@ -48,6 +48,7 @@ type Message struct {
 	Count      int           `json:"count,omitempty"`
 	Left       time.Duration `json:"left,omitempty"` // nanoseconds
 	Reason     string        `json:"reason,omitempty"`
+	DryRun     bool          `json:"dry_run,omitempty"` // the successor is ended as soon as it is ready
 	Report     *Report       `json:"report,omitempty"`
 	Outcome    *Outcome      `json:"outcome,omitempty"`
 }
@@ -91,5 +92,14 @@ type Outcome struct {
 	Reason     string        `json:"reason"`     // why it failed; empty if it did not
 	Generation int           `json:"generation"` // which serves since
 	PID        int           `json:"pid"`
+	DryRun     bool          `json:"dry_run,omitempty"`  // nothing was replaced
 	InPlace    bool          `json:"in_place,omitempty"` // nothing is known yet: the process is about to be replaced in place
+}
+
+// Kind says what it is that went so.
+func (o Outcome) Kind() string {
+	if o.DryRun {
+		return "dry run"
+	}
+	return "reload"
 }

@@ -1,11 +1,14 @@
 package packages_test
 
 import (
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -31,9 +34,12 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// build makes the programs that the packages bring: two versions of hello, one that no longer starts though its commands work, and
-// one of which nothing works.
+// build makes the programs that the packages bring: two versions of hello, the second also with another listener, one that no longer
+// starts though its commands work, and one of which nothing works.
 func build() error {
+	if err := buildAdmin(); err != nil {
+		return err
+	}
 	for _, version := range []string{"v1", "v2"} {
 		err := command("../..", "go", "build", "-ldflags", "-s -w -X main.version="+version, "-o", filepath.Join(made, version), "./examples/hello")
 		if err != nil {
@@ -53,6 +59,34 @@ func build() error {
 		}
 	}
 	return nil
+}
+
+// buildAdmin makes v2-admin, which listens on the socket named admin too.
+func buildAdmin() error {
+	path, err := filepath.Abs("../../examples/hello/main.go")
+	if err != nil {
+		return err
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	const run = "	return service.Run("
+	changed := strings.Replace(string(source), run, `	admin, err := service.Listen("admin", "tcp", "127.0.0.1:8081")
+	if err != nil {
+		return err
+	}
+	if err := service.HTTP(admin, &http.Server{Handler: http.HandlerFunc(http.NotFound)}); err != nil {
+		return err
+	}
+`+run, 1)
+	file, overlay := filepath.Join(made, "admin.go"), filepath.Join(made, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{path: file}})
+	if err := errors.Join(err, os.WriteFile(file, []byte(changed), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+		return err
+	}
+	return command("../..", "go", "build", "-overlay", overlay, "-ldflags", "-s -w -X main.version=v2", "-o", filepath.Join(made, "v2-admin"),
+		"./examples/hello")
 }
 
 func command(dir, name string, args ...string) error {

@@ -15,7 +15,7 @@ import (
 // release is a version of the package.
 type release struct {
 	version string
-	binary  string // v1, v2, startless or broken
+	binary  string // v1, v2, v2-admin, startless or broken
 	change  func(*packaging.Package)
 	edit    func(*packaging.File) // of what was rendered
 }

@@ -1,14 +1,16 @@
 package packages_test
 
 import (
+	"errors"
 	"fmt"
-
+	"io"
 	"testing"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/loadtest"
 	"github.com/heirloom-go/heirloom/internal/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
+	"github.com/heirloom-go/heirloom/units"
 	"github.com/heirloom-go/heirloom/units/packaging"
 )
 
@@ -60,7 +62,8 @@ func changes() []change {
 	live := func(p *packaging.Package) { p.Service.StopTimeout = 25 * time.Second }
 	fresh := func(p *packaging.Package) { live(p); environment("blue")(p) }
 	socket := func(p *packaging.Package) { fresh(p); second(p) }
-	user := func(p *packaging.Package) { socket(p); p.Service.User = "hello-daemon" }
+	network := func(p *packaging.Package) { fresh(p); p.Service.Network = units.AnyNetwork }
+	user := func(p *packaging.Package) { network(p); second(p); p.Service.User = "hello-daemon" }
 	return []change{
 		{"a live setting", "v2", live, settled, "v2", false, liveSetting},
 		{"a program that does not start", "startless", live, kept, "v2", false, nil},
@@ -68,9 +71,9 @@ func changes() []change {
 		{"a setting that takes a start, and a program that does not", "startless", fresh, restart, "v2", false, nil},
 		{"a setting that takes a start, and a program of which nothing works", "broken", fresh, restart, "v2", false, nil},
 		{"a setting that takes a start", "v1", fresh, settled, "v1", true, nil},
-		{"a socket more", "v2", socket, settled, "v2", true, socketMore},
-		{"a socket less", "v1", fresh, settled, "v1", true, socketLess},
-		{"another user, and the socket again", "v2", user, settled, "v2", true, anotherUser},
+		{"a socket more, which the new program cannot bind itself", "v2-admin", socket, settled, "v2", true, socketMore},
+		{"a socket less, and the network", "v1", network, settled, "v1", true, socketLess},
+		{"another user, and the socket again, which the new program could bind", "v2-admin", user, settled, "v2", true, anotherUser},
 	}
 }
 
@@ -121,7 +124,12 @@ func socketMore(t *testing.T, b *box) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = nc.Close()
+	defer nc.Close()
+	answer := make([]byte, 12)
+	_, err = fmt.Fprint(nc, "GET / HTTP/1.0\r\n\r\n")
+	if _, readErr := io.ReadFull(nc, answer); err != nil || readErr != nil || string(answer) != "HTTP/1.0 404" {
+		t.Errorf("the new socket answers %q, %v", answer, errors.Join(err, readErr))
+	}
 	if state := b.Property("hello-admin.socket", "UnitFileState"); state != "enabled" && b.format == "deb" {
 		t.Errorf("the new socket is %s", state)
 	}

@@ -62,14 +62,16 @@ import (
 type Package struct {
 	Service units.Service
 
-	// Name is that of the package. The default is the name of the service, without the @ of a template.
+	// Name is that of the package. The default is the name of the service, without the @ of a
+	// template.
 	Name string
 
-	// Version begins with a digit and has letters, digits and .+~ only: a tilde sorts before all, as in 1.0~rc1. Release counts
-	// packages of the same version; the default is 1.
+	// Version begins with a digit and has letters, digits and .+~ only: a tilde sorts before
+	// all, as in 1.0~rc1. Release counts packages of the same version; the default is 1.
 	Version, Release string
 
-	// Arch is the architecture as Go and Debian call it, such as amd64 and arm64; nfpm knows the names that RPM has for those.
+	// Arch is the architecture as Go and Debian call it, such as amd64 and arm64; nfpm knows
+	// the names that RPM has for those.
 	Arch string
 
 	// Maintainer is a name and address: "Jane Doe <jane@example.org>".
@@ -78,11 +80,13 @@ type Package struct {
 	// Summary is a line, Description any number of them. The default of Description is none.
 	Summary, Description string
 
-	// License is as SPDX calls it, Homepage a URL, Section one of Debian's. The defaults are none, none, and net.
+	// License is as SPDX calls it, Homepage a URL, Section one of Debian's. The defaults are
+	// none, none, and net.
 	License, Homepage, Section string
 
-	// Binary is the path of the program on the machine where the package is built. It becomes Service.Program. A relative
-	// one, here and in Contents, is relative to the folder of nfpm.yaml.
+	// Binary is the path of the program on the machine where the package is built. It becomes
+	// Service.Program. A relative one, here and in Contents, is relative to the folder of
+	// nfpm.yaml.
 	Binary string
 
 	// Contents are further files.
@@ -97,7 +101,8 @@ type Content struct {
 	Source      string // on the machine where the package is built
 	Destination string // absolute
 
-	// Config says that the administrator may change the file: an upgrade then keeps it. It is so for all files below /etc.
+	// Config says that the administrator may change the file: an upgrade then keeps it. It is
+	// so for all files below /etc.
 	Config bool
 
 	// Mode is by default that of the source.

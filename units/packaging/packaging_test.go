@@ -2,7 +2,6 @@ package packaging_test
 
 import (
 	"errors"
-	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -27,45 +26,6 @@ func hello() packaging.Package {
 	}
 }
 
-func ExamplePackage_Render() {
-	p := packaging.Package{
-		Service: units.Service{
-			Name:             "hello",
-			Program:          "/usr/bin/hello",
-			Sockets:          []units.Socket{{Name: "http", Addresses: []string{"0.0.0.0:8080"}}},
-			EnvironmentFiles: []string{"-/etc/default/hello"},
-		},
-		Version:    "1.2.0",
-		Arch:       "amd64",
-		Maintainer: "Jane Doe <jane@example.org>",
-		Summary:    "greets",
-		Binary:     "/build/hello",
-		Contents:   []packaging.Content{{Source: "/src/hello.default", Destination: "/etc/default/hello"}},
-	}
-	files, err := p.Render(252)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, f := range files {
-		fmt.Printf("%o %s\n", f.Mode, f.Name)
-	}
-	// Output:
-	// 644 nfpm.yaml
-	// 755 deb/prerm
-	// 755 deb/preinst
-	// 755 deb/postrm
-	// 755 deb/postinst
-	// 755 rpm/pre
-	// 755 rpm/post
-	// 755 rpm/preun
-	// 755 rpm/postun
-	// 755 rpm/posttrans
-	// 644 files/usr/lib/systemd/system/hello.service
-	// 644 files/usr/lib/systemd/system/hello.socket
-	// 644 files/etc/needrestart/conf.d/hello.conf
-}
-
 // variants are descriptions that take other lines of the scripts.
 func variants() map[string]packaging.Package {
 	all := map[string]packaging.Package{"plain": hello()}
@@ -88,7 +48,7 @@ func variants() map[string]packaging.Package {
 		p.Service.ReadWritePaths = []string{"/srv/hello"}
 		p.Service.StateDirectory, p.Service.LogsDirectory = []string{"hello", "a&b"}, []string{"hello"}
 	})
-	add("notify", func(p *packaging.Package) { p.Service.NotifyReload, p.Service.Program = true, "/opt/hello world/d$" })
+	add("notify", func(p *packaging.Package) { p.Service.NotifyReload, p.Service.Program = true, "/opt/hello(1)/d$" })
 	add("no socket", func(p *packaging.Package) { p.Service.Sockets = nil })
 	return all
 }

@@ -37,7 +37,7 @@ type script struct {
 	NotifyReload bool
 
 	Program string
-	Reload  string // the command, as words for a shell
+	TryOut  string // the command, as words for a shell
 	Timeout int    // of the command, in seconds
 
 	Sysusers, Tmpfiles string   // names of files for those, or empty
@@ -52,14 +52,14 @@ type script struct {
 }
 
 func (p Package) script(rendered []units.File) (*script, error) {
-	reload, err := p.reload()
+	tryOut, err := p.tryOut()
 	if err != nil {
 		return nil, err
 	}
 	s := &script{
 		Package: p.Name, Service: p.Service.Name + ".service", Sockets: p.Service.SocketUnits(),
 		Template: strings.HasSuffix(p.Service.Name, "@"), User: p.Service.Scope == units.User, NotifyReload: p.Service.NotifyReload,
-		Program: p.Service.Program, Reload: reload, Timeout: seconds(p.Service),
+		Program: p.Service.Program, TryOut: tryOut, Timeout: seconds(p.Service),
 		Data: p.data(), Word: "/run/" + p.Name + ".package",
 		Helper: "--system", Global: "--system", HashVariable: units.HashVariable,
 	}
@@ -91,11 +91,15 @@ func seconds(s units.Service) int {
 	return int((limit + time.Second - 1) / time.Second)
 }
 
-// reload is the command that asks a process to reload.
-func (p Package) reload() (string, error) {
+// tryOut is the command that asks a process whether the new program gets ready. Where it is not known how to ask for a dry run, a
+// reload tells as well.
+func (p Package) tryOut() (string, error) {
 	args := p.Service.ReloadArgs
 	if args == nil {
 		args = []string{"reload"}
+	}
+	if n := len(args); n > 0 && args[n-1] == "reload" {
+		args = append(slices.Clone(args), "-dry-run")
 	}
 	words := []string{shellWord(p.Service.Program)}
 	var errs []error
