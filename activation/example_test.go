@@ -62,6 +62,7 @@ func ExampleTable_Files() {
 	// Output: 0 files
 }
 
+// What a process gives its successor, with the files 3 and 4.
 func ExampleEnviron() {
 	base := []string{"HOME=/root", "LISTEN_PID=7", "HOME=/other"}
 	env, err := activation.Environ(base, 42, []string{"web", activation.HandoverName})
@@ -78,6 +79,7 @@ func ExampleEnviron() {
 	// HEIRLOOM_PREDECESSOR=42
 }
 
+// A socket that nobody else hands over, as for control. What a dead process left at the path is replaced.
 func ExampleBind() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {

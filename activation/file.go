@@ -7,31 +7,36 @@ import (
 
 // File describes one file that was handed to this process. It is a copy: it owns nothing and changes nothing.
 type File struct {
-	// Name is what the service manager or the predecessor called the file: the FileDescriptorName= of a socket unit,
-	// the name in OpenFile=, "connection" for Accept=yes, "stored" or the FDNAME= of the descriptor store, "unknown" if it
-	// gave no names. It need not be unique and may be empty.
+	// Name is what the service manager or the predecessor called the file: the
+	// FileDescriptorName= of a socket unit, the name in OpenFile=, "connection" for Accept=yes,
+	// "stored" or the FDNAME= of the descriptor store, "unknown" if it gave no names. It need
+	// not be unique and may be empty.
 	Name string
 
-	// FD is the descriptor number the file was handed as. Once the file is claimed or closed, the number may mean
-	// something else: it serves messages only.
+	// FD is the descriptor number the file was handed as. Once the file is claimed or closed,
+	// the number may mean something else: it serves messages only.
 	FD int
 
-	// Network is what kind of file it is: "tcp" (MPTCP as well), "udp", "sctp", "ip", "unix", "unixgram", "unixpacket",
-	// "vsock", "netlink", "socket" for any other one, "fifo", "file", "directory", "char", "block", "mqueue", or "anon" for
-	// files without a place, like an eventfd.
+	// Network is what kind of file it is: "tcp" (MPTCP as well), "udp", "sctp", "ip", "unix",
+	// "unixgram", "unixpacket", "vsock", "netlink", "socket" for any other one, "fifo", "file",
+	// "directory", "char", "block", "mqueue", or "anon" for files without a place, like an
+	// eventfd.
 	Network string
 
-	// Address is where a socket is bound, as net.Addr prints it ("" if it is not, "@" in front of an abstract Unix
-	// name, see [VsockAddr] for vsock), and the path of another file, if /proc is there to tell.
+	// Address is where a socket is bound, as net.Addr prints it ("" if it is not, "@" in front
+	// of an abstract Unix name, see [VsockAddr] for vsock), and the path of another file, if
+	// /proc is there to tell.
 	Address string
 
-	// Peer is the address at the other end of a connected socket, "" without one and for an unnamed Unix socket.
+	// Peer is the address at the other end of a connected socket, "" without one and for an
+	// unnamed Unix socket.
 	Peer string
 
 	// Listening says that connections can be accepted from it (SO_ACCEPTCONN, socket(7)).
 	Listening bool
 
-	// Claimed says that the table has given the file away. The handover socket counts as claimed from the start.
+	// Claimed says that the table has given the file away. The handover socket counts as
+	// claimed from the start.
 	Claimed bool
 
 	family family

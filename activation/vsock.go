@@ -26,6 +26,7 @@ type VsockAddr struct {
 // Network returns "vsock".
 func (a VsockAddr) Network() string { return "vsock" }
 
+// String returns "CID:PORT", and ":PORT" for any CID.
 func (a VsockAddr) String() string {
 	port := ":" + strconv.FormatUint(uint64(a.Port), 10)
 	if a.CID == vsockAny {

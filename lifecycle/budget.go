@@ -60,9 +60,11 @@ func ownBudget(began time.Time, timeout time.Duration, source string) budget {
 	}
 }
 
-// withHooks leaves a quarter of the time to hooks.
+// withHooks keeps a tenth of the time for hooks, at least half a second, but never more than a quarter. They have all that is left
+// when everything else ends earlier.
 func (b budget) withHooks() budget {
-	reserve := b.hooks.Sub(b.began) / 4
+	whole := b.hooks.Sub(b.began)
+	reserve := max(whole/10, min(whole/4, 500*time.Millisecond))
 	b.finish, b.closing = b.finish.Add(-reserve), b.closing.Add(-reserve)
 	return b
 }
@@ -124,7 +126,7 @@ func (m *machine) setBudget(b budget) {
 	known := m.budget.source != ""
 	m.budget = b.before(m.budget)
 	if !known {
-		m.log.Info("drain deadline", "timeout", describe(b.timeout), "from", b.source)
+		m.log.Info("drain deadline", "timeout", describe(b.timeout), "from", b.source, "requests", describe(b.finish.Sub(b.began)))
 	}
 	m.halfway.Reset(time.Until(m.budget.finish) / 2)
 	m.armDeadline()
@@ -132,10 +134,10 @@ func (m *machine) setBudget(b budget) {
 }
 
 func describe(timeout time.Duration) string {
-	if timeout >= endless {
+	if timeout >= endless/2 {
 		return "infinity"
 	}
-	return timeout.String()
+	return timeout.Round(time.Millisecond).String()
 }
 
 // armDeadline sets the timer to the end of the phase.

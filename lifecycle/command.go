@@ -138,6 +138,9 @@ func ask(ctx context.Context, options Options, method, path string, answer any) 
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
 		}
+		if errors.Is(err, ErrNotRunning) {
+			return err
+		}
 		return fmt.Errorf("ask %s: %w", options.Name, err)
 	}
 	defer response.Body.Close()

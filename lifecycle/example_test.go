@@ -45,7 +45,7 @@ func ExampleCommand() {
 	if err := lifecycle.Command(context.Background(), options, args, os.Stdout); err != nil {
 		fmt.Println(err)
 	}
-	// Output: ask example: the service is not running: no answer on /nonexistent/control
+	// Output: the service is not running: no answer on /nonexistent/control
 }
 
 // A daemon whose configuration is bad tells the process that it was to replace: `systemctl reload` then fails with this

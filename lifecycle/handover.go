@@ -118,7 +118,11 @@ func (m *machine) reloadFailed(outcome handover.Outcome) {
 		m.stop()
 		return
 	}
-	m.log.Error(outcome.Kind()+" failed, this generation goes on serving", "reason", outcome.Reason)
+	said := "reload failed, this generation goes on serving"
+	if outcome.DryRun {
+		said = "dry run failed, this generation goes on serving"
+	}
+	m.log.Error(said, "reason", outcome.Reason)
 	m.tell(notify.Ready(), m.readyLine())
 	m.answer(m.waiting, outcome)
 	m.waiting = nil
@@ -130,7 +134,11 @@ func (m *machine) readyLine() notify.State { return m.statusLine(m.readyText()) 
 // readyText is the status of a service that serves, with the reason why the last reload failed if it did.
 func (m *machine) readyText() string {
 	if m.last != nil && m.last.Reason != "" {
-		return "ready; the last " + m.last.Kind() + " failed: " + m.last.Reason
+		what := "reload"
+		if m.last.DryRun {
+			what = "dry run"
+		}
+		return "ready; the last " + what + " failed: " + m.last.Reason
 	}
 	return "ready"
 }

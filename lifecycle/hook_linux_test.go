@@ -147,7 +147,7 @@ func TestHooksAfterRequests(t *testing.T) {
 	}
 }
 
-// TestHooksKeepTheirTime sees that requests that last too long leave hooks a quarter of the time.
+// TestHooksKeepTheirTime sees that requests that last too long leave hooks some of the time.
 func TestHooksKeepTheirTime(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_DRAIN=2s", "HEIRLOOM_TEST_HOOKS=a=ok")
@@ -163,7 +163,7 @@ func TestHooksKeepTheirTime(t *testing.T) {
 }
 
 // TestHooksOfLongDrain stops a service whose predecessor has drained for a while and may for long: of the time that there is left its
-// hooks have a quarter, and not of all the time since its drain began.
+// hooks have a tenth, and not of all the time since its drain began.
 func TestHooksOfLongDrain(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_HOOKS=a=ok", "HEIRLOOM_TEST_LINGER=100ms")
@@ -181,7 +181,7 @@ func TestHooksOfLongDrain(t *testing.T) {
 		if s.Drain == nil || len(s.Predecessors) != 1 {
 			return false
 		}
-		least = s.Since.Add(s.Drain.Ends.Sub(s.Since)*3/4 - 500*time.Millisecond)
+		least = s.Since.Add(s.Drain.Ends.Sub(s.Since)*9/10 - 500*time.Millisecond)
 		return s.Predecessors[0].Ends.Before(s.Drain.Ends)
 	})
 	if ends := s.Predecessors[0].Ends; ends.Before(least) {

@@ -106,6 +106,9 @@ func obtain[T any](s *Service, want handover.Bound, take func(name, network, add
 	default:
 		socket, err = bind(want.Network, want.Address)
 		want.File = fileOf(want)
+		if err != nil && want.Name != controlName {
+			err = fmt.Errorf("no socket named %q was handed over: %w", want.Name, err)
+		}
 	}
 	return socket, &want, err
 }
@@ -153,6 +156,17 @@ func setUnlink(socket io.Closer, unlink bool) {
 	case packetSocket:
 		u.packetGate().unlink.Store(unlink)
 	}
+}
+
+// nameToMove is nameOf for a listener whose connections may move. One around it hides it, and would do so without a word.
+func (s *Service) nameToMove(listener net.Listener) string {
+	name := s.nameOf(listener)
+	for _, l := range s.listeners {
+		if hidden, ok := l.socket.(net.Listener); name == "" && ok && hidden.Addr().String() == listener.Addr().String() {
+			s.log.Info("the listener was wrapped: its connections do not move", "name", l.name, "type", fmt.Sprintf("%T", listener))
+		}
+	}
+	return name
 }
 
 // nameOf returns the name by which Listen or ListenPacket returned the socket, "" if they did not.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -259,7 +260,7 @@ func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
 		// Serve would say so too late: when this process has taken over.
 		return s.Fail(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrNoCertificate))
 	}
-	h := newHTTPServer(s, s.nameOf(listener), listener, server)
+	h := newHTTPServer(s, s.nameToMove(listener), listener, server)
 	s.servers = append(s.servers, h, h.hijacked)
 	return nil
 }
@@ -270,11 +271,11 @@ func (s *Service) isRunning() bool {
 	return s.running
 }
 
-// Fail tells the predecessor, if there is one, why this process is not going to be ready, and returns err, which must not be
-// nil. It comes before Run. The process should then end: the predecessor goes on serving, and `systemctl reload` fails with that
+// Fail tells the predecessor, if there is one, why this process is not going to be ready, and returns err; if that is nil it does
+// nothing. It comes before Run. The process should then end: the predecessor goes on serving, and `systemctl reload` fails with that
 // reason.
 func (s *Service) Fail(err error) error {
-	if s.ancestor != nil {
+	if s.ancestor != nil && err != nil {
 		_ = s.ancestor.conn.Send(handover.Message{Type: handover.Failed, Reason: err.Error()})
 	}
 	return err
@@ -318,7 +319,9 @@ func outcomeError(o handover.Outcome) error {
 		return nil
 	case ErrStopping.Error():
 		return ErrStopping
-	default:
-		return fmt.Errorf("%w: %s", ErrReload, o.Reason)
 	}
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("%w: %s: %w", ErrReload, o.Reason, errors.ErrUnsupported)
+	}
+	return fmt.Errorf("%w: %s", ErrReload, o.Reason)
 }

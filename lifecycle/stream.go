@@ -46,7 +46,7 @@ func (s *Service) Stream(listener net.Listener, handler func(*Stream)) error {
 	if s.running {
 		return fmt.Errorf("serve streams on %s: %w", listener.Addr(), ErrRunning)
 	}
-	name := s.nameOf(listener)
+	name := s.nameToMove(listener)
 	s.servers = append(s.servers, &streamServer{
 		port: port{
 			service:  s,

@@ -52,7 +52,7 @@ type hook struct {
 
 // Defer has run called when all that this process serves has ended, whatever the reason: servers, connections and workers
 // are done, and the next thing is the return of Run. Hooks are called one after the other, the last deferred first. Each may
-// take an equal share of the time that is left, at the end of which ctx does; a quarter of what the drain may take is kept
+// take an equal share of the time that is left, at the end of which ctx does; of what the drain may take a tenth is kept
 // for hooks. One that does not return then is left behind, and Run returns.
 //
 // Errors, and panics, are logged with name, and Run returns them. Hooks are not called when the service is told to end at once.

@@ -59,8 +59,9 @@ func New() (*Notifier, error) {
 //
 //	/run/systemd/notify   a socket in the file system, up to 107 bytes
 //	@name                 a socket in Linux's abstract namespace, up to 107 bytes
-//	vsock:CID:PORT        a socket of the host of this virtual machine, see vsock(7); the CID may be written
-//	                      hypervisor, local or host. Datagrams if the kernel has them, else one connection a message.
+//	vsock:CID:PORT        a socket of the host of this virtual machine, see vsock(7); the CID may be
+//	                      written hypervisor, local or host. Datagrams if the kernel has them, else
+//	                      one connection a message.
 //	vsock-dgram:CID:PORT, vsock-seqpacket:CID:PORT, vsock-stream:CID:PORT
 //	                      the same with the socket type fixed
 //

@@ -2,6 +2,7 @@ package prometheus_test
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"net/http"
 
@@ -35,4 +36,35 @@ func Example() {
 	if err := service.Run(context.Background()); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// What is told before Run, of which this shows what is 1.
+func ExampleNewCollector() {
+	service, err := lifecycle.New(lifecycle.Options{Name: "example", Version: "v1.2.0"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(heirloom.NewCollector(service)); err != nil {
+		log.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			if metric.GetGauge().GetValue() == 1 {
+				fmt.Print(family.GetName())
+				for _, label := range metric.GetLabel() {
+					fmt.Print(" ", label.GetName(), "=", label.GetValue())
+				}
+				fmt.Println()
+			}
+		}
+	}
+	// Output:
+	// heirloom_generation
+	// heirloom_info name=example version=v1.2.0
+	// heirloom_state state=starting
 }

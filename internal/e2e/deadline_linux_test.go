@@ -132,7 +132,7 @@ func checkDeadline(t *testing.T, h *managed, s lifecycle.Status, want, from stri
 	}
 	checkEnds(t, s, timeout)
 	log := h.machine.Journal("-o", "cat", "_PID="+itoa(s.PID))
-	line := regexp.MustCompile(fmt.Sprintf(`drain deadline: timeout=%s from="?%s"?\n`, logged, d.Source))
+	line := regexp.MustCompile(fmt.Sprintf(`drain deadline: timeout=%s from="?%s"? requests=\S+\n`, logged, d.Source))
 	if len(line.FindAllString(log, -1)) != 1 {
 		t.Errorf("the log does not say %v once:\n%s", line, log)
 	}

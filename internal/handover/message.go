@@ -95,11 +95,3 @@ type Outcome struct {
 	DryRun     bool          `json:"dry_run,omitempty"`  // nothing was replaced
 	InPlace    bool          `json:"in_place,omitempty"` // nothing is known yet: the process is about to be replaced in place
 }
-
-// Kind says what it is that went so.
-func (o Outcome) Kind() string {
-	if o.DryRun {
-		return "dry run"
-	}
-	return "reload"
-}
