@@ -72,7 +72,7 @@ func TestStreamTLS(t *testing.T) {
 		fresh := d.dialStreamTLS()
 		fresh.say("hello\n")
 		fresh.expect("2 hello")
-		if !strings.Contains(d.logged(), "the listener was wrapped: its connections do not move: name=echo type=*tls.listener") {
+		if !strings.Contains(d.logged(), "the listener was wrapped: its connections do not move: name=echo type=\"*tls.listener\"") {
 			t.Error("the log does not say that connections do not move")
 		}
 	}
