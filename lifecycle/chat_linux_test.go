@@ -256,7 +256,7 @@ func TestChatManaged(t *testing.T) {
 				d := startManagedRole(t, v, "chat", test.listen, test.socket)
 				network, address, _ := strings.Cut(test.listen, "!")
 				p := startChatters(t, func() (net.Conn, error) { return d.machine.Dial(context.Background(), network, address) })
-				rounds := sdtest.Rounds(v, 50)
+				rounds := sdtest.Rounds(v, 30)
 				for i := range rounds {
 					verb := "restart"
 					if i%2 == 0 {

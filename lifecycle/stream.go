@@ -39,6 +39,9 @@ var (
 // HandOver says so and the handler may still write, and even, until the drain times out, finish at leisure: what it does not
 // hand over it keeps, until it returns. The connection is closed then.
 //
+// What a bufio.Reader holds is read, and goes into the state: the half line that ReadString returns with the error, say. A
+// bufio.Scanner does not tell it from a whole one, and so is not for lines that may be cut by a reload.
+//
 // A panic of the handler is logged, and closes the connection, as net/http does it.
 func (s *Service) Stream(listener net.Listener, handler func(*Stream)) error {
 	s.mu.Lock()

@@ -32,11 +32,13 @@ func main() {
 	flag.Parse()
 	options := lifecycle.Options{
 		Name: "links", Version: version, LameDuck: *lameDuck,
+		// In place the next program cannot be undone: a bad configuration is to be found out before.
+		DryRun: true,
 		Logger: hclog.New(&hclog.LoggerOptions{Name: "links", JSONFormat: true}), // to stderr, which the engine collects
 	}
 
 	if flag.NArg() > 0 {
-		if err := command(options, f.config, flag.Args()); err != nil {
+		if err := lifecycle.Command(context.Background(), options, flag.Args(), os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "links:", err)
 			os.Exit(1)
 		}
@@ -48,24 +50,12 @@ func main() {
 	}
 }
 
-// command looks at the configuration before it asks for a reload: in place, a program that has taken over cannot refuse any more.
-func command(options lifecycle.Options, file string, args []string) error {
-	if args[0] == "reload" {
-		c, err := readConfig(file)
-		if err != nil {
-			return fmt.Errorf("not reloaded: %w", err)
-		}
-		fmt.Printf("%s: %d links\n", file, len(c.links))
-	}
-	return lifecycle.Command(context.Background(), options, args, os.Stdout)
-}
-
 func serve(options lifecycle.Options, f flags) error {
 	service, err := lifecycle.New(options)
 	if err != nil {
 		return err
 	}
-	links, err := configure(service, f.config, options.Logger)
+	links, err := readLinks(f.config)
 	if err != nil {
 		return service.Fail(err)
 	}
