@@ -219,6 +219,8 @@ func (s *Service) obituary(p *process) error {
 		return fmt.Errorf("%s closed the handover socket: it is no heirloom program, or has not called lifecycle.New", s.program)
 	case how != "":
 		return fmt.Errorf("the successor (pid %d) ended before it was ready: %s", p.pid, how)
+	case os.Getenv("JOURNAL_STREAM") != "": // systemd.exec(5): standard output or error goes there
+		return fmt.Errorf("the successor (pid %d) ended before it was ready; see journalctl _PID=%d", p.pid, p.pid)
 	default:
 		return fmt.Errorf("the successor (pid %d) ended before it was ready", p.pid)
 	}
