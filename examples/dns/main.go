@@ -31,7 +31,7 @@ func main() {
 	case "":
 		err = serve(options, *listen, *file)
 	case "check":
-		_, err = readZone(*file)
+		err = check(file)
 	default:
 		err = lifecycle.Command(context.Background(), options, flag.Args(), os.Stdout)
 	}
@@ -39,6 +39,18 @@ func main() {
 		fmt.Fprintln(os.Stderr, "dns:", err)
 		os.Exit(1)
 	}
+}
+
+// check reads the zone file as serve does. It may be followed by flags, too.
+func check(file *string) error {
+	if err := flag.CommandLine.Parse(flag.Args()[1:]); err != nil {
+		return err
+	}
+	if flag.NArg() > 0 {
+		return fmt.Errorf("check takes no %q", flag.Arg(0))
+	}
+	_, err := readZone(*file)
+	return err
 }
 
 func serve(options lifecycle.Options, address, file string) error {
