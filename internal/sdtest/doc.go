@@ -4,7 +4,8 @@
 // A [Machine] has process ids, mounts, a network (with a loopback interface and nothing else), a host name, IPC and
 // control groups of its own. Its root file system is an overlay: it reads a Debian root that it cannot change and
 // writes into memory. It runs journald and D-Bus, reaches multi-user.target in about a second, and starts nothing that
-// the administrator of the host enabled. Several machines may run beside each other and know nothing of each other.
+// the administrator of the host enabled. Several machines may run beside each other and know nothing of each other,
+// unless they [Machine.Join] a [Network].
 //
 // The test stands outside and reaches in: it writes units and installs programs, runs commands, dials, and looks at
 // processes. What it does inside happens on threads of the test process that joined the machine's namespaces, so there

@@ -111,8 +111,8 @@ func TestNothingIsLeftByKilledTest(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pid int
-	var cgroup string
-	_, scanErr := fmt.Fscan(bufio.NewReader(stdout), &pid, &cgroup)
+	var cgroup, network string
+	_, scanErr := fmt.Fscan(bufio.NewReader(stdout), &pid, &cgroup, &network)
 	if scanErr != nil {
 		_, _ = child.Process.Kill(), child.Wait()
 		t.Fatalf("the child did not boot: %v", scanErr)
@@ -123,14 +123,34 @@ func TestNothingIsLeftByKilledTest(t *testing.T) {
 	}
 	defer func() { _ = unix.Close(pid1) }()
 	tr := tracesOf(t, pid, cgroup, tmp)
+	if len(holders(network)) != 1 {
+		t.Errorf("the network is held by %q, want one", holders(network))
+	}
 
 	_, _ = child.Process.Kill(), child.Wait()
 	waitForEnd(t, pid1)
 	tr.check(t)
+	if left := holders(network); len(left) > 0 {
+		t.Errorf("the network is left, held by %q", left)
+	}
 	sdtest.Boot(t, sdtest.V252)
 	if _, err := os.Stat(cgroup); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the next Boot left the control group: %v", err)
 	}
+}
+
+// holders finds what keeps a namespace: processes in it, and descriptors.
+func holders(namespace string) []string {
+	var found []string
+	for _, pattern := range []string{"/proc/[0-9]*/ns/net", "/proc/[0-9]*/fd/*"} {
+		links, _ := filepath.Glob(pattern)
+		for _, link := range links {
+			if target, err := os.Readlink(link); err == nil && target == namespace {
+				found = append(found, link)
+			}
+		}
+	}
+	return found
 }
 
 // waitForEnd waits, ten seconds at most, until a process has ended.

@@ -2,8 +2,11 @@ package sdtest
 
 var (
 	InsidePID = insidePID
-	ParseStat = parseStat
-	Poll      = poll
+	// MakeBridge and Plug are NewNetwork and Join without a test that owns them.
+	MakeBridge = makeBridge
+	Plug       = plug
+	ParseStat  = parseStat
+	Poll       = poll
 )
 
 // BootBare boots from a root folder without a test that owns the machine.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/heirloom-go/heirloom/internal/sdtest/roots"
 )
 
 // WriteFile writes a file inside, owned by root, with exactly these permission bits, whatever the umask. A file of that
@@ -33,6 +35,20 @@ func (m *Machine) Install(hostPath, path string) {
 	if err != nil {
 		m.t.Fatalf("install %s inside: %v", hostPath, err)
 	}
+}
+
+// Unpack puts the files of a Debian package into a machine of [V252], and runs none of its scripts. The package is one of those that
+// cmd/sdroots keeps for machines and does not install on the host, where they would start something. It fails the test when it cannot.
+func (m *Machine) Unpack(name string) {
+	m.t.Helper()
+	path, err := roots.Package(name)
+	if err != nil {
+		m.t.Fatalf("unpack %s: %v", name, err)
+	}
+	inside := "/root/" + name + ".deb"
+	m.Install(path, inside)
+	// In the root of a merged /usr the package's /lib is a link, which has to stay.
+	m.MustRun("sh", "-c", "dpkg-deb --fsys-tarfile "+inside+" | tar -x --keep-directory-symlink -C / && rm "+inside)
 }
 
 // replace writes a file beside path and renames it. It runs inside.

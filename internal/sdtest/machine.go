@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"testing"
 	"time"
 )
 
@@ -19,7 +18,7 @@ const (
 // test, as all do that return no error, must be called from the test's own goroutine, as with testing.T.FailNow.
 // After the test has ended, whatever needs the machine answers an error that wraps os.ErrClosed.
 type Machine struct {
-	t testing.TB
+	t TB
 	*core
 }
 
@@ -33,11 +32,12 @@ type core struct {
 
 	mu       sync.Mutex
 	commands []*Command // all that were started
+	joined   int        // how many networks
 }
 
 // For returns the same machine with t as the test that it fails, for use in a subtest. The machine still ends with the
 // test that booted it.
-func (m *Machine) For(t testing.TB) *Machine { return &Machine{t: t, core: m.core} }
+func (m *Machine) For(t TB) *Machine { return &Machine{t: t, core: m.core} }
 
 // Root returns the path by which the host reaches the machine's root folder. It is for looking and for file names that
 // hold no symbolic link: an absolute link in it leads to the host's own files. [Machine.WriteFile], [Machine.Install]

@@ -41,18 +41,38 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// bootAndStay boots a machine, leaves a process in it, says where it is, and waits to be killed.
+// bootAndStay boots a machine in a network, leaves a process in it, says where they are, and waits to be killed.
 func bootAndStay() {
 	m, err := sdtest.BootBare("/")
 	if err == nil {
 		_, err = m.Run("sh", "-c", "sleep infinity >/dev/null 2>&1 &")
 	}
+	var network string
+	if err == nil {
+		network, err = joinAndStay(m)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(m.PID1(), m.Cgroup())
+	fmt.Println(m.PID1(), m.Cgroup(), network)
 	select {}
+}
+
+// held keeps what must stay open.
+var held *os.File
+
+// joinAndStay makes a network, has the machine join it, and returns the name of its namespace.
+func joinAndStay(m *sdtest.Machine) (string, error) {
+	bridge, err := sdtest.MakeBridge()
+	if err != nil {
+		return "", err
+	}
+	held = bridge
+	if err := sdtest.Plug(bridge, m.PID1(), "eth0", "192.0.2.1/24"); err != nil {
+		return "", err
+	}
+	return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", bridge.Fd()))
 }
 
 // enterFromMainThread calls Inside from the first thread, on which the scheduler then likes to run what Inside starts. If

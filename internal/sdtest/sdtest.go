@@ -3,7 +3,6 @@ package sdtest
 import (
 	"os"
 	"strconv"
-	"testing"
 
 	"github.com/heirloom-go/heirloom/internal/sdtest/roots"
 )
@@ -34,10 +33,22 @@ func Rounds(v Version, n int) int {
 	return max(n/3, 1)
 }
 
+// TB is the part of testing.TB that machines need, so that a program that is no test can have one as well. As with testing.TB,
+// Fatalf and Skipf do not return, and whoever gives another than a test's calls what Cleanup was given, last to first.
+type TB interface {
+	Helper()
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Skipf(format string, args ...any)
+	Failed() bool
+	Cleanup(f func())
+}
+
 // Require skips the test unless a machine with systemd v can be booted here, and says what is missing. Where nothing
 // may be missing, which the environment variable CI or HEIRLOOM_REQUIRE_ALL says with the value "true", it fails
 // the test instead.
-func Require(t testing.TB, v Version) {
+func Require(t TB, v Version) {
 	t.Helper()
 	require(t, v)
 }
@@ -47,7 +58,7 @@ func Require(t testing.TB, v Version) {
 //
 // When the test ends the machine is switched off at once, without stopping its services, and nothing of it is left. If
 // the test failed, the end of the machine's journal is logged before that.
-func Boot(t testing.TB, v Version) *Machine {
+func Boot(t TB, v Version) *Machine {
 	t.Helper()
 	root := require(t, v)
 	c, err := boot(root.Path)
@@ -60,7 +71,7 @@ func Boot(t testing.TB, v Version) *Machine {
 }
 
 // require is Require that returns the root to boot from.
-func require(t testing.TB, v Version) roots.Root {
+func require(t TB, v Version) roots.Root {
 	t.Helper()
 	root, err := find(v)
 	switch {

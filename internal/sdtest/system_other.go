@@ -5,6 +5,7 @@ package sdtest
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"syscall"
 )
@@ -22,3 +23,7 @@ func signalProcess(string, syscall.Signal) error { return errOther }
 func onMainThread() bool { return false }
 
 func closeDescriptor(int) error { return errOther }
+
+func makeBridge() (*os.File, error) { return nil, errOther }
+
+func plug(*os.File, int, string, string) error { return errOther }

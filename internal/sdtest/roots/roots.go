@@ -16,8 +16,8 @@ import (
 	"strings"
 )
 
-// ErrMissing is matched by the errors of Find when there is no root with the wanted systemd.
-var ErrMissing = errors.New("no root with this systemd")
+// ErrMissing is matched by the errors of Find and Package when what is wanted is not there.
+var ErrMissing = errors.New("missing")
 
 // Root is a folder that holds a Debian system.
 type Root struct {
@@ -51,6 +51,21 @@ func Find(major int) (Root, error) {
 	return Root{}, fmt.Errorf("systemd %d: %w", major, ErrMissing)
 }
 
+// Package returns the path of a Debian package that SetUp keeps for machines with the host's root. The error wraps ErrMissing and says
+// how to get it.
+func Package(name string) (string, error) {
+	paths, err := filepath.Glob(filepath.Join(packageDir(), name+"_*.deb"))
+	if err != nil {
+		return "", err
+	}
+	if len(paths) == 0 {
+		return "", fmt.Errorf("no package %s in %s (%s): %w", name, packageDir(), sdrootsAdvice, ErrMissing)
+	}
+	return paths[len(paths)-1], nil
+}
+
+func packageDir() string { return filepath.Join(Dir(), "packages") }
+
 // inspect fills in the version found and judges it.
 func (r Root) inspect() (Root, error) {
 	out, err := askVersion(r.Path)
@@ -76,8 +91,10 @@ func (r Root) advice() string {
 	if r.Suite == "" {
 		return "needs Debian 12 as the host"
 	}
-	return "run go run ./internal/sdtest/cmd/sdroots"
+	return sdrootsAdvice
 }
+
+const sdrootsAdvice = "run go run ./internal/sdtest/cmd/sdroots"
 
 // ParseVersion reads what systemctl --version prints: "systemd 257 (257.13-1~deb13u1)" and a line of features. It
 // returns the major version and the first line without its first word.

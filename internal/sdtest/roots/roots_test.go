@@ -2,6 +2,7 @@ package roots_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -59,6 +60,21 @@ func TestFindMissing(t *testing.T) {
 	}
 	if _, err := roots.Find(1); !errors.Is(err, roots.ErrMissing) {
 		t.Errorf("error is %v, want %v", err, roots.ErrMissing)
+	}
+}
+
+func TestPackage(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("HEIRLOOM_ROOTS", dir)
+	if _, err := roots.Package("sshd"); !errors.Is(err, roots.ErrMissing) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("error is %v, want %v and the folder", err, roots.ErrMissing)
+	}
+	want := filepath.Join(dir, "packages", "sshd_2_amd64.deb")
+	if err := errors.Join(os.Mkdir(filepath.Dir(want), 0o755), os.WriteFile(want, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if path, err := roots.Package("sshd"); path != want || err != nil {
+		t.Errorf("got %s (%v), want %s", path, err, want)
 	}
 }
 

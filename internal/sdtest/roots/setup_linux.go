@@ -21,7 +21,12 @@ import (
 var hostPackages = [...]string{
 	"debootstrap", "debian-archive-keyring", "systemd", "systemd-sysv", "dbus", "iproute2", "util-linux", "mount",
 	"procps", "wrk", "nghttp2-client", "curl", "openssl", "chromium", "dnsperf", "bind9-dnsutils", "socat", "ncat",
+	"ansible-core", "openssh-client", "python3-apt", "yamllint", "haproxy",
 }
+
+// machinePackages are kept for machines that boot from the host's root, and not installed on the host: it would get a daemon that
+// listens. Of what they depend on they list what a Debian with hostPackages may lack.
+var machinePackages = [...]string{"openssh-server", "libwrap0"}
 
 // rootPackages are what a root needs besides a minimal Debian. One of them has rpm.
 func (r Root) rootPackages() []string {
@@ -59,6 +64,9 @@ func SetUp(ctx context.Context, out io.Writer) error {
 	}
 	defer func() { _ = lock.Close() }()
 	if err := installMissing(ctx, out); err != nil {
+		return err
+	}
+	if err := downloadMissing(ctx, out); err != nil {
 		return err
 	}
 	for _, r := range all() {
@@ -106,6 +114,38 @@ func missingPackages(list string) []string {
 	return slices.DeleteFunc(slices.Clone(hostPackages[:]), func(name string) bool {
 		return slices.Contains(installed, name+" installed")
 	})
+}
+
+// downloadMissing downloads those of machinePackages that were not. A file appears under its name when it is complete.
+func downloadMissing(ctx context.Context, out io.Writer) error {
+	missing := slices.DeleteFunc(slices.Clone(machinePackages[:]), func(name string) bool {
+		_, err := Package(name)
+		return err == nil
+	})
+	if len(missing) == 0 {
+		return nil
+	}
+	_, _ = fmt.Fprintf(out, "downloading %s\n", strings.Join(missing, " "))
+	dir := filepath.Join(packageDir(), ".new")
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	download := append([]string{"-C", dir, "apt-get", "-o", "APT::Sandbox::User=root", "download"}, missing...)
+	if err := run(ctx, "env", download...); err != nil {
+		// The lists of packages may be missing, or too old.
+		if err := run(ctx, "apt-get", "update"); err != nil {
+			return err
+		}
+		if err := run(ctx, "env", download...); err != nil {
+			return err
+		}
+	}
+	files, err := os.ReadDir(dir)
+	for _, file := range files {
+		err = errors.Join(err, os.Rename(filepath.Join(dir, file.Name()), filepath.Join(packageDir(), file.Name())))
+	}
+	return err
 }
 
 // ensure makes the root unless it is there, and reports its version. The host's own root can only be reported.
