@@ -1,6 +1,7 @@
 # make test   set up what the tests need, and run all of them
 # make check  format, vet, linters, tidy, other systems
 # make demo   replace a server twenty times under load, and count the broken requests
+# make demo-systemd   the same on a booted systemd, beside other libraries; as root, after make setup
 # make packages VERSION=1.2.0   hello as .deb and .rpm, in dist
 
 GO ?= go
@@ -8,7 +9,7 @@ GO ?= go
 # git answers nobody but the owner of a checkout, and go would fail for want of an answer.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: all test setup check format vet lint tidy other-systems demo packages
+.PHONY: all test setup check format vet lint tidy other-systems demo demo-systemd packages
 
 all: check test
 
@@ -62,6 +63,11 @@ other-systems:
 
 demo:
 	@$(GO) run ./internal/demo
+
+# make demo-systemd ARGS="-html report.html -systemd 252,262"
+demo-systemd:
+	@$(GO) build -C internal/compare -o $(CURDIR)/dist/compare .
+	@dist/compare $(ARGS)
 
 VERSION ?= 0.0.0~dev
 

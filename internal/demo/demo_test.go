@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	demo "github.com/heirloom-go/heirloom/internal/demo"
+	"github.com/heirloom-go/heirloom/internal/demo/show/showtest"
 )
 
 // These variables make the test binary the demo itself, or a program for the demo that answers wrongly now and then. The value of
@@ -185,7 +186,7 @@ func TestWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkPage(t, string(text), p.stdout.String())
+	showtest.Check(t, string(text), p.stdout.String())
 	checkFigures(t, p.stdout.String())
 	checkOnly(t, page)
 }
@@ -193,7 +194,7 @@ func TestWhole(t *testing.T) {
 // checkFigures fails the test for a reload whose figures are missing.
 func checkFigures(t *testing.T, picture string) {
 	t.Helper()
-	tables := readPicture(picture).tables
+	tables := showtest.ReadPicture(picture).Tables
 	if len(tables) != 2 {
 		t.Fatalf("there are pictures of %d acts, want 2:\n%s", len(tables), picture)
 	}

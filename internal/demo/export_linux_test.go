@@ -1,8 +1,10 @@
 package main
 
 import (
-	"io"
+	"os"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/demo/show"
 )
 
 // ErrLeft is matched by the error of RunStubborn.
@@ -17,5 +19,10 @@ func RunStubborn(program, dir string, ready func()) (group int, err error) {
 	}
 	s.stop = 50 * time.Millisecond
 	ready()
-	return s.group, s.end(&screen{out: io.Discard}, nil)
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = null.Close() }()
+	return s.group, s.end(show.NewScreen(null), nil)
 }

@@ -25,6 +25,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/demo/show"
 )
 
 // How long the first start, the last stop, a command, and the first answer of a new generation may take.
@@ -49,9 +51,15 @@ func main() {
 	flag.StringVar(&o.html, "html", "", "write a page with the pictures to this `FILE`")
 	flag.StringVar(&o.program, "program", "", "the program to reload, instead of examples/hello: it must answer as that does")
 	flag.Parse()
-	// SIGPIPE as well: `make demo | head` must not leave a service behind.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	err := run(ctx, o, newScreen(os.Stdout))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// `make demo | head` must leave nothing behind. SIGPIPE alone does not say so: it comes as well when a client writes to a connection
+	// that was closed.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	out := show.NewScreen(os.Stdout)
+	ctx, cancel := context.WithCancelCause(ctx)
+	out.OnLoss(func() { cancel(errors.New("nobody takes the output")) })
+	err := run(ctx, o, out)
+	cancel(nil)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -59,12 +67,12 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, o options, out *screen) (err error) {
-	page, err := createPage(o.html) // now, since after it all is too late to learn that it cannot be written
+func run(ctx context.Context, o options, out *show.Screen) (err error) {
+	page, err := show.CreatePage(o.html) // now, since after it all is too late to learn that it cannot be written
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, page.discard()) }()
+	defer func() { err = errors.Join(err, page.Discard()) }()
 	dir, err := os.MkdirTemp("", "heirloom-demo-")
 	if err != nil {
 		return err
@@ -78,16 +86,27 @@ func run(ctx context.Context, o options, out *screen) (err error) {
 	if len(acts) == 0 {
 		return err
 	}
-	out.print(picture(acts, out.columns(), out.paint))
-	return errors.Join(err, page.write(acts))
+	out.Print(show.Picture(acts, out.Columns(), out.Paint))
+	return errors.Join(err, page.Write(document(acts)))
+}
+
+// document is the page.
+func document(acts []*show.Act) show.Document {
+	total := show.TotalOf(acts)
+	return show.Document{
+		Title:  "heirloom: reloads under load",
+		Lead:   "Clients that never retry ask one service while it is replaced time and again.",
+		Result: total.String(), Failed: total.Broken > 0,
+		Acts: acts,
+	}
 }
 
 // programOf returns the program to reload, which it builds in dir unless there is one.
-func programOf(ctx context.Context, o options, dir string, out *screen) (string, error) {
+func programOf(ctx context.Context, o options, dir string, out *show.Screen) (string, error) {
 	if o.program != "" {
 		return filepath.Abs(o.program)
 	}
-	out.say("building examples/hello")
+	out.Say("building examples/hello")
 	program := filepath.Join(dir, "hello")
 	return program, build(ctx, program)
 }
@@ -102,8 +121,8 @@ func build(ctx context.Context, program string) error {
 }
 
 // play performs both acts, the second only if nothing went wrong in the first. It returns those in which there was load.
-func play(ctx context.Context, o options, program, dir string, out *screen) ([]*act, error) {
-	var acts []*act
+func play(ctx context.Context, o options, program, dir string, out *show.Screen) ([]*show.Act, error) {
+	var acts []*show.Act
 	for _, w := range []way{beside, inPlace} {
 		a, err := perform(ctx, w, o, program, dir, out)
 		if a != nil {

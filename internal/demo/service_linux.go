@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/heirloom-go/heirloom/internal/demo/show"
 )
 
 // errLeft is matched by the error of end when processes had to be killed.
@@ -158,13 +160,13 @@ func (s *service) command(args ...string) (string, error) {
 
 // end stops the service by SIGTERM, and kills what has not ended in time. failure is why the demo ends early, if it does:
 // then the service's own account is shown.
-func (s *service) end(out *screen, failure error) error {
+func (s *service) end(out *show.Screen, failure error) error {
 	began := time.Now()
 	s.signal(unix.SIGTERM)
 	err := error(nil)
 	select {
 	case <-s.empty:
-		out.say("SIGTERM: the last process has ended after %v", time.Since(began).Round(time.Millisecond))
+		out.Say("SIGTERM: the last process has ended after %v", time.Since(began).Round(time.Millisecond))
 	case <-time.After(s.stop):
 		s.signal(unix.SIGKILL)
 		<-s.empty
@@ -176,7 +178,7 @@ func (s *service) end(out *screen, failure error) error {
 	}
 	if failure != nil || err != nil {
 		log, _ := os.ReadFile(s.log)
-		out.say("\nwhat hello wrote:\n%s", log)
+		out.Say("\nwhat hello wrote:\n%s", log)
 	}
 	return err
 }

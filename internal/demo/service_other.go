@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+
+	"github.com/heirloom-go/heirloom/internal/demo/show"
 )
 
 type service struct {
@@ -21,4 +23,4 @@ func (s *service) waitServing(context.Context) error { return errors.ErrUnsuppor
 
 func (s *service) command(...string) (string, error) { return "", errors.ErrUnsupported }
 
-func (s *service) end(*screen, error) error { return nil }
+func (s *service) end(*show.Screen, error) error { return nil }

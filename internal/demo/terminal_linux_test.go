@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	demo "github.com/heirloom-go/heirloom/internal/demo"
 )
 
 // openTerminal returns both ends of a new pseudoterminal of so many columns: the one of the screen, and the one of programs.
@@ -140,33 +138,4 @@ func TestTerminal(t *testing.T) {
 			t.Errorf("line %d has %d columns: %s", i, n, line)
 		}
 	}
-}
-
-// TestPlain has terminals that are not to be drawn on.
-func TestPlain(t *testing.T) {
-	_, tty := openTerminal(t, 80)
-	file, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range []struct {
-		name, term, noColor string
-		file                *os.File
-		want                bool
-	}{
-		{"terminal", "xterm", "", tty, true},
-		{"NO_COLOR", "xterm", "1", tty, false},
-		{"dumb", "dumb", "", tty, false},
-		{"unknown", "", "", tty, false},
-		{"no terminal", "xterm", "", file, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Setenv("TERM", test.term)
-			t.Setenv("NO_COLOR", test.noColor)
-			if got := demo.IsLive(test.file); got != test.want {
-				t.Errorf("live: %t, want %t", got, test.want)
-			}
-		})
-	}
-	_, _ = tty.Close(), file.Close()
 }

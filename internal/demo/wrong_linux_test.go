@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/demo/show/showtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -81,5 +82,5 @@ func TestWrongAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkPage(t, string(text), p.stdout.String())
+	showtest.Check(t, string(text), p.stdout.String())
 }

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"fmt"
@@ -21,20 +21,23 @@ const (
 // plainColumns is the width of pictures where nobody knows a better one.
 const plainColumns = 100
 
-// A screen is where the demo shows itself. In a terminal its last lines are drawn anew ten times a second while clients ask;
+// A Screen is where a demonstration shows itself. In a terminal its last lines are drawn anew ten times a second while clients ask;
 // elsewhere it is a sequence of lines. Its methods may be called from any goroutine.
-type screen struct {
+type Screen struct {
 	out   io.Writer
 	width func() int // of the terminal; nil if the screen is plain
 
 	mu     sync.Mutex
-	live   *live // what is drawn now; nil if nothing is
-	drawn  int   // lines that are to be drawn over
-	broken bool  // out takes no more
+	verb   string // of what is watched
+	live   *live  // what is drawn now; nil if nothing is
+	drawn  int    // lines that are to be drawn over
+	broken bool   // out takes no more
+	onLoss func() // nil if nobody wants to know
 }
 
-func newScreen(f *os.File) *screen {
-	s := &screen{out: f}
+// NewScreen draws on f if it is a terminal that takes it: NO_COLOR is not set, and TERM is neither empty nor "dumb".
+func NewScreen(f *os.File) *Screen {
+	s := &Screen{out: f}
 	_, isTerminal := terminalWidth(f)
 	if term := os.Getenv("TERM"); isTerminal && os.Getenv("NO_COLOR") == "" && term != "dumb" && term != "" {
 		s.width = func() int {
@@ -47,16 +50,24 @@ func newScreen(f *os.File) *screen {
 	return s
 }
 
-// columns is how wide a picture may be.
-func (s *screen) columns() int {
+// OnLoss has f called, once, when nobody takes the output any more, as after `| head`. Unless SIGPIPE is caught the process is killed by
+// it instead. f must not use the screen.
+func (s *Screen) OnLoss(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onLoss = f
+}
+
+// Columns is how wide a picture may be.
+func (s *Screen) Columns() int {
 	if s.width == nil {
 		return plainColumns
 	}
 	return min(s.width()-1, plainColumns+20)
 }
 
-// paint colours text for a generation, or 0 for what is broken, if the screen has colours.
-func (s *screen) paint(generation int, text string) string {
+// Paint colours text for a generation, or 0 for what is broken, if the screen has colours.
+func (s *Screen) Paint(generation int, text string) string {
 	if s.width == nil {
 		return text
 	}
@@ -71,27 +82,31 @@ func colour(generation int) string {
 	return []string{"\x1b[36m", "\x1b[33m", "\x1b[32m", "\x1b[35m", "\x1b[34m"}[(generation-1)%5]
 }
 
-// say prints lines, which stay.
-func (s *screen) say(format string, args ...any) {
-	s.print(fmt.Sprintf(format, args...) + "\n")
+// Say prints lines, which stay.
+func (s *Screen) Say(format string, args ...any) {
+	s.Print(fmt.Sprintf(format, args...) + "\n")
 }
 
-func (s *screen) print(text string) {
+// Print prints text as it is.
+func (s *Screen) Print(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.putLocked(s.eraseLocked() + text)
 }
 
 // putLocked writes in one piece, so that no half of a frame is seen.
-func (s *screen) putLocked(text string) {
+func (s *Screen) putLocked(text string) {
 	if !s.broken {
 		_, err := io.WriteString(s.out, text)
 		s.broken = err != nil
+		if s.broken && s.onLoss != nil {
+			s.onLoss()
+		}
 	}
 }
 
 // eraseLocked is what erases the live display.
-func (s *screen) eraseLocked() string {
+func (s *Screen) eraseLocked() string {
 	if s.drawn == 0 {
 		return ""
 	}
@@ -100,24 +115,30 @@ func (s *screen) eraseLocked() string {
 	return up
 }
 
-// reloaded tells of a reload, in the words of the service's own command.
-func (s *screen) reloaded(n int, said string) {
+// Live reports whether the screen is drawn on while clients ask.
+func (s *Screen) Live() bool { return s.width != nil }
+
+// Replaced tells of a replacement that was watched, in the words of whoever made it.
+func (s *Screen) Replaced(n int, said string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.width == nil {
-		s.putLocked(fmt.Sprintf("reload %-2d %s\n", n, said))
+		s.putLocked(fmt.Sprintf("%s %-2d %s\n", s.verb, n, said))
 		return
 	}
 	s.live.done, s.live.said = n, said
 }
 
-// watch shows how the clients fare until the function that it returns is called.
-func (s *screen) watch(name string, reloads int, snapshot func() loadtest.Report) (unwatch func()) {
+// Watch shows how the clients fare, while a service is replaced so often by a verb, until the function that it returns is called.
+func (s *Screen) Watch(name, verb string, times int, snapshot func() loadtest.Report) (unwatch func()) {
+	s.mu.Lock()
+	s.verb = verb
+	s.mu.Unlock()
 	every, show := lineTime, s.line
 	if s.width != nil {
 		every, show = frameTime, s.frame
 		s.mu.Lock()
-		s.live = &live{name: name, reloads: reloads}
+		s.live = &live{name: name, verb: verb, times: times}
 		s.mu.Unlock()
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -140,11 +161,11 @@ func (s *screen) watch(name string, reloads int, snapshot func() loadtest.Report
 	}
 }
 
-func (s *screen) line(r loadtest.Report) {
-	s.say("%4.0f s  %d requests, %d broken, %d connections opened", r.Elapsed.Seconds(), r.Requests, r.Broken, r.Connections)
+func (s *Screen) line(r loadtest.Report) {
+	s.Say("%4.0f s  %d requests, %d broken, %d connections opened", r.Elapsed.Seconds(), r.Requests, r.Broken, r.Connections)
 }
 
-func (s *screen) frame(r loadtest.Report) {
+func (s *Screen) frame(r loadtest.Report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	width := s.width() - 1 // the last column makes some terminals begin a new line
@@ -160,12 +181,12 @@ func (s *screen) frame(r loadtest.Report) {
 
 // live is the live display of an act.
 type live struct {
-	name    string
-	reloads int
-	done    int
-	said    string
-	last    loadtest.Report // of the frame before
-	beats   []beat
+	name, verb string
+	times      int
+	done       int
+	said       string
+	last       loadtest.Report // of the frame before
+	beats      []beat
 }
 
 // A beat is what came of one frame's time.
@@ -193,11 +214,11 @@ func (l *live) lines(width int, r loadtest.Report) []spans {
 		brokenColour = colour(0)
 	}
 	bar := max(min(width-20, 60), 10)
-	full := bar * l.done / max(l.reloads, 1)
+	full := bar * l.done / max(l.times, 1)
 	return []spans{
 		{{"\x1b[1m", l.name}, {"", "  "}, {"\x1b[2m", l.said}},
 		{{colour(l.done + 1), strings.Repeat("█", full)}, {"\x1b[2m", strings.Repeat("░", bar-full)},
-			{"", fmt.Sprintf(" reload %d of %d", l.done, l.reloads)}},
+			{"", fmt.Sprintf(" %s %d of %d", l.verb, l.done, l.times)}},
 		{{"", fmt.Sprintf("%d requests, ", r.Requests)}, {brokenColour, fmt.Sprintf("%d broken", r.Broken)},
 			{"", fmt.Sprintf(", %d connections opened, %.1f s", r.Connections, r.Elapsed.Seconds())}},
 		l.pulse(width),

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	_ "embed" // the page's template
@@ -15,13 +15,37 @@ import (
 //go:embed page.html
 var pageText string
 
-// A page is the file that the report goes into: nil if there is none. It takes its name when it is complete.
-type page struct {
+// A Document is what a page says.
+type Document struct {
+	Title, Lead string
+	Result      string // the one line
+	Failed      bool   // what the line says is bad
+	Tables      []Table
+	Acts        []*Act
+}
+
+// A Table compares. Its first column is of names.
+type Table struct {
+	Title string
+	Head  []string
+	Rows  []Row
+	Notes []string
+}
+
+// A Row is one of a table.
+type Row struct {
+	Name  string
+	Cells []string
+}
+
+// A Page is the file that a document goes into: nil if there is none. It takes its name when it is complete.
+type Page struct {
 	file *os.File // nil once it is written
 	path string
 }
 
-func createPage(path string) (*page, error) {
+// CreatePage makes sure that a page can be written. An empty path is for none.
+func CreatePage(path string) (*Page, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -29,15 +53,15 @@ func createPage(path string) (*page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("page: %w", err)
 	}
-	return &page{file, path}, nil
+	return &Page{file, path}, nil
 }
 
-// write writes the page and closes it.
-func (p *page) write(acts []*act) error {
+// Write writes the page and closes it.
+func (p *Page) Write(d Document) error {
 	if p == nil {
 		return nil
 	}
-	text, err := render(acts)
+	text, err := d.render()
 	if err != nil {
 		return err
 	}
@@ -52,8 +76,8 @@ func (p *page) write(acts []*act) error {
 	return nil
 }
 
-// discard removes a page that was not written.
-func (p *page) discard() error {
+// Discard removes a page that was not written.
+func (p *Page) Discard() error {
 	if p == nil || p.file == nil {
 		return nil
 	}
@@ -75,6 +99,7 @@ const (
 // A figure is an act as the page shows it.
 type figure struct {
 	Name, About string
+	Verb        string
 	Label       string // of the picture, for who does not see it
 	Width       int
 	Left, Right int
@@ -82,10 +107,10 @@ type figure struct {
 	Bottom      int // of its rows
 	Rows        []figureRow
 	Broken      []mark
-	Reloads     []stretch
+	Replaced    []stretch
 	Seconds     []mark
 	Latency     latencyFigure
-	Table       []tableRow
+	Table       []Row
 	Clients     []clientsRow
 }
 
@@ -115,11 +140,6 @@ type latencyBar struct {
 	Title            string
 }
 
-type tableRow struct {
-	Name  string
-	Cells []string
-}
-
 type clientsRow struct {
 	Class                         string
 	Clients, Requests             int
@@ -128,16 +148,16 @@ type clientsRow struct {
 }
 
 // render is the page. It is well-formed XML as well.
-func render(acts []*act) (string, error) {
+func (d Document) render() (string, error) {
 	parsed, err := template.New("page").Parse(pageText)
 	if err != nil {
 		return "", err
 	}
 	data := struct {
-		Total   total
+		Document
 		Figures []figure
-	}{Total: totalOf(acts)}
-	for _, a := range acts {
+	}{Document: d}
+	for _, a := range d.Acts {
 		data.Figures = append(data.Figures, a.figure())
 	}
 	var b strings.Builder
@@ -145,12 +165,12 @@ func render(acts []*act) (string, error) {
 	return b.String(), err
 }
 
-func (a *act) figure() figure {
+func (a *Act) figure() figure {
 	t := a.timeline(pageSlots)
 	bottom := len(t.rows) * rowHeight
 	f := figure{
-		Name: a.name, About: a.about,
-		Label: fmt.Sprintf("%s: requests answered by each of %d generations over time", a.name, len(t.rows)),
+		Name: a.Name, About: a.About, Verb: a.Verb,
+		Label: fmt.Sprintf("%s: requests answered by each of %d generations over time", a.Name, len(t.rows)),
 		Width: pictureWidth, Left: pictureLeft, Right: pictureWidth - pictureRight,
 		Height: bottom + axisHeight, Bottom: bottom,
 		Latency: a.latencyFigure(),
@@ -168,9 +188,9 @@ func (a *act) figure() figure {
 			f.Broken = append(f.Broken, mark{X: slotX(float64(slot)), Text: fmt.Sprint(n)})
 		}
 	}
-	for _, r := range a.reloads {
+	for _, r := range a.replaced {
 		x := slotX(float64(r.began) / float64(t.slot))
-		f.Reloads = append(f.Reloads, stretch{x, max(slotX(float64(r.ended)/float64(t.slot))-x, 1)})
+		f.Replaced = append(f.Replaced, stretch{x, max(slotX(float64(r.ended)/float64(t.slot))-x, 1)})
 	}
 	end := time.Duration(pageSlots) * t.slot
 	step := (end / 10).Truncate(time.Second) + time.Second
@@ -182,12 +202,12 @@ func (a *act) figure() figure {
 }
 
 // addTables adds what the text says too.
-func (f *figure) addTables(a *act) {
+func (f *figure) addTables(a *Act) {
 	each, all := a.latencies()
 	for i, l := range each {
-		f.Table = append(f.Table, tableRow{fmt.Sprint(a.reloads[i].generation), l.cells()})
+		f.Table = append(f.Table, Row{fmt.Sprint(a.replaced[i].generation), l.cells()})
 	}
-	f.Table = append(f.Table, tableRow{"all", all.cells()})
+	f.Table = append(f.Table, Row{"all", all.cells()})
 	for _, c := range a.report.ByClass {
 		f.Clients = append(f.Clients, clientsRow{
 			string(c.Class), c.Clients, c.Requests, c.Broken, c.Connections,
@@ -220,8 +240,8 @@ func silhouette(row []int, most int, base float64) string {
 	return b.String()
 }
 
-// latencyFigure has three bars for each reload, from the median up to the worst, on a scale of powers of ten.
-func (a *act) latencyFigure() latencyFigure {
+// latencyFigure has three bars for each replacement, from the median up to the worst, on a scale of powers of ten.
+func (a *Act) latencyFigure() latencyFigure {
 	f := latencyFigure{Height: latencyHeight + axisHeight, Bottom: latencyHeight}
 	each, _ := a.latencies()
 	least, most := 100*time.Microsecond, time.Millisecond
@@ -245,7 +265,7 @@ func (a *act) latencyFigure() latencyFigure {
 	group := float64(pictureWidth-pictureLeft-pictureRight) / float64(max(len(each), 1))
 	for i, l := range each {
 		left := pictureLeft + float64(i)*group
-		f.Numbers = append(f.Numbers, mark{X: rounded(left + group/2), Text: fmt.Sprint(a.reloads[i].generation)})
+		f.Numbers = append(f.Numbers, mark{X: rounded(left + group/2), Text: fmt.Sprint(a.replaced[i].generation)})
 		for kind, w := range l.windows {
 			if w.requests == 0 {
 				continue

@@ -1,10 +1,8 @@
-package main_test
+package show_test
 
 import (
-	"encoding/xml"
 	"errors"
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,7 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	demo "github.com/heirloom-go/heirloom/internal/demo"
+	"github.com/heirloom-go/heirloom/internal/demo/show"
+	"github.com/heirloom-go/heirloom/internal/demo/show/showtest"
 	"github.com/heirloom-go/heirloom/internal/loadtest"
 )
 
@@ -27,9 +26,28 @@ func answered(generation int, at, took time.Duration) loadtest.Observation {
 	return loadtest.Observation{Class: loadtest.KeepAlive, At: time.Time{}.Add(at), Took: took, Generation: generation}
 }
 
+// makeAct makes up an act of a service that was reloaded in one of the two ways.
+func makeAct(inPlace bool, report loadtest.Report, reloads map[int]time.Duration, all []loadtest.Observation) *show.Act {
+	name, about := "beside", "each next process starts beside the old one, as under systemd"
+	if inPlace {
+		name, about = "in place", "one process runs the program anew, as in a container; clients wait"
+	}
+	return show.MakeAct(name, about, "reload", report, reloads, all)
+}
+
+func document(acts []*show.Act) show.Document {
+	total := show.TotalOf(acts)
+	return show.Document{
+		Title:  "heirloom: reloads under load",
+		Lead:   "Clients that never retry ask one service while it is replaced time and again.",
+		Result: total.String(), Failed: total.Broken > 0,
+		Acts: acts,
+	}
+}
+
 // madeUp is two acts with two reloads each. In the second, a request broke.
-func madeUp() []*demo.Act {
-	var acts []*demo.Act
+func madeUp() []*show.Act {
+	var acts []*show.Act
 	for number, wait := range []time.Duration{0, 200 * ms} {
 		var all []loadtest.Observation
 		generations := map[int]int{}
@@ -60,7 +78,7 @@ func madeUp() []*demo.Act {
 		report.ByClass = []loadtest.ClassReport{
 			{Class: loadtest.KeepAlive, Counts: report.Counts, Latency: loadtest.Latency{P50: ms / 2, P99: 2 * ms, Max: 201 * ms}},
 		}
-		acts = append(acts, demo.MakeAct(number == 1, report, reloads, all))
+		acts = append(acts, makeAct(number == 1, report, reloads, all))
 	}
 	return acts
 }
@@ -81,7 +99,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestPictures(t *testing.T) {
-	wide, narrow := demo.Picture(madeUp(), 100, false), demo.Picture(madeUp(), 79, true)
+	wide, narrow := show.Drawn(madeUp(), 100, false), show.Drawn(madeUp(), 79, true)
 	golden(t, "wide.txt", wide)
 	golden(t, "narrow-coloured.txt", narrow)
 	for line := range strings.Lines(wide) {
@@ -92,12 +110,12 @@ func TestPictures(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	got, err := demo.Render(madeUp())
+	got, err := show.Render(document(madeUp()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "page.html", got)
-	checkPage(t, got, demo.Picture(madeUp(), 100, false))
+	showtest.Check(t, got, show.Drawn(madeUp(), 100, false))
 	if strings.Contains(got, "http") || strings.Contains(got, "src=") || strings.Contains(got, "url(") {
 		t.Error("the page is not self-contained")
 	}
@@ -105,111 +123,15 @@ func TestPage(t *testing.T) {
 
 // TestEmpty has acts that ended before anything came of them.
 func TestEmpty(t *testing.T) {
-	acts := []*demo.Act{demo.MakeAct(false, loadtest.Report{}, map[int]time.Duration{2: ms}, nil)}
-	text := demo.Picture(acts, 60, false)
-	page, err := demo.Render(acts)
+	acts := []*show.Act{makeAct(false, loadtest.Report{}, map[int]time.Duration{2: ms}, nil)}
+	text := show.Drawn(acts, 60, false)
+	page, err := show.Render(document(acts))
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkPage(t, page, text)
+	showtest.Check(t, page, text)
 	if !strings.HasSuffix(text, "\n0 requests, 0 broken, 0 connections opened, 0 generations\n") {
 		t.Errorf("picture is\n%s", text)
-	}
-}
-
-// A reading is what a page says in its tables of latency, by act, and in its one line.
-type reading struct {
-	total  string
-	tables [][][]string
-	broken bool
-}
-
-// readPage reads a page as XML, which is stricter than HTML.
-func readPage(t *testing.T, page string) reading {
-	t.Helper()
-	var r reading
-	decoder := xml.NewDecoder(strings.NewReader(page))
-	inTotal, inLatency, inBody, inCell := false, false, false, false
-	for {
-		token, err := decoder.Token()
-		if err == io.EOF {
-			return r
-		}
-		if err != nil {
-			t.Fatalf("the page is not well-formed: %v", err)
-		}
-		switch token := token.(type) {
-		case xml.StartElement:
-			class := ""
-			for _, a := range token.Attr {
-				if a.Name.Local == "class" {
-					class = a.Value
-				}
-			}
-			switch name := token.Name.Local; {
-			case strings.HasPrefix(class, "total"):
-				inTotal = true
-			case class == "bad":
-				r.broken = true
-			case name == "table":
-				if inLatency = class == "latency"; inLatency {
-					r.tables = append(r.tables, nil)
-				}
-			case name == "tbody":
-				inBody = inLatency
-			case name == "tr" && inBody:
-				last := &r.tables[len(r.tables)-1]
-				*last = append(*last, nil)
-			case name == "td":
-				inCell = inBody
-			}
-		case xml.EndElement:
-			inTotal, inCell = false, false
-			inBody = inBody && token.Name.Local != "tbody"
-		case xml.CharData:
-			if inTotal {
-				r.total += string(token)
-			}
-			if inCell {
-				table := r.tables[len(r.tables)-1]
-				table[len(table)-1] = append(table[len(table)-1], string(token))
-			}
-		}
-	}
-}
-
-// readPicture reads the same of a picture in text.
-func readPicture(text string) reading {
-	var r reading
-	inAct := false
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		words := strings.Fields(line)
-		switch {
-		case strings.HasPrefix(line, "answers by generation"):
-			inAct = true
-			r.tables = append(r.tables, nil)
-		case strings.HasSuffix(line, " generations"):
-			r.total = line
-		case strings.HasPrefix(line, "  ✗ "):
-			r.broken = true
-		case inAct && len(words) > 7:
-			name := words[0]
-			if strings.HasPrefix(name, "─") || strings.HasPrefix(name, "┴") {
-				name, inAct = "all", false
-			}
-			last := &r.tables[len(r.tables)-1]
-			*last = append(*last, append([]string{name}, words[len(words)-7:]...))
-		}
-	}
-	return r
-}
-
-// checkPage compares what a page says with what a picture in text does.
-func checkPage(t *testing.T, page, text string) {
-	t.Helper()
-	if got, want := readPage(t, page), readPicture(text); !reflect.DeepEqual(got, want) || len(want.tables) == 0 {
-		t.Errorf("the page says\n%v\nand the text\n%v", got, want)
 	}
 }
 
@@ -217,7 +139,7 @@ func checkPage(t *testing.T, page, text string) {
 func TestLatencies(t *testing.T) {
 	slow := answered(1, 1050*ms, 700*ms)
 	slow.Class = loadtest.Slow
-	act := demo.MakeAct(false, loadtest.Report{}, map[int]time.Duration{2: 1000 * ms}, []loadtest.Observation{
+	act := makeAct(false, loadtest.Report{}, map[int]time.Duration{2: 1000 * ms}, []loadtest.Observation{
 		answered(1, 799*ms, 99*ms), // too early
 		answered(1, 800*ms, 11*ms), answered(1, 999*ms, 13*ms), answered(1, 990*ms, 12*ms),
 		answered(1, 1000*ms, 21*ms),                              // ends when the reload begins
@@ -230,12 +152,12 @@ func TestLatencies(t *testing.T) {
 		{Class: loadtest.KeepAlive, At: time.Time{}.Add(1050 * ms), Broken: 1},
 	})
 	want := []string{"100", "12.0", "13.0", "23.0", "500", "33.0", "33.0"}
-	got := demo.Latencies(act)
+	got := show.Latencies(act)
 	if len(got) != 2 || !slices.Equal(got[0], want) || !slices.Equal(got[1], want) {
 		t.Errorf("latencies are %v, want twice %v", got, want)
 	}
-	none := demo.MakeAct(false, loadtest.Report{}, map[int]time.Duration{2: 1000 * ms}, []loadtest.Observation{answered(1, ms, ms)})
-	if got, want := demo.Latencies(none), [][]string{{"0.00", "-", "-", "-", "-", "-", "-"}}; !reflect.DeepEqual(got, want) {
+	none := makeAct(false, loadtest.Report{}, map[int]time.Duration{2: 1000 * ms}, []loadtest.Observation{answered(1, ms, ms)})
+	if got, want := show.Latencies(none), [][]string{{"0.00", "-", "-", "-", "-", "-", "-"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("latencies without a reload are %v, want %v", got, want)
 	}
 }
@@ -245,7 +167,7 @@ func TestMilliseconds(t *testing.T) {
 		0: "0.00", 4567: "0.00", 5 * time.Microsecond: "0.01", 9994 * time.Microsecond: "9.99", 9995 * time.Microsecond: "10.0",
 		99949 * time.Microsecond: "99.9", 99950 * time.Microsecond: "100", 12345 * ms: "12345",
 	} {
-		if got := demo.Milliseconds(d); got != want {
+		if got := show.Milliseconds(d); got != want {
 			t.Errorf("%v is %s, want %s", d, got, want)
 		}
 	}
@@ -253,7 +175,7 @@ func TestMilliseconds(t *testing.T) {
 
 func TestBlock(t *testing.T) {
 	for n, want := range map[int]string{-1: " ", 0: " ", 1: "▁", 500: "▄", 999: "▇", 1000: "█"} {
-		if got := demo.Block(n, 1000); got != want {
+		if got := show.Block(n, 1000); got != want {
 			t.Errorf("%d of 1000 is %q, want %q", n, got, want)
 		}
 	}
@@ -261,7 +183,7 @@ func TestBlock(t *testing.T) {
 
 func TestFit(t *testing.T) {
 	for width, want := range map[int]string{0: "", 2: "äö", 3: "äöü", 4: "äöü\x1b[36m█\x1b[0m", 9: "äöü\x1b[36m█▇\x1b[0m"} {
-		if got := demo.Fit("äöü", "█▇", width); got != want {
+		if got := show.Fit("äöü", "█▇", width); got != want {
 			t.Errorf("in %d columns: %q, want %q", width, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// aroundReload is how much of the time before a reload, and after it, is compared with the reload.
-const aroundReload = 200 * time.Millisecond
+// around is how much of the time before a replacement, and after it, is compared with it.
+const around = 200 * time.Millisecond
 
 // A timeline counts requests by the generation that answered them, and by the slot of time in which it did.
 type timeline struct {
@@ -18,7 +18,7 @@ type timeline struct {
 	most   int // in any slot of any row
 }
 
-func (a *act) timeline(slots int) timeline {
+func (a *Act) timeline(slots int) timeline {
 	last, generations := time.Duration(0), 1
 	for _, answer := range a.answers {
 		last, generations = max(last, answer.at), max(generations, answer.generation)
@@ -57,28 +57,28 @@ func windowOf(took []time.Duration) window {
 	return window{requests: len(took), median: took[len(took)/2], worst: took[len(took)-1]}
 }
 
-// The windows of a reload. A request belongs to the reload if any of its time does: from its last byte to the end of its answer.
+// The windows of a replacement. A request belongs to it if any of its time does: from its last byte to the end of its answer.
 const (
-	beforeReload = iota
-	duringReload
-	afterReload
+	before = iota
+	during
+	after
 	windows
 )
 
-// latency is how long answers took around a reload, or around all of them.
+// latency is how long answers took around a replacement, or around all of them.
 type latency struct {
-	took    time.Duration // the reload
+	took    time.Duration // the replacement
 	windows [windows]window
 }
 
-// latencies returns those of each reload, and that of all of them together, whose took is the median. Requests for a late answer
+// latencies returns those of each replacement, and that of all of them together, whose took is the median. Requests for a late answer
 // do not count.
-func (a *act) latencies() (each []latency, all latency) {
+func (a *Act) latencies() (each []latency, all latency) {
 	var pooled [windows][]time.Duration
 	var times []time.Duration
-	for _, r := range a.reloads {
+	for _, r := range a.replaced {
 		l := latency{took: r.ended - r.began}
-		for i, took := range a.around(r) {
+		for i, took := range a.tookAround(r) {
 			pooled[i] = append(pooled[i], took...)
 			l.windows[i] = windowOf(took)
 		}
@@ -91,27 +91,27 @@ func (a *act) latencies() (each []latency, all latency) {
 	return each, all
 }
 
-func (a *act) around(r reload) (took [windows][]time.Duration) {
+func (a *Act) tookAround(r replacement) (took [windows][]time.Duration) {
 	for _, answer := range a.answers {
 		if answer.slow || answer.broken > 0 {
 			continue
 		}
 		began := answer.at - answer.took
-		i := duringReload
+		i := during
 		switch {
-		case answer.at < r.began-aroundReload, began > r.ended+aroundReload:
+		case answer.at < r.began-around, began > r.ended+around:
 			continue
 		case answer.at < r.began:
-			i = beforeReload
+			i = before
 		case began > r.ended:
-			i = afterReload
+			i = after
 		}
 		took[i] = append(took[i], answer.took)
 	}
 	return took
 }
 
-// cells are the figures in milliseconds: how long the reload took, and the median and the worst of each window.
+// cells are the figures in milliseconds: how long the replacement took, and the median and the worst of each window.
 func (l latency) cells() []string {
 	cells := []string{milliseconds(l.took)}
 	for _, w := range l.windows {
@@ -136,13 +136,14 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(ms, 'f', digits, 64)
 }
 
-// A total adds the acts up.
-type total struct {
+// A Total adds the acts up.
+type Total struct {
 	Requests, Broken, Connections, Generations int
 }
 
-func totalOf(acts []*act) total {
-	var t total
+// TotalOf adds the acts up.
+func TotalOf(acts []*Act) Total {
+	var t Total
 	for _, a := range acts {
 		t.Requests += a.report.Requests
 		t.Broken += a.report.Broken
@@ -153,6 +154,6 @@ func totalOf(acts []*act) total {
 }
 
 // String is the one line.
-func (t total) String() string {
+func (t Total) String() string {
 	return fmt.Sprintf("%d requests, %d broken, %d connections opened, %d generations", t.Requests, t.Broken, t.Connections, t.Generations)
 }

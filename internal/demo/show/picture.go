@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"fmt"
@@ -14,30 +14,34 @@ const (
 	leastColumns   = 20
 )
 
-// paintFunc colours what belongs to a generation, or for 0 what is broken.
-type paintFunc func(generation int, text string) string
+// A Paint colours what belongs to a generation, or for 0 what is broken.
+type Paint func(generation int, text string) string
 
-// picture shows the acts as text of so many columns, and ends with the one line.
-func picture(acts []*act, columns int, paint paintFunc) string {
+// Picture is Pictures, and ends with the one line.
+func Picture(acts []*Act, columns int, paint Paint) string {
+	return Pictures(acts, columns, paint) + TotalOf(acts).String() + "\n"
+}
+
+// Pictures shows the acts as text of so many columns.
+func Pictures(acts []*Act, columns int, paint Paint) string {
 	var b strings.Builder
 	for _, a := range acts {
 		a.draw(&b, max(columns-labelColumns-figuresColumns, leastColumns), paint)
 		b.WriteString("\n")
 	}
-	fmt.Fprintln(&b, totalOf(acts))
 	return b.String()
 }
 
-// draw draws one row for each generation, when it answered and how long answers took around the reload that brought it.
-func (a *act) draw(b *strings.Builder, columns int, paint paintFunc) {
+// draw draws one row for each generation, when it answered and how long answers took around what that brought it.
+func (a *Act) draw(b *strings.Builder, columns int, paint Paint) {
 	t := a.timeline(columns)
 	each, all := a.latencies()
 	byGeneration := map[int]latency{}
-	for i, r := range a.reloads {
+	for i, r := range a.replaced {
 		byGeneration[r.generation] = each[i]
 	}
-	fmt.Fprintf(b, "%s: %s\n", a.name, a.about)
-	head(b, columns)
+	fmt.Fprintf(b, "%s: %s\n", a.Name, a.About)
+	a.head(b, columns)
 	for i, row := range t.rows {
 		generation, figures := i+1, "      -"
 		if l, ok := byGeneration[generation]; ok {
@@ -48,13 +52,17 @@ func (a *act) draw(b *strings.Builder, columns int, paint paintFunc) {
 	if slices.Max(t.broken) > 0 {
 		fmt.Fprintf(b, "  ✗ %s  broken\n", paint(0, crosses(t.broken)))
 	}
-	fmt.Fprintf(b, "    %s%s\n", axis(a.reloads, t), all.row())
-	fmt.Fprintf(b, "    %s  ↑ all reloads together, in ms\n", seconds(t))
+	fmt.Fprintf(b, "    %s%s\n", axis(a.replaced, t), all.row())
+	fmt.Fprintf(b, "    %s  ↑ all %ss together, in ms\n", seconds(t), a.Verb)
 }
 
-// head is what the columns are. The figures of one generation are those around the reload that brought it.
-func head(b *strings.Builder, columns int) {
-	fmt.Fprintf(b, "%*s%14s%14s%14s\n", labelColumns+columns+7, "reload", "200 ms before", "during reload", "200 ms after")
+// head is what the columns are. The figures of one generation are those around what that brought it.
+func (a *Act) head(b *strings.Builder, columns int) {
+	during := "during " + a.Verb
+	if len(during) > 13 { // there is to be a space before it
+		during = "during"
+	}
+	fmt.Fprintf(b, "%*s%14s%14s%14s\n", labelColumns+columns+7, a.Verb, "200 ms before", during, "200 ms after")
 	fmt.Fprintf(b, "%-*s %6s", labelColumns+columns, "answers by generation", "ms")
 	for range windows {
 		fmt.Fprintf(b, "%8s%6s", "median", "worst")
@@ -100,10 +108,10 @@ func crosses(broken []int) string {
 	return b.String()
 }
 
-// axis is a line that is marked where a reload began.
-func axis(reloads []reload, t timeline) string {
+// axis is a line that is marked where a replacement began.
+func axis(replaced []replacement, t timeline) string {
 	line := []rune(strings.Repeat("─", len(t.broken)))
-	for _, r := range reloads {
+	for _, r := range replaced {
 		line[t.slotOf(r.began)] = '┴'
 	}
 	return string(line)
