@@ -14,9 +14,10 @@
 //	files, err := hello.Render(252)
 //
 // What else stands in the units is what reload, restart and upgrade need so that no client notices: what systemd keeps over a restart,
-// whom it believes, which processes it signals, how long it waits. Package lint has the reason of each, and finds in a unit
-// that was written by hand what would break them. Package packaging makes a Debian or RPM package of the same description. The
-// command heirloom-units does all three, from a description in a file, see [ParseSpec].
+// whom it believes, which processes it signals, how long it waits. Package [github.com/heirloom-go/heirloom/units/lint] has the reason
+// of each, and finds in a unit that was written by hand what would break them. Package
+// [github.com/heirloom-go/heirloom/units/packaging] makes a Debian or RPM package of the same description. The command
+// [github.com/heirloom-go/heirloom/units/cmd/heirloom-units] does all three, from a description in a file, see [ParseSpec].
 //
 // The rendered units hold the hash of those settings that take a new start, see [Hash], so that an upgrade can tell
 // whether a reload is enough.
@@ -40,10 +41,10 @@
 // With the Scope User the units are for `systemctl --user`, installed for all users in /usr/lib/systemd/user. Sockets may be
 // in the user's own folder: "%t/hello.sock".
 //
-//	systemctl --user enable --now hello.service   # or for everybody: systemctl --global enable hello.service
-//	systemctl --user reload hello.service         # from outside: systemctl --user -M one@.host reload hello.service
-//	hello status                                  # with XDG_RUNTIME_DIR set, as it is after a login
-//	loginctl enable-linger one                    # without it the service ends with the user's last session
+//	systemctl --user enable --now hello.service  # for everybody: systemctl --global enable hello.service
+//	systemctl --user reload hello.service        # from outside with -M one@.host
+//	hello status                                 # with XDG_RUNTIME_DIR set, as it is after a login
+//	loginctl enable-linger one                   # else the service ends with the user's last session
 //
 // Reload, restart, the descriptor store, and drop-ins in ~/.config/systemd/user for the stop timeout are as ever. The sandbox
 // is that of system calls alone, and `systemd-analyze --user security` says 5.5 to 5.9. Where users may make user namespaces,
@@ -56,12 +57,12 @@
 // [Service.Quadlet] renders a .container file for podman 5, and the same socket units: systemd listens, and the container is
 // handed the sockets, so it needs no network.
 //
-//	systemctl daemon-reload                       # podman makes hello.service; it starts at boot, and cannot be enabled
-//	systemctl enable --now hello.socket           # a socket unit is an ordinary one
-//	systemctl start hello.service
-//	systemctl reload hello.service                # the program of the same container anew, in place
-//	podman pull registry.example.org/hello:1      # a new image, first: a restart that pulls keeps clients waiting
-//	systemctl restart hello.service               # clients wait about half a second and keep their connections
+//	systemctl daemon-reload                   # podman makes hello.service, which cannot be enabled
+//	systemctl enable --now hello.socket       # a socket unit is an ordinary one
+//	systemctl start hello.service             # as every boot does
+//	systemctl reload hello.service            # the program of the same container anew, in place
+//	podman pull registry.example.org/hello:1  # first: a restart that pulls keeps clients waiting
+//	systemctl restart hello.service           # the new image; clients wait about half a second
 //	podman exec hello /usr/bin/hello status
 //
 // An image that does not start leaves clients waiting, not broken: tag the old one and restart. A template is enabled by its

@@ -3,6 +3,7 @@ package units_test
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +111,28 @@ func TestHashOfText(t *testing.T) {
 		if got, _ := units.Hash(test.text); (got == want) != test.same {
 			t.Errorf("%q has %s, and %q %s", text, want, test.text, got)
 		}
+	}
+}
+
+// TestHashOfComments has the same hash with the comments of a rendered unit and without: an upgrade that brings others is a reload.
+func TestHashOfComments(t *testing.T) {
+	files, err := whole.Render(262)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bare []string
+	for line := range strings.Lines(files[0].Text) {
+		if !strings.HasPrefix(line, "#") {
+			bare = append(bare, line)
+		}
+	}
+	with, _ := units.Hash(files[0].Text)
+	without, held := units.Hash(strings.Join(bare, ""))
+	if with != without || with != held {
+		t.Errorf("%s with comments, %s without, and the unit holds %s", with, without, held)
+	}
+	if want := 8; strings.Count(files[0].Text, "\n# ")+1 != want {
+		t.Errorf("there are not %d comments in\n%s", want, files[0].Text)
 	}
 }
 

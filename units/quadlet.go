@@ -12,17 +12,20 @@ import (
 
 // A Container is what a Quadlet file says beside what a [Service] says.
 type Container struct {
-	// Image is the container image, as podman takes it: registry.example.org/hello:1. Program is a path in it.
+	// Image is the container image, as podman takes it: registry.example.org/hello:1. Program
+	// is a path in it.
 	Image string
 
-	// User is whom the daemon is inside, a number or name of the image, with ":GROUP" if need be. The default is what the image says.
-	// Directories of the service belong to it only if it is said here.
+	// User is whom the daemon is inside, a number or name of the image, with ":GROUP" if need
+	// be. The default is what the image says. Directories of the service belong to it only if
+	// it is said here.
 	User string
 
 	// PodmanArgs are arguments for `podman run` that no setting of Quadlet has.
 	PodmanArgs []string
 
-	// Settings are whatever else there is to say in the section Container, or in Unit, Service, Install or Quadlet.
+	// Settings are whatever else there is to say in the section Container, or in Unit, Service,
+	// Install or Quadlet.
 	Settings []Setting
 }
 
@@ -139,6 +142,9 @@ func (c *Container) validate(j *judge) {
 	j.words("PodmanArgs", c.PodmanArgs...)
 	j.settings(c.Settings, "Container", "Unit", "Service", "Install", "Quadlet")
 }
+
+// stopVariable tells a daemon its stop timeout where it cannot ask systemd.
+const stopVariable = "HEIRLOOM_STOP_TIMEOUT"
 
 // podmanTime is what podman itself may take to make and to remove a container.
 const podmanTime = 10 * time.Second
@@ -270,7 +276,7 @@ func (s *Service) variables(o *options) {
 	for _, name := range s.EnvironmentFiles {
 		o.set("Container", "EnvironmentFile", quote(unexpanded(name)))
 	}
-	o.set("Container", "Environment", "HEIRLOOM_STOP_TIMEOUT="+span(s.stopSeconds()))
+	o.set("Container", "Environment", stopVariable+"="+span(s.stopSeconds()))
 	if s.Watchdog > 0 {
 		// podman does not pass systemd's own on.
 		o.set("Container", "Environment", "WATCHDOG_USEC="+strconv.FormatInt(s.Watchdog.Microseconds(), 10))

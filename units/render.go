@@ -32,8 +32,8 @@ func (f File) Name() string {
 // Render returns the files for the given version of systemd and newer ones: the service first, then its sockets in their order, then, where
 // there is something to say in them, those for systemd-sysusers and systemd-tmpfiles. The same description always gives the same files.
 //
-// So far all versions get the same lines, and systemd only has to know NotifyReload. An error wraps [ErrInvalid] and joins all that is
-// wrong with the description.
+// Versions older than [Oldest] are refused; so far all others get the same lines, and only have to know NotifyReload. An error matches
+// [ErrInvalid], and joins an *[Error] for each field of the description that is wrong.
 func (s Service) Render(systemd int) ([]File, error) {
 	if err := s.validate(systemd); err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (s *Service) unitFile(name string, o options) File {
 	}
 	// Reading from memory does not fail.
 	text, _ := io.ReadAll(unit.Serialize(o))
-	return File{Path: folder + name, Text: string(text), Mode: 0o644}
+	return File{Path: folder + name, Text: s.commented(name, string(text)), Mode: 0o644}
 }
 
 // options are the lines of a unit. They are grouped by section when they are written.

@@ -59,6 +59,23 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestComments has each comment once, above the first line that it is about, also where a setting is given twice.
+func TestComments(t *testing.T) {
+	s := units.Service{Name: "hello", Program: "/usr/bin/hello", Settings: []units.Setting{{Section: "Service", Name: "TimeoutStopSec", Value: "5s"}}}
+	files, err := s.Render(units.Oldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := files[0].Text
+	const comment = "\n# How long what was begun may take when the service stops or is replaced.\n"
+	if strings.Count(text, comment) != 1 || !strings.Contains(text, comment+"TimeoutStopSec=90s\n") || !strings.Contains(text, "\nTimeoutStopSec=5s\n") {
+		t.Error(text)
+	}
+	if want := "# An upgrade replaces this file. What you change goes into a drop-in: systemctl edit hello.service\n"; !strings.HasPrefix(text, want) {
+		t.Errorf("it does not begin with %q:\n%s", want, text)
+	}
+}
+
 // TestInvalid has a refusal for each rule: it names the field and the value.
 func TestInvalid(t *testing.T) {
 	for _, test := range []struct {
@@ -71,6 +88,10 @@ func TestInvalid(t *testing.T) {
 		{"Name", "private", func(s *units.Service) { s.Name = "private" }},
 		{"Name", "-a", func(s *units.Service) { s.Name = "-a" }},
 		{"Name", "a@b", func(s *units.Service) { s.Name = "a@b" }},
+		{"Name", "hello.service", func(s *units.Service) { s.Name = "hello.service" }},
+		{"Name", "hello.socket@", func(s *units.Service) { s.Name = "hello.socket@" }},
+		{"Program", "/usr/bin/hello -v", func(s *units.Service) { s.Program = "/usr/bin/hello -v" }},
+		{"Program", "/usr/bin/hello\t-v", func(s *units.Service) { s.Program = "/usr/bin/hello\t-v" }},
 		{"Program", "hello", func(s *units.Service) { s.Program = "hello" }},
 		{"Program", "/usr/../hello", func(s *units.Service) { s.Program = "/usr/../hello" }},
 		{"Program", `/he"llo`, func(s *units.Service) { s.Program = `/he"llo` }},

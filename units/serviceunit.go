@@ -29,8 +29,7 @@ func (s *Service) describe(o *options) {
 	if s.Network == AnyNetwork && s.Scope != User {
 		o.set("Unit", "After", "network.target")
 	}
-	// Restarts are ordinary here: after a sixth one in ten seconds, by default, systemd would fail the service, and its sockets
-	// with it.
+	// Restarts are ordinary here: by default systemd refuses the sixth start in ten seconds, and fails the service and its sockets.
 	o.setAll("Unit", "StartLimitIntervalSec", "30s", "StartLimitBurst", "20")
 }
 

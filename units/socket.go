@@ -12,20 +12,24 @@ import (
 // A Socket is what systemd listens on for the daemon, in a unit of its own: that of the first socket is named as the service, hello.socket,
 // and of any other after both, hello-admin.socket.
 type Socket struct {
-	// Name is the one by which the daemon asks for it (FileDescriptorName=): service.Listen("http", ...).
+	// Name is the one by which the daemon asks for it (FileDescriptorName=):
+	// service.Listen("http", ...).
 	Name string
 
-	// Addresses are where to listen: "0.0.0.0:8080", ":8080" for all addresses of either family, "[::1]:8080", a path such as
-	// "/run/hello.sock", or "@name" for an abstract Unix socket. Before it may stand the network as package net names it: tcp, udp, unix, unixgram
-	// or unixpacket, as in "udp:127.0.0.1:53"; the default is tcp, and unix for what looks like a path. "vsock:PORT" is
-	// for virtual machines.
+	// Addresses are where to listen: "0.0.0.0:8080", ":8080" for all addresses of either
+	// family, "[::1]:8080", a path such as "/run/hello.sock", or "@name" for an abstract Unix
+	// socket. Before it may stand the network as package net names it: tcp, udp, unix, unixgram
+	// or unixpacket, as in "udp:127.0.0.1:53"; the default is tcp, and unix for what looks like
+	// a path. "vsock:PORT" is for virtual machines.
 	Addresses []string
 
-	// Backlog is how many connections may wait to be accepted, as they do while the service restarts. The default is 4096; the kernel
-	// takes the smaller one of this and net.core.somaxconn.
+	// Backlog is how many connections may wait to be accepted, as they do while the service
+	// restarts. The default is 4096; the kernel takes the smaller one of this and
+	// net.core.somaxconn.
 	Backlog int
 
-	// Mode, User and Group are those of a Unix socket's file. The defaults are systemd's: 0666, root, root.
+	// Mode, User and Group are those of a Unix socket's file. The defaults are systemd's: 0666,
+	// root, root.
 	Mode        fs.FileMode
 	User, Group string
 

@@ -36,8 +36,8 @@ const PackageSection = "Package"
 //
 // Times are those of systemd.time(7), sizes those of systemd.resource-control(5), such as 512M.
 //
-// The path is for messages. The error joins an [*Error], with path and line, for each thing that is wrong, also for what [Service.Render]
-// would refuse for every version of systemd.
+// The path is for messages. The error joins an [*Error], with path and line, for each thing that cannot be read or, once all can, that
+// [Service.Render] would refuse for every version of systemd.
 func ParseSpec(path, text string) (Service, error) {
 	r := specReader{lines: map[place]int{}}
 	file := unitfile.Parse(path, text)

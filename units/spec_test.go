@@ -2,7 +2,6 @@ package units_test
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -155,6 +154,8 @@ func TestSpecErrors(t *testing.T) {
 		{"setting", good + "Settings=Nice=5\n", "a.heirloom:4: [Service] Settings=Nice=5: it is not as in"},
 		{"no assignment", good + "what\n", "a.heirloom:4: "},
 		{"found wrong later", "[Service]\nName=a\nProgram=a\n", "a.heirloom:3: [Service] Program=a: it must be an absolute path"},
+		{"arguments", "[Service]\nName=a\nProgram=/bin/a -v\n", "a.heirloom:3: [Service] Program=/bin/a -v: it has a blank: arguments go to Args="},
+		{"suffix", "[Service]\nName=a.service\nProgram=/bin/a\n", "a.heirloom:2: [Service] Name=a.service: the name is without .service"},
 		{"one of several", good + "Capabilities=CAP_CHOWN\nCapabilities=\"chown\" CAP_FOWNER\nUser=a\n", "a.heirloom:5: [Service] Capabilities=chown: "},
 		{"of a socket", good + "[Socket]\nName=b\nAddresses=:80 localhost:81\n", "a.heirloom:6: [Socket] Addresses=localhost:81: "},
 		{"missing", "[Service]\nName=a\n", "a.heirloom: [Service] Program=: it must be an absolute path"},
@@ -167,34 +168,6 @@ func TestSpecErrors(t *testing.T) {
 			}
 		})
 	}
-}
-
-func ExampleParseSpec() {
-	service, err := units.ParseSpec("hello.heirloom", `
-[Service]
-Name=hello
-Program=/usr/bin/hello
-StopTimeout=20s
-
-[Socket]
-Name=http
-Addresses=0.0.0.0:8080
-`)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	files, err := service.Render(252)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, file := range files {
-		fmt.Println(file.Path)
-	}
-	// Output:
-	// /usr/lib/systemd/system/hello.service
-	// /usr/lib/systemd/system/hello.socket
 }
 
 func FuzzParseSpec(f *testing.F) {

@@ -24,6 +24,7 @@ type Error struct {
 	Why     string
 }
 
+// Error returns where it is, the field, its value, and why it is wrong, in one line.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("[%s] %s=%s: %s", e.Section, e.Field, e.Value, e.Why)
 	switch {
@@ -98,7 +99,16 @@ func (s *Service) validateProgram(j *judge) {
 	if !unitName.MatchString(s.Name) || len(s.Name) > 200 || s.base() == "private" {
 		j.refuse("Name", s.Name, "a unit is named with letters, digits and _.-, and an @ at the end for a template")
 	}
+	for _, suffix := range []string{".service", ".socket"} {
+		if strings.HasSuffix(s.base(), suffix) {
+			j.refuse("Name", s.Name, "the name is without "+suffix)
+		}
+	}
 	j.paths("Program", s.Program)
+	// systemd would take it, quoted, for the path of a file that hardly ever is there.
+	if strings.ContainsAny(s.Program, " \t") {
+		j.refuse("Program", s.Program, "it has a blank: arguments go to Args=")
+	}
 	for _, uri := range s.Documentation {
 		if !document.MatchString(uri) {
 			j.refuse("Documentation", uri, "it is no URI of http, https, file, info or man")

@@ -11,14 +11,17 @@ import (
 
 // Options say what is linted for. The zero value is for the system's manager of this machine, and systemd 252.
 type Options struct {
-	// Root is the folder below which units are looked up by name: that of an image, or of a package that was unpacked. Empty is this
-	// machine's. Arguments that are paths are not below it.
+	// Root is the folder below which units are looked up by name: that of an image, or of a
+	// package that was unpacked. Empty is this machine's. Arguments that are paths are not
+	// below it.
 	Root string
 
-	// Scope says in which manager's folders units are looked up, and what it can do. The default is the system's.
+	// Scope says in which manager's folders units are looked up, and what it can do. The
+	// default is the system's.
 	Scope units.Scope
 
-	// Systemd is the oldest version that the units are for, by default 252. What that version does not know it ignores.
+	// Systemd is the oldest version that the units are for, by default 252. What that version
+	// does not know it ignores.
 	Systemd int
 
 	// Daemon is what is known of the daemon.
@@ -27,16 +30,19 @@ type Options struct {
 
 // A Daemon is what is known of a daemon beside its units. The zero value of a field is: unknown, and nothing is said about it.
 type Daemon struct {
-	// Drain is how long the longest request takes that must not be broken off when the process ends.
+	// Drain is how long the longest request takes that must not be broken off when the process
+	// ends.
 	Drain time.Duration
 
-	// StopExtension is its lifecycle.Options.StopExtension: the time that it asks for beyond TimeoutStopSec=.
+	// StopExtension is its lifecycle.Options.StopExtension: the time that it asks for beyond
+	// TimeoutStopSec=.
 	StopExtension time.Duration
 
 	// ReloadTimeout is its lifecycle.Options.ReloadTimeout. Zero is that one's default, 10 seconds.
 	ReloadTimeout time.Duration
 
-	// Memory is how many bytes one process of it needs at most, and Tasks how many threads. Two generations run at a time.
+	// Memory is how many bytes one process of it needs at most, and Tasks how many threads. Two
+	// generations run at a time.
 	Memory uint64
 	Tasks  int
 
@@ -60,8 +66,8 @@ func Describes(s units.Service) Daemon {
 	return d
 }
 
-// Check lints units. Each argument is a path, if it has a slash or a file of that name exists, or the name of a unit, which is
-// looked up as its manager does; ".service" may be left out.
+// Check lints units. Each argument is a path, if it has a slash or, without a Root, a file of that name exists, or the name of a unit,
+// which is looked up as its manager does; ".service" may be left out.
 //
 // A service is linted together with its sockets, and a socket with its service. They are those of the arguments, those in the same
 // folder, and, if the unit is that of a manager, the manager's: all that Sockets= or Service= name, and the one with the same name.

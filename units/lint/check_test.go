@@ -52,6 +52,19 @@ func TestUnitNames(t *testing.T) {
 	}
 }
 
+// TestNamesBelowRoot has a bare name be a unit's below a root, whatever lies in the working folder, and a file without a root.
+func TestNamesBelowRoot(t *testing.T) {
+	root := install(t, hello())
+	t.Chdir(t.TempDir())
+	write(t, "hello.service", "[Service]\nExecStart=/usr/bin/hello\nKillMode=none\n")
+	if findings := check(t, lint.Options{Root: root}, "hello.service"); len(findings) > 0 {
+		t.Errorf("below the root:\n%s", list(findings))
+	}
+	if got := rules(check(t, lint.Options{}, "hello.service")); !slices.Contains(got, "kill-mode") {
+		t.Errorf("without a root: %v", got)
+	}
+}
+
 // TestUserUnits are looked up in the folders of the user.
 func TestUserUnits(t *testing.T) {
 	s := hello()

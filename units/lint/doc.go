@@ -11,7 +11,7 @@
 //
 // which writes, in the form in which compilers do,
 //
-//	/etc/systemd/system/hello.service.d/local.conf:2: error: [Service] KillMode=none: ...; use KillMode=control-group (kill-mode)
+//	hello.service.d/local.conf:2: error: [Service] KillMode=none: ...; use KillMode=... (kill-mode)
 //
 // Each [Finding] belongs to a [Rule], and [Explain] has the whole story: which process gets which signal, what a client sees, and
 // since when. Nothing is said about what package units renders.

@@ -2,11 +2,63 @@ package lint_test
 
 import (
 	"fmt"
+	"log"
 	"os"
+	"path/filepath"
+	"time"
 
+	"github.com/heirloom-go/heirloom/units"
 	"github.com/heirloom-go/heirloom/units/lint"
 )
 
+// What CI asks of the units of a project: that nothing in them breaks a reload, restart or upgrade.
+func Example() {
+	findings, err := lint.Check(lint.Options{Systemd: 257}, "../../examples/hello/units/hello.service")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := lint.WriteText(os.Stdout, findings); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(findings), "findings")
+	// Output: 0 findings
+}
+
+// An administrator's drop-in, and a daemon whose longest requests take two minutes.
+func ExampleDaemon() {
+	folder, err := os.MkdirTemp("", "root")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	hello := units.Service{Name: "hello", Program: "/usr/bin/hello", StopTimeout: 20 * time.Second}
+	files, err := hello.Render(units.Oldest)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, file := range files {
+		path := filepath.Join(folder, file.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			log.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(file.Text), file.Mode); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	daemon := lint.Describes(hello)
+	daemon.Drain = 2 * time.Minute
+	findings, err := lint.Check(lint.Options{Root: folder, Daemon: daemon}, "hello.service")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, f := range findings {
+		fmt.Printf("%s: %s=%s: %s\n", f.Severity, f.Setting, f.Value, f.Why)
+	}
+	// Output: error: TimeoutStopSec=20s: 18s of it are left to requests, and they take up to 2m0s
+}
+
+// A service, its drop-in and its socket, by the path of one of them.
 func ExampleCheck() {
 	findings, err := lint.Check(lint.Options{Systemd: 262}, "testdata/output/hello.socket")
 	if err != nil {
@@ -23,6 +75,7 @@ func ExampleCheck() {
 	// testdata/output/hello.service.d/mode.conf:3 kill-mode
 }
 
+// What a rule is there for, and what to write instead.
 func ExampleExplain() {
 	rule, err := lint.Explain("kill-mode")
 	if err != nil {
@@ -35,10 +88,12 @@ func ExampleExplain() {
 	// KillMode=control-group
 }
 
+// A finding as compilers write theirs, for editors and terminals.
 func ExampleWriteText() {
 	findings := []lint.Finding{{
 		Rule: "send-sigkill", Severity: lint.Warning, Path: "hello.service", Line: 7,
-		Section: "Service", Setting: "SendSIGKILL", Value: "no", Why: "a process that hangs survives the stop", Use: "SendSIGKILL=yes",
+		Section: "Service", Setting: "SendSIGKILL", Value: "no",
+		Why: "a process that hangs survives the stop", Use: "SendSIGKILL=yes",
 	}}
 	if err := lint.WriteText(os.Stdout, findings); err != nil {
 		fmt.Println(err)

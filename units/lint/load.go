@@ -57,7 +57,7 @@ func (l *loader) takeAll(args []string) []error {
 }
 
 func (l *loader) take(arg string) (*subject, error) {
-	if isPath(arg) {
+	if l.isPath(arg) {
 		if sectionOf(arg) == "" {
 			return nil, ErrKind
 		}
@@ -72,9 +72,13 @@ func (l *loader) take(arg string) (*subject, error) {
 	return l.unit(arg)
 }
 
-func isPath(arg string) bool {
+// isPath reports whether an argument is no name. Below a root a file of the working folder is not what is asked for.
+func (l *loader) isPath(arg string) bool {
 	if strings.ContainsRune(arg, '/') || strings.ContainsRune(arg, filepath.Separator) {
 		return true
+	}
+	if l.places.Root != "" {
+		return false
 	}
 	_, err := os.Stat(arg)
 	return err == nil

@@ -76,6 +76,16 @@ func reload(s *scene) string {
 	return seen(c.get(), s.do("reload"), c.get(), s.ask())
 }
 
+// status asks the service in a terminal where it stands, as root, after a reload.
+func status(s *scene) string {
+	s.start()
+	code := s.do("reload")
+	if _, err := s.m.Run(s.program, "status"); err != nil {
+		return seen(code, "not running")
+	}
+	return seen(code, "found")
+}
+
 // reloadAndAsk asks over a connection that comes after the reload.
 func reloadAndAsk(s *scene) string {
 	s.start()

@@ -130,6 +130,19 @@ func restarts(n int) func(*scene) string {
 	}
 }
 
+// restartsLater restarts n times and once more when the first start counts no longer.
+func restartsLater(n int) func(*scene) string {
+	return func(s *scene) string {
+		s.start()
+		s.connect().idle(3200 * time.Millisecond)
+		code := ""
+		for range n {
+			code = s.do("restart")
+		}
+		return seen(code, s.do("restart"), s.ask(), s.m.Property(s.name+".socket", "ActiveState"))
+	}
+}
+
 // runs tells what has become of a service after more than a second.
 func runs(s *scene) string {
 	s.start()
@@ -166,6 +179,32 @@ func crashAndAsk(s *scene) string {
 		return answer
 	}
 	return "no answer"
+}
+
+// crashAndRestart restarts by hand after a crash.
+func crashAndRestart(s *scene) string {
+	answer := crashAndAsk(s)
+	s.limit = 0
+	return seen(answer, s.do("restart"), s.ask())
+}
+
+// crashAndRetry asks after a crash until there is an answer, for more than a second.
+func crashAndRetry(s *scene) string {
+	s.start()
+	main := s.main()
+	s.m.Kill(main, syscall.SIGKILL)
+	s.m.Wait("systemd to notice", func() bool { return s.main() != main })
+	for enough := time.After(1500 * time.Millisecond); ; {
+		answer := s.ask()
+		if answer != "refused" {
+			return answer
+		}
+		select {
+		case <-enough:
+			return answer
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // exit has the program exit by itself, without an error.

@@ -99,6 +99,12 @@ func reloadProofs() []proof {
 			rule: "runtime-directory", bad: "[Service]\nRuntimeDirectory=", also: "[Service]\nDynamicUser=no\nUser=daemon\nPrivateTmp=no",
 			act: reload, breaks: "1, reload 1, 1, 1", holds: "1, reload 0, 2, 2",
 		},
+		{rule: "runtime-directory", bad: "[Service]\nRuntimeDirectory=", program: "proof", act: status, breaks: "reload 0, not running", holds: "reload 0, found"},
+		{
+			rule: "runtime-directory", bad: "[Service]\nRuntimeDirectory=", program: "proof",
+			also: "[Service]\nDynamicUser=no\nUser=daemon\nPrivateUsers=no\nPrivateTmp=no\nProtectSystem=no",
+			act:  status, breaks: "reload 0, not running", holds: "reload 0, found",
+		},
 		{
 			rule: "runtime-directory-shared", bad: "[Service]\nRuntimeDirectory=\nRuntimeDirectory=NAME", instances: true,
 			act: stopSecond, breaks: "start 0, stop 0, reload 1", holds: "start 0, stop 0, reload 0",
@@ -141,9 +147,15 @@ func restartProofs() []proof {
 		{rule: "restart", bad: "[Service]\nRestart=on-abnormal", act: crash(syscall.SIGQUIT), breaks: "failed/failed", holds: "comes back"},
 		{rule: "restart-prevent", bad: "[Service]\nRestartPreventExitStatus=2", act: crash(syscall.SIGQUIT), breaks: "failed/failed", holds: "comes back"},
 		{rule: "restart-prevent", bad: "[Service]\nSuccessExitStatus=2", act: crash(syscall.SIGQUIT), breaks: "inactive/dead", holds: "comes back"},
-		{rule: "restart-sec", bad: "[Service]\nRestartSec=6s", act: crashAndAsk, breaks: "no answer", holds: "2"},
+		{rule: "restart-sec", bad: "[Service]\nRestartSec=1h", act: crashAndRestart, breaks: "no answer, restart 0, 2", holds: "2, restart 0, 3"},
+		{rule: "restart-sec", bad: "[Service]\nRestartSec=3s", describe: alone, act: crashAndAsk, breaks: "no answer", holds: "2"},
+		{
+			rule: "restart-sec", bad: "[Service]\nRestartSec=3s", also: "[Service]\nFileDescriptorStoreMax=0", describe: alone,
+			act: crashAndRetry, breaks: "refused", holds: "1",
+		},
 		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2", act: restarts(2), breaks: "restart 1, refused, failed", holds: "restart 0, 3, active"},
 		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=5\nStartLimitIntervalSec=10s", act: restarts(5), breaks: "restart 1, refused, failed", holds: "restart 0, 6, active"},
+		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=3s", act: restartsLater(2), breaks: "restart 0, restart 1, refused, failed", holds: "restart 0, restart 0, 4, active"},
 		{rule: "runtime-max", bad: "[Service]\nRuntimeMaxSec=1s\nRestart=no", good: "[Service]\nRestart=no", act: runs, breaks: "1, closed, broken, 0, restarts", holds: "1, open, 1, 0, restarts"},
 		{rule: "limit-cpu", bad: "[Service]\nLimitCPU=1", program: "proof", act: burn, breaks: "broken", holds: "1"},
 	}

@@ -66,17 +66,65 @@ func (s *subject) pulls(socket string) bool {
 }
 
 func checkSocketsUnlisted(i *inspection, s *subject) {
+	names := i.unlisted(s)
+	if len(names) == 0 {
+		return
+	}
+	_, a := s.text("Service", "Sockets")
+	i.atOrUnset(s, "Service", "Sockets", a, remark{
+		why: "nothing starts " + enumerated(names) + " when the service is started first, which then binds the address itself",
+		use: i.allSockets(s),
+	})
+}
+
+// unlisted returns the names of the service's sockets that its start does not start.
+func (i *inspection) unlisted(s *subject) []string {
+	var names []string
 	for _, socket := range i.sockets {
 		accept, _, _ := socket.boolean("Socket", "Accept")
-		if accept || socket.serviceName() != s.Name || s.pulls(socket.Name) {
-			continue
+		if !accept && socket.serviceName() == s.Name && !s.pulls(socket.Name) {
+			names = append(names, socket.Name)
 		}
-		value, a := s.text("Service", "Sockets")
-		i.atOrUnset(s, "Service", "Sockets", a, remark{
-			why: "nothing starts " + socket.Name + " when the service is started first, which then binds the address itself",
-			use: "Sockets=" + strings.TrimSpace(value+" "+withSpecifier(socket.Name)),
-		})
 	}
+	return names
+}
+
+// allSockets is the line that has all sockets: of two rules that find some to be missing each must not leave out those of the other.
+func (i *inspection) allSockets(s *subject) string {
+	value, _ := s.text("Service", "Sockets")
+	words := strings.Fields(value)
+	for _, name := range i.unlisted(s) {
+		words = append(words, withSpecifier(name))
+	}
+	_, none := i.unnamed()
+	for _, name := range none {
+		words = append(words, withSpecifier(i.socketUnit(s, name)))
+	}
+	return "Sockets=" + strings.Join(words, " ")
+}
+
+// socketUnit is what package units calls the unit of a socket with this name: the first one is called as the service.
+func (i *inspection) socketUnit(s *subject, name string) string {
+	stem, at, _ := strings.Cut(strings.TrimSuffix(s.Name, ".service"), "@")
+	if strings.Contains(s.Name, "@") {
+		at = "@" + at
+	}
+	first := stem + at + ".socket"
+	_, taken := s.listed("Service", "Sockets", first)
+	taken = taken || slices.ContainsFunc(i.sockets, func(socket *subject) bool { return socket.Name == first })
+	if name == i.Daemon.Sockets[0] && !taken {
+		return first
+	}
+	return stem + "-" + name + at + ".socket"
+}
+
+// enumerated joins words as one says them.
+func enumerated(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // withSpecifier writes %i for the instance in the name of a template.
@@ -108,6 +156,32 @@ func isFDName(name string) bool {
 }
 
 func checkSocketNames(i *inspection, s *subject) {
+	wrong, none := i.unnamed()
+	for _, r := range wrong {
+		_, a := r.socket.text("Socket", "FileDescriptorName")
+		i.atOrUnset(r.socket, "Socket", "FileDescriptorName", a, remark{
+			why: "the daemon asks for a socket named " + r.name, use: "FileDescriptorName=" + r.name,
+		})
+	}
+	if len(none) == 0 {
+		return
+	}
+	why := "the daemon asks for a socket named " + none[0] + ", and no socket unit has that FileDescriptorName="
+	if len(none) > 1 {
+		why = "the daemon asks for sockets named " + enumerated(none) + ", and no socket units have these FileDescriptorName="
+	}
+	_, a := s.text("Service", "Sockets")
+	i.atOrUnset(s, "Service", "Sockets", a, remark{why: why, use: i.allSockets(s)})
+}
+
+// A renaming is of a socket that the daemon does not ask for by the name that it has.
+type renaming struct {
+	socket *subject
+	name   string
+}
+
+// unnamed tells which sockets are likely to be those of the names that no socket has, and the names that are left.
+func (i *inspection) unnamed() (wrong []renaming, none []string) {
 	var spare []*subject // sockets of names that the daemon does not ask for
 	missing := slices.Clone(i.Daemon.Sockets)
 	for _, socket := range i.sockets {
@@ -118,20 +192,12 @@ func checkSocketNames(i *inspection, s *subject) {
 		}
 	}
 	for n, name := range missing {
-		if n < len(spare) {
-			_, a := spare[n].text("Socket", "FileDescriptorName")
-			i.atOrUnset(spare[n], "Socket", "FileDescriptorName", a, remark{
-				why: "the daemon asks for a socket named " + name, use: "FileDescriptorName=" + name,
-			})
-			continue
+		if n >= len(spare) {
+			return wrong, missing[n:]
 		}
-		value, a := s.text("Service", "Sockets")
-		stem := strings.TrimSuffix(s.Name, ".service")
-		i.atOrUnset(s, "Service", "Sockets", a, remark{
-			why: "the daemon asks for a socket named " + name + ", and no socket unit has that FileDescriptorName=",
-			use: "Sockets=" + strings.TrimSpace(value+" "+stem+"-"+name+".socket"),
-		})
+		wrong = append(wrong, renaming{spare[n], name})
 	}
+	return wrong, nil
 }
 
 var ruleSocketService = Rule{

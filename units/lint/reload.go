@@ -46,13 +46,17 @@ func checkExecReloadMissing(i *inspection, s *subject) {
 	})
 }
 
-// reloadCommand is the line by which the daemon reloads itself, as far as it can be told.
+// reloadCommand is the line by which the daemon reloads itself, if it can be told which program that is.
 func (s *subject) reloadCommand() string {
-	program := "PROGRAM"
-	if commands := s.commands("ExecStart"); len(commands) > 0 && !commands[0].shell() {
-		program = commands[0].program()
+	commands := s.commands("ExecStart")
+	if len(commands) == 0 {
+		return noAdvice
 	}
-	return "ExecReload=" + program + " reload"
+	daemon, known := commands[0].behindEnv()
+	if !known || daemon.shell() || slices.Contains(wrappers, daemon.base()) {
+		return noAdvice
+	}
+	return "ExecReload=" + daemon.program() + " reload"
 }
 
 var ruleExecReloadSignal = Rule{
@@ -177,10 +181,11 @@ var ruleRuntimeDirectory = Rule{
 	ID: "runtime-directory", Severity: Warning,
 	Title: "the control socket has no folder",
 	Why: "The command of ExecReload= asks the daemon over its control socket, which is in the unit's RuntimeDirectory=. Without " +
-		"one it is in /run/NAME for root, if that may be written, and else in a folder in /tmp. Where /tmp is everybody's, " +
-		"somebody else may have made a folder of that name: the daemon then has no control socket, and reloads fail. Where it " +
-		"is the unit's own (PrivateTmp=, DynamicUser=) reloads work, but nobody else finds the socket: `NAME status` in a " +
-		"terminal, or an upgrade that asks, says that the service is not running.",
+		"one it is in /run/NAME for root, if that may be written, and else in a folder of the user in /tmp. Where /tmp is the unit's own " +
+		"(PrivateTmp=, DynamicUser=) `systemctl reload` works, but nobody outside finds the socket: `NAME status` and `NAME " +
+		"reload` in a terminal say that the service is not running. Where it is everybody's the same goes for root and all but " +
+		"the service's user, and somebody else may have made a folder of that name: the daemon then has no control socket, and " +
+		"reloads fail. So they do where ProtectSystem=strict lets it write to neither.",
 	Bad:       "[Service]\nRuntimeDirectory=",
 	Good:      "[Service]\nRuntimeDirectory=hello",
 	Reference: "systemd.exec(5)",
@@ -196,23 +201,39 @@ func checkRuntimeDirectory(i *inspection, s *subject) {
 		name, _, _ = strings.Cut(name, "@")
 		name += "-%i"
 	}
-	private, _, _ := s.boolean("Service", "PrivateTmp")
+	severity, why := s.controlSocket()
+	i.atOrUnset(s, "Service", "RuntimeDirectory", a, remark{severity: severity, why: why, use: "RuntimeDirectory=" + name})
+}
+
+// controlSocket tells what becomes of the control socket without a RuntimeDirectory=.
+func (s *subject) controlSocket() (Severity, string) {
 	dynamic, _, _ := s.boolean("Service", "DynamicUser")
-	severity := Warning
-	if private || dynamic {
-		severity = Note
+	user, _ := s.text("Service", "User")
+	private, _ := s.text("Service", "PrivateTmp")
+	system, _ := s.text("Service", "ProtectSystem")
+	own, err := unitfile.ParseBool(private)
+	own = dynamic || private == "disconnected" || err == nil && own
+	root := !dynamic && (user == "" || user == "root" || user == "0")
+	switch {
+	case root && system != "strict":
+		return Note, "the control socket, which ExecReload= asks, has no folder that systemd makes and removes"
+	case own:
+		return Warning, "the control socket is in the unit's own /tmp, and `NAME status` and `NAME reload` in a terminal do not find the service"
+	case system == "strict":
+		return Warning, "there may be no folder that the daemon can write the control socket to, and reloads fail then"
 	}
-	i.atOrUnset(s, "Service", "RuntimeDirectory", a, remark{
-		severity: severity,
-		why:      "the control socket, which ExecReload= asks, has no folder of its own", use: "RuntimeDirectory=" + name,
-	})
+	return Warning, "the control socket is in /tmp, where `NAME status` as root does not find it and others may take its place"
 }
 
 // asksItself reports whether the daemon's own program reloads it.
 func (s *subject) asksItself() bool {
 	start, reload := s.commands("ExecStart"), s.commands("ExecReload")
-	signals := slices.ContainsFunc(reload, command.signals)
-	return len(start) > 0 && len(reload) > 0 && !signals && start[0].program() == reload[0].program() && !start[0].shell()
+	if len(start) == 0 || len(reload) == 0 || slices.ContainsFunc(reload, command.signals) {
+		return false
+	}
+	daemon, known := start[0].behindEnv()
+	asking, alsoKnown := reload[0].behindEnv()
+	return known && alsoKnown && daemon.program() == asking.program() && !daemon.shell()
 }
 
 var ruleRuntimeDirectoryShared = Rule{

@@ -108,8 +108,10 @@ var ruleRestartSec = Rule{
 	ID: "restart-sec", Severity: Warning,
 	Title: "after a crash clients wait",
 	Why: "systemd waits RestartSec= before it starts the service again, and clients wait with it in the sockets' queues, until " +
-		"the queues are full or they give up. The default is 100 ms. Against a service that crashes again and again there are " +
-		"StartLimitBurst= and, since 254, RestartSteps= and RestartMaxDelaySec=, with which only repeated restarts take longer.",
+		"the queues are full or they give up. The listeners that the daemon has bound itself are in its store: without " +
+		"FileDescriptorStoreMax= they are closed, and clients are refused so long. `systemctl restart` does not wait, nor does " +
+		"a reload. The default is 100 ms. Against a service that crashes again and again there are StartLimitBurst= and, since " +
+		"254, RestartSteps= and RestartMaxDelaySec=, with which only repeated restarts take longer.",
 	Use:       "RestartSec=200ms",
 	Bad:       "[Service]\nRestartSec=30s",
 	Good:      "[Service]\nRestartSec=200ms",
@@ -117,18 +119,29 @@ var ruleRestartSec = Rule{
 }
 
 func checkRestartSec(i *inspection, s *subject) {
-	const most = 5 * time.Second
+	const (
+		felt    = time.Second
+		endured = 5 * time.Second
+	)
 	usec, a, found := s.span("Service", "RestartSec")
-	if found && usec > uint64(most/time.Microsecond) {
-		i.at(s, a, remark{why: "clients wait so long after each crash, or give up"})
+	if !found || usec <= uint64(felt/time.Microsecond) {
+		return
 	}
+	r := remark{why: "clients wait so long after each crash, or give up"}
+	if stored, _, _ := s.number("Service", "FileDescriptorStoreMax"); len(i.sockets) == 0 && stored == 0 {
+		r.why = "clients are refused so long after each crash, for nobody keeps the listeners"
+	} else if usec <= uint64(endured/time.Microsecond) {
+		r.severity = Note
+	}
+	i.at(s, a, r)
 }
 
 var ruleStartLimit = Rule{
 	ID: "start-limit", Severity: Warning,
 	Title: "a few restarts in a row fail the service, and its sockets with it",
 	Why: "systemd refuses to start a service that was started StartLimitBurst= times within StartLimitIntervalSec=: by default " +
-		"the sixth start in ten seconds, whether after a crash, by hand or by a package. The service is failed then, and so is " +
+		"the sixth start in ten seconds, whether after a crash, by hand or by a package. Each restart is a start: right after " +
+		"the first start the fifth restart is the one too many, and later the sixth. The service is failed then, and so is " +
 		"its socket unit (service-start-limit-hit): systemd closes the socket, and clients are refused, where before they " +
 		"waited. Nothing comes back until `systemctl reset-failed` and a start. Reloads do not count.",
 	Use:       "StartLimitBurst=20",
@@ -172,10 +185,10 @@ func checkStartLimit(i *inspection, s *subject) {
 	if len(i.sockets) > 0 {
 		end = "fails, closes the sockets too, and clients are refused"
 	}
-	r := remark{why: fmt.Sprintf("the start after %d in %v %s", burst, interval, end)}
+	r := remark{why: fmt.Sprintf("after %d starts in %v, restarts included, the next one %s", burst, interval, end)}
 	if a.Line == 0 && interval == defaultStartInterval {
 		r.severity = Note
-		r.why = "by default the sixth start in ten seconds " + end
+		r.why = "by default " + r.why
 	}
 	i.atOrUnset(s, "Unit", "StartLimitBurst", a, r)
 }

@@ -30,7 +30,8 @@ type Rule struct {
 	Good     string   // the same lines put right
 	// Reference is where the setting is documented: a manual page.
 	Reference string
-	// Shown says that a test on a real systemd shows the break and its absence. Else Unshown says why there is none.
+	// Shown says that a test on a real systemd shows the break and its absence. Else Unshown
+	// says why there is none.
 	Shown   bool
 	Unshown string
 }

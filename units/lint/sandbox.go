@@ -122,10 +122,14 @@ func checkExecPaths(i *inspection, s *subject) {
 // program is what ExecStart= runs, if that is a path, and "" otherwise.
 func (s *subject) program() string {
 	commands := s.commands("ExecStart")
-	if len(commands) == 0 || !strings.HasPrefix(commands[0].program(), "/") {
+	if len(commands) == 0 {
 		return ""
 	}
-	return path.Clean(commands[0].program())
+	daemon, known := commands[0].behindEnv()
+	if !known || !strings.HasPrefix(daemon.program(), "/") {
+		return ""
+	}
+	return path.Clean(daemon.program())
 }
 
 // covering returns the longest of the paths in a list that is the file or a folder that it is in, or "" and nil.

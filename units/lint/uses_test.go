@@ -5,8 +5,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/units"
 	"github.com/heirloom-go/heirloom/units/lint"
 )
+
+// asks are the options for a daemon that asks for sockets of these names.
+func asks(names ...string) lint.Options { return lint.Options{Daemon: lint.Daemon{Sockets: names}} }
+
+func unlistedTemplate(s *units.Service) {
+	template(s)
+	s.Sockets = nil
+}
 
 // TestUses has the lines to write where they are made from what is there.
 func TestUses(t *testing.T) {
@@ -31,6 +40,18 @@ func TestUses(t *testing.T) {
 		{breach{rule: "unknown-setting", service: "[Service]\nkillmode=control-group"}, "KillMode=control-group"},
 		{breach{rule: "timeout-stop", service: "[Service]\nTimeoutStopSec=5s",
 			options: lint.Options{Daemon: lint.Daemon{Drain: 30 * time.Second}}}, "TimeoutStopSec=32s"},
+		{breach{rule: "exec-reload-missing", drop: "ExecReload=", service: start + "-/usr/bin/env GOGC=50 A= /usr/bin/hello -v\nRestart=always"},
+			"ExecReload=/usr/bin/hello reload"},
+		{breach{rule: "exec-reload-signal", service: start + "@/usr/bin/env env /usr/bin/hello\nExecReload=\nExecReload=kill -HUP $MAINPID"},
+			"ExecReload=/usr/bin/hello reload"},
+		{breach{rule: "exec-paths", service: start + "/usr/bin/env A=1 /srv/hello\nNoExecPaths=/\nExecPaths=/srv/hello /usr"}, "ExecPaths=/srv /usr"},
+		{breach{rule: "sockets-unlisted", of: twoSockets, drop: "Sockets="}, "Sockets=hello.socket hello-admin.socket"},
+		{breach{rule: "socket-names", of: noSocket, options: asks("http", "admin")}, "Sockets=hello.socket hello-admin.socket"},
+		{breach{rule: "socket-names", of: unlistedTemplate, options: asks("http", "admin", "more")}, "Sockets=hello@%i.socket hello-admin@%i.socket hello-more@%i.socket"},
+		{breach{rule: "socket-names", options: asks("main", "http")}, "Sockets=hello.socket hello-main.socket"},
+		{breach{rule: "socket-names", of: noSocket, service: "[Service]\nSockets=hello.socket", options: asks("http")}, "Sockets=hello.socket hello-http.socket"},
+		{breach{rule: "socket-names", drop: "Sockets=", options: asks("http", "admin")}, "Sockets=hello.socket hello-admin.socket"},
+		{breach{rule: "sockets-unlisted", drop: "Sockets=", options: asks("http", "admin")}, "Sockets=hello.socket hello-admin.socket"},
 		{breach{rule: "timeout-start", options: lint.Options{Daemon: lint.Daemon{ReloadTimeout: 33 * time.Second}}}, "TimeoutStartSec=50s"},
 		{breach{rule: "memory-max", service: "[Service]\nMemoryMax=1G",
 			options: lint.Options{Daemon: lint.Daemon{Memory: 768 << 20}}}, "MemoryMax=1536M"},
@@ -43,5 +64,17 @@ func TestUses(t *testing.T) {
 				t.Errorf("want %q, got\n%s", c.want, list(findings))
 			}
 		})
+	}
+}
+
+// TestNoUse has no line to write where it cannot be told which program the daemon is.
+func TestNoUse(t *testing.T) {
+	for _, start := range []string{"/usr/bin/env -i /usr/bin/hello", "/usr/bin/env A=1", "/bin/sh -c 'exec /usr/bin/hello'", "/usr/bin/sudo /usr/bin/hello"} {
+		b := breach{rule: "exec-reload-signal", service: "[Service]\nExecStart=\nExecStart=" + start + "\nExecReload=\nExecReload=kill -HUP $MAINPID"}
+		findings := check(t, lint.Options{}, b.write(t)...)
+		i := slices.IndexFunc(findings, func(f lint.Finding) bool { return f.Rule == b.rule })
+		if i < 0 || findings[i].Use != "" || findings[i].Remove {
+			t.Errorf("%s: want %s without a line to use, got\n%s", start, b.rule, list(findings))
+		}
 	}
 }

@@ -115,6 +115,22 @@ func newCommand(words []string, from unitfile.Assignment) command {
 	}
 }
 
+// behindEnv returns what env runs, which is the process that env has been, or else the command itself; false if that takes to know more
+// of env's options.
+func (c command) behindEnv() (command, bool) {
+	if c.base() != "env" {
+		return c, true
+	}
+	args := c.args()
+	for len(args) > 0 && strings.Contains(args[0], "=") && !strings.HasPrefix(args[0], "-") {
+		args = args[1:]
+	}
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return c, false
+	}
+	return command{words: args, from: c.from}, true
+}
+
 func (c command) program() string { return c.words[0] }
 
 func (c command) base() string { return path.Base(c.words[0]) }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/unitfile"
 	"github.com/heirloom-go/heirloom/units"
 )
 
@@ -31,7 +32,7 @@ func (d *description) flags(f *flag.FlagSet) {
 	f.StringVar(&d.name, "name", "", "name of the unit, without .service; with an @ at the end for a template")
 	f.StringVar(&d.exec, "exec", "", "the daemon: its absolute path, and its arguments, as in ExecStart=")
 	f.Var(&d.sockets, "socket", "listen on this `name=address`, such as http=0.0.0.0:8080, dns=udp:[::1]:53 or admin=/run/hello.sock; may be repeated")
-	f.DurationVar(&d.stop, "stop", 0, "what was begun may take this long when the service stops or is replaced (TimeoutStopSec=; default 1m30s)")
+	f.Var((*span)(&d.stop), "stop", "what was begun may take this long when the service stops or is replaced, a `time` such as 20s (TimeoutStopSec=; default 1min 30s)")
 	f.StringVar(&d.user, "user", "", "run as this system user, rather than one that exists only meanwhile")
 	f.StringVar(&d.network, "network", "", "reach none, local or any network beside the sockets (default none)")
 	f.StringVar(&d.state, "state", "", "write to this `directory` of /var/lib (StateDirectory=)")
@@ -78,6 +79,20 @@ func (d *description) override(s *units.Service) error {
 		s.StateDirectory = []string{d.state}
 	}
 	s.Sockets = d.sockets.addTo(s.Sockets)
+	return nil
+}
+
+// A span is the value of a flag that takes a time as units do.
+type span time.Duration
+
+func (s *span) String() string { return "" }
+
+func (s *span) Set(value string) error {
+	usec, err := unitfile.ParseSpan(value)
+	if err != nil || usec > uint64((1<<63-1)/time.Microsecond) {
+		return errors.New("it is no time that ends, such as 20s")
+	}
+	*s = span(time.Duration(usec) * time.Microsecond)
 	return nil
 }
 

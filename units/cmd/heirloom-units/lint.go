@@ -45,7 +45,7 @@ Why a rule is there tells heirloom-units explain RULE. A unit that knows better 
 			flags.BoolVar(&l.user, "user", false, "look units up as a user's service manager does")
 			flags.IntVar(&l.options.Systemd, "systemd", units.Oldest, "the oldest `version` of systemd that the units are for")
 			flags.StringVar(&l.spec, "spec", "", "compare with the daemon's description in this `file`")
-			flags.DurationVar(&l.drain, "drain", 0, "how long the longest request takes that must not be broken off")
+			flags.Var((*span)(&l.drain), "drain", "how long the longest request takes that must not be broken off, a `time` such as 20s")
 			flags.StringVar(&l.format, "format", "text", "text, json or sarif")
 			flags.BoolVar(&l.strict, "strict", false, "exit with 1 for warnings too")
 			return l.run
@@ -108,7 +108,8 @@ func explainCommand() command {
 		name:  "explain",
 		short: "tell why a rule of lint is there",
 		usage: "[RULE...]",
-		long: `Explain tells what a rule of lint finds, what happens to whom without it, and what to write instead. Without a rule it lists all.
+		long: `Explain tells what a rule of lint finds, what happens to whom without it, and what to write instead. Without a rule it lists all, each with
+the worst that it can be: in milder cases lint calls it less.
 
     heirloom-units explain
     heirloom-units explain kill-mode
@@ -116,6 +117,7 @@ func explainCommand() command {
 		prepare: func(*flag.FlagSet) action {
 			return func(_ context.Context, args []string, stdout io.Writer) error {
 				if len(args) == 0 {
+					fmt.Fprintf(stdout, "%-28s %-8s %s\n", "RULE", "AT WORST", "WHAT IT FINDS")
 					for _, rule := range lint.Rules() {
 						fmt.Fprintf(stdout, "%-28s %-8s %s\n", rule.ID, rule.Severity, rule.Title)
 					}
@@ -136,8 +138,11 @@ func explainCommand() command {
 	}
 }
 
+// severities are as one says them.
+var severities = map[lint.Severity]string{lint.Error: "an error", lint.Warning: "a warning", lint.Note: "a note"}
+
 func explain(w io.Writer, rule lint.Rule) {
-	fmt.Fprintf(w, "%s (%s): %s\n\n%s\n", rule.ID, rule.Severity, rule.Title, wrap(rule.Why, 100))
+	fmt.Fprintf(w, "%s (at worst %s): %s\n\n%s\n", rule.ID, severities[rule.Severity], rule.Title, wrap(rule.Why, 100))
 	for _, part := range []struct{ title, text string }{{"Found:", rule.Bad}, {"Right:", rule.Good}} {
 		if part.text != "" {
 			fmt.Fprintf(w, "\n%s\n    %s\n", part.title, strings.ReplaceAll(strings.TrimSpace(part.text), "\n", "\n    "))

@@ -6,6 +6,8 @@
 //	heirloom-units package  write what makes a deb or rpm package of a daemon
 //
 // `heirloom-units help COMMAND` has the flags of each, and examples.
+//
+// The exit status is 0, or 1 if lint has found an error (with -strict, or a warning), or 2 if the command could not do what it was asked to.
 package main
 
 import (
@@ -107,8 +109,13 @@ func (c command) run(ctx context.Context, args []string, stdout, stderr io.Write
 }
 
 func (c command) help(flags *flag.FlagSet) {
-	fmt.Fprintf(flags.Output(), "Usage: heirloom-units %s %s\n\n%s\nFlags:\n", c.name, c.usage, c.long)
-	flags.PrintDefaults()
+	fmt.Fprintf(flags.Output(), "Usage: heirloom-units %s %s\n\n%s", c.name, c.usage, c.long)
+	some := false
+	flags.VisitAll(func(*flag.Flag) { some = true })
+	if some {
+		fmt.Fprintln(flags.Output(), "\nFlags:")
+		flags.PrintDefaults()
+	}
 }
 
 func overview(w io.Writer) {

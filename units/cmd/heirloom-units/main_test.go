@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -95,6 +96,39 @@ func TestRenderPlaces(t *testing.T) {
 	}
 }
 
+// Times are those of units and of Go.
+func TestTimes(t *testing.T) {
+	path := writeFile(t, "hello.heirloom", spec)
+	for value, want := range map[string]string{"20": "20s", "7s": "7s", "1m30s": "90s", "1min 30s": "90s", "1h0m0s": "1h", "1500ms": "1500ms"} {
+		if out := must(t, "render", "-spec", path, "-stop", value); !strings.Contains(out, "\nTimeoutStopSec="+want+"\n") {
+			t.Errorf("-stop %q is not %s in\n%s", value, want, out)
+		}
+	}
+	must(t, "lint", "-drain", "20", "-strict", filepath.Join(renderInto(t, "-stop", "1min"), "hello.service"))
+	if code, _, _ := heirloomUnits(t, "lint", "-drain", "61", filepath.Join(renderInto(t, "-stop", "1min"), "hello.service")); code != exitFindings {
+		t.Errorf("-drain 61: exit %d", code)
+	}
+}
+
+// renderInto renders hello into a folder.
+func renderInto(t *testing.T, flags ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, append([]string{"render", "-name", "hello", "-exec", "/usr/bin/hello", "-socket", "http=:8080", "-out", dir}, flags...)...)
+	return dir
+}
+
+// Below a root a name is that of a unit, whatever lies in the working folder.
+func TestLintBelowRoot(t *testing.T) {
+	root := t.TempDir()
+	must(t, "render", "-spec", writeFile(t, "hello.heirloom", spec), "-root", root)
+	t.Chdir(t.TempDir())
+	if err := write("hello.service", "[Service]\nExecStart=/usr/bin/hello\n", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "lint", "-strict", "-root", root, "hello.service")
+}
+
 // Flags say otherwise than the file, or more.
 func TestRenderFlagsAfterSpec(t *testing.T) {
 	path := writeFile(t, "hello.heirloom", spec)
@@ -155,11 +189,11 @@ func TestLintStrict(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	if list := must(t, "explain"); !strings.Contains(list, "\nkill-mode ") {
-		t.Errorf("the list has no kill-mode:\n%s", list)
+	if list := must(t, "explain"); !strings.Contains(list, "\nkill-mode ") || !regexp.MustCompile(`^RULE +AT WORST +`).MatchString(list) {
+		t.Errorf("the list has no kill-mode, or does not say that severities are the worst:\n%s", list)
 	}
 	out := must(t, "explain", "kill-mode", "fd-store")
-	for _, text := range []string{"kill-mode (error): ", "\nfd-store (error): ", "\nFound:\n    ", "\nRight:\n    ", "See systemd."} {
+	for _, text := range []string{"kill-mode (at worst an error): ", "\nfd-store (at worst an error): ", "\nFound:\n    ", "\nRight:\n    ", "See systemd."} {
 		if !strings.Contains(out, text) {
 			t.Errorf("no %q in\n%s", text, out)
 		}
@@ -203,6 +237,10 @@ func TestRefusals(t *testing.T) {
 		{"socket", []string{"render", "-spec", good, "-socket", "http"}, "it is not name=address"},
 		{"address", []string{"render", "-spec", good, "-socket", "http=localhost:80"}, "Addresses=localhost:80"},
 		{"command line", []string{"render", "-spec", good, "-exec", "'a"}, "-exec 'a"},
+		{"argument in the program", []string{"render", "-spec", good, "-exec", "'/usr/bin/hello -v'"}, "Program=/usr/bin/hello -v: it has a blank: arguments go to Args="},
+		{"suffix", []string{"render", "-name", "x.service", "-exec", "/bin/x"}, "Name=x.service: the name is without .service"},
+		{"time", []string{"render", "-spec", good, "-stop", "soon"}, `invalid value "soon" for flag -stop: it is no time that ends, such as 20s`},
+		{"endless time", []string{"lint", "-drain", "infinity", "a"}, "such as 20s"},
 		{"full disk", []string{"render", "-spec", good, "-out", "/dev/null/x"}, "/dev/null"},
 		{"no units", []string{"lint"}, "which units?"},
 		{"no such unit", []string{"lint", "/nowhere/a.service"}, "/nowhere/a.service"},
@@ -211,6 +249,7 @@ func TestRefusals(t *testing.T) {
 		{"package without description", []string{"package"}, "-spec FILE"},
 		{"package without version", []string{"package", "-spec", good, "-arch", "amd64", "-out", t.TempDir()}, "Version"},
 		{"no nfpm", []string{"package", "-spec", good, "-version", "1", "-arch", "amd64", "-out", t.TempDir(), "-format", "deb", "-nfpm", "nfpm-is-not-there"}, "nfpm-is-not-there"},
+		{"how nfpm is had", []string{"package", "-spec", good, "-version", "1", "-arch", "amd64", "-out", t.TempDir(), "-format", "deb", "-nfpm", "nfpm-is-not-there"}, "; it is had by: go install github.com/goreleaser/nfpm/"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -232,6 +271,9 @@ func TestHelp(t *testing.T) {
 		if again := must(t, c.name, "-help"); again != out {
 			t.Errorf("%s -help says something else", c.name)
 		}
+	}
+	if out := must(t, "help", "explain"); strings.Contains(out, "Flags:") {
+		t.Errorf("explain has no flags, and its help says\n%s", out)
 	}
 	if out := must(t, "help"); !strings.Contains(out, "heirloom-units lint") {
 		t.Errorf("help says %s", out)

@@ -20,6 +20,9 @@ type packing struct {
 	systemd                                                  int
 }
 
+// install is how nfpm is had.
+const install = "go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0"
+
 func packageCommand() command {
 	return command{
 		name:  "package",
@@ -34,7 +37,7 @@ package of them and the program. With -format it runs nfpm too, and writes the p
     heirloom-units package -spec hello.heirloom -version 1.2.0 -arch amd64 -binary ./hello -out dist -format deb,rpm
 
 The description's section Package has what the flags do not say, see go doc units/packaging.ParseSpec. nfpm is had by
-go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
+` + install + `
 `,
 		prepare: func(flags *flag.FlagSet) action {
 			var p packing
@@ -123,6 +126,9 @@ func (p *packing) pack(ctx context.Context, format string, stdout io.Writer) err
 	}
 	// It runs elsewhere, and a relative path with a slash would be taken from there.
 	program, err := exec.LookPath(words[0])
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("%w; it is had by: %s", err, install)
+	}
 	if err == nil {
 		program, err = filepath.Abs(program)
 	}

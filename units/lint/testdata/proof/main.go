@@ -3,6 +3,9 @@
 //
 //	proof [-unix PATH]
 //	proof reload
+//	proof status
+//
+// It is called what its file is called.
 package main
 
 import (
@@ -11,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +25,7 @@ import (
 func main() {
 	path := flag.String("unix", "", "path of a Unix socket, instead of a port")
 	flag.Parse()
-	options := lifecycle.Options{Name: "proof"}
+	options := lifecycle.Options{Name: filepath.Base(os.Args[0])}
 	network, address := "tcp", "127.0.0.1:8080"
 	if *path != "" {
 		network, address = "unix", *path
