@@ -69,11 +69,15 @@ func boot(s *scene) string {
 	return s.m.Property(s.name+".socket", "ActiveState")
 }
 
-// reload reloads under a connection.
+// reload reloads under a connection, which the first process may answer until it has ended.
 func reload(s *scene) string {
 	s.start()
-	c := s.connect()
-	return seen(c.get(), s.do("reload"), c.get(), s.ask())
+	first, c := s.main(), s.connect()
+	before, code := c.get(), s.do("reload")
+	if s.main() != first {
+		s.gone(first)
+	}
+	return seen(before, code, c.get(), s.ask())
 }
 
 // status asks the service in a terminal where it stands, as root, after a reload.
