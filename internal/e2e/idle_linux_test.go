@@ -34,7 +34,7 @@ func TestIdle10000(t *testing.T) {
 				manyCallers.expect(generation)
 			}
 			var a, b []cost
-			for range max(sdtest.Rounds(v, 5), 3) {
+			for range 3 {
 				generation++
 				a = append(a, restartCost(t, few, fewCallers, generation))
 				b = append(b, restartCost(t, many, manyCallers, generation))

@@ -119,7 +119,8 @@ func (c stopCase) finish() time.Duration {
 	margin := max(min(c.timeout/10, 2*time.Second), min(c.timeout/3, 500*time.Millisecond))
 	whole := c.timeout + c.extension
 	if c.hook != "" {
-		return whole - margin - (whole-margin*5/8)/4
+		left := whole - margin*5/8
+		return whole - margin - max(left/10, min(left/4, 500*time.Millisecond))
 	}
 	return whole - margin
 }

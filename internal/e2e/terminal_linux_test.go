@@ -175,11 +175,8 @@ func (h *terminal) start() {
 	if err := h.launch(cmd); err != nil {
 		h.t.Fatal(err)
 	}
-	h.wait("hello to answer", func() bool {
-		nc, err := net.Dial("tcp", h.address)
-		if err == nil {
-			_ = nc.Close()
-		}
+	h.wait("hello to serve", func() bool { // its socket may be open before that
+		_, err := h.tryCommand("status")
 		return err == nil
 	})
 }
@@ -240,15 +237,23 @@ func (h *terminal) status() lifecycle.Status {
 
 func (h *terminal) command(args ...string) string {
 	h.t.Helper()
+	out, err := h.tryCommand(args...)
+	if err != nil {
+		h.t.Fatalf("hello %v: %v", args, err)
+	}
+	return out
+}
+
+func (h *terminal) tryCommand(args ...string) (string, error) {
 	cmd := exec.Command(program("hello"), args...)
 	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+h.dir)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		h.t.Fatalf("hello %v: %v: %s", args, err, stderr.String())
+		err = fmt.Errorf("%w: %s", err, stderr.String())
 	}
-	return string(out)
+	return string(out), err
 }
 
 func (h *terminal) display() string { return h.command("status") }

@@ -37,7 +37,8 @@ type script struct {
 	NotifyReload bool
 
 	Program string
-	TryOut  string // the command, as words for a shell
+	Reload  string // the command, as words for a shell
+	DryRun  bool   // it takes -dry-run
 	Timeout int    // of the command, in seconds
 
 	Sysusers, Tmpfiles string   // names of files for those, or empty
@@ -52,14 +53,14 @@ type script struct {
 }
 
 func (p Package) script(rendered []units.File) (*script, error) {
-	tryOut, err := p.tryOut()
+	reload, dryRun, err := p.reload()
 	if err != nil {
 		return nil, err
 	}
 	s := &script{
 		Package: p.Name, Service: p.Service.Name + ".service", Sockets: p.Service.SocketUnits(),
 		Template: strings.HasSuffix(p.Service.Name, "@"), User: p.Service.Scope == units.User, NotifyReload: p.Service.NotifyReload,
-		Program: p.Service.Program, TryOut: tryOut, Timeout: seconds(p.Service),
+		Program: p.Service.Program, Reload: reload, DryRun: dryRun, Timeout: seconds(p.Service),
 		Data: p.data(), Word: "/run/" + p.Name + ".package",
 		Helper: "--system", Global: "--system", HashVariable: units.HashVariable,
 	}
@@ -91,15 +92,11 @@ func seconds(s units.Service) int {
 	return int((limit + time.Second - 1) / time.Second)
 }
 
-// tryOut is the command that asks a process whether the new program gets ready. Where it is not known how to ask for a dry run, a
-// reload tells as well.
-func (p Package) tryOut() (string, error) {
+// reload is the command that asks a process to reload, and whether it is known how it asks for a dry run.
+func (p Package) reload() (command string, dryRun bool, err error) {
 	args := p.Service.ReloadArgs
 	if args == nil {
 		args = []string{"reload"}
-	}
-	if n := len(args); n > 0 && args[n-1] == "reload" {
-		args = append(slices.Clone(args), "-dry-run")
 	}
 	words := []string{shellWord(p.Service.Program)}
 	var errs []error
@@ -107,7 +104,7 @@ func (p Package) tryOut() (string, error) {
 		word, err := p.expand(arg)
 		words, errs = append(words, word), append(errs, err)
 	}
-	return strings.Join(words, " "), errors.Join(errs...)
+	return strings.Join(words, " "), words[len(words)-1] == "reload", errors.Join(errs...)
 }
 
 var special = regexp.MustCompile(`%.?|\$\$?`)
