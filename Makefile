@@ -14,11 +14,11 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 all: check test
 
 # One package at a time: tests that count broken requests under load, and those that boot systemd, would otherwise take the
-# processor from each other, and a limit in time would mean something else on each machine. Four tests of a package at a time, of
+# processor from each other, and a limit in time would mean something else on each machine. Six tests of a package at a time, of
 # those that say they may: they mostly wait. Nothing is taken from the cache of results: go does not see the systemds that the
 # results depend on.
 test: setup
-	$(GO) run ./internal/testsummary -p 1 -parallel 4 -count=1 -timeout 30m ./...
+	$(GO) run ./internal/testsummary -p 1 -parallel 6 -count=1 -timeout 30m ./...
 
 # Root on a Debian machine gets all that the tests need: a C compiler for the race detector, Debian packages, and the folders
 # with other systemds. Anybody else, and who cannot reach a mirror, gets the list of what was left out, at the end.

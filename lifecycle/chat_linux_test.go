@@ -216,6 +216,7 @@ func TestChat(t *testing.T) {
 	for _, replace := range []string{"beside", "in-place"} {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(replace+"-"+network, func(t *testing.T) {
+				t.Parallel()
 				d := startLocal(t, network, "HEIRLOOM_TEST_ROLE=chat", "HEIRLOOM_TEST_REPLACE="+replace)
 				p := startChatters(t, func() (net.Conn, error) { return net.Dial(d.network, d.address) })
 				const rounds = 15

@@ -72,6 +72,7 @@ func askUDP(t *testing.T, nc net.Conn, generation int) {
 func TestHeirlooms(t *testing.T) {
 	for _, replace := range []string{"beside", "in-place"} {
 		t.Run(replace, func(t *testing.T) {
+			t.Parallel()
 			d := startHeirs(t, "HEIRLOOM_TEST_REPLACE="+replace)
 			c := d.dial()
 			first := c.account()
@@ -126,6 +127,7 @@ func (c *client) holdsNoMore(descriptors int) {
 func TestHeirloomsIgnored(t *testing.T) {
 	for _, replace := range []string{"beside", "in-place"} {
 		t.Run(replace, func(t *testing.T) {
+			t.Parallel()
 			d := startHeirs(t, "HEIRLOOM_TEST_REPLACE="+replace)
 			d.write("ignore", "")
 			c := d.dial()

@@ -19,6 +19,7 @@ func replacements(t *testing.T, test func(t *testing.T, network, replace string)
 	for _, replace := range []string{"beside", "in-place"} {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(replace+"-"+network, func(t *testing.T) {
+				t.Parallel()
 				test(t, network, "HEIRLOOM_TEST_REPLACE="+replace)
 			})
 		}

@@ -12,7 +12,7 @@ import (
 // TestStorm asks for reloads faster than they can be done, while requests of three seconds keep every generation from
 // ending.
 func TestStorm(t *testing.T) {
-	everywhere(t, func(t *testing.T, p place, h host) {
+	everywhereAtOnce(t, func(t *testing.T, p place, h host) {
 		crowd := loadtest.Start(h.target(), crowd())
 		target := h.target()
 		target.SlowFor = 3 * time.Second
