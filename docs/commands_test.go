@@ -67,7 +67,7 @@ func checkCommands(t *testing.T, m *sdtest.Machine) {
 		}
 		for _, command := range commands(t, page, "hello") {
 			n++
-			if command = strings.TrimSpace(command); !slices.Contains([]string{"reload", "status", "status -json"}, command) {
+			if command = strings.TrimSpace(command); !slices.Contains([]string{"reload", "reload -dry-run", "status", "status -json"}, command) {
 				t.Errorf("hello %s: it knows no such command", command)
 			}
 		}

@@ -82,7 +82,7 @@ func awaitInPlace(ctx context.Context, options Options, generation int) (handove
 			time.Sleep(inPlacePoll)
 			continue
 		case err != nil:
-			return handover.Outcome{}, fmt.Errorf("%w: the new program does not answer: %w", ErrReload, err)
+			return handover.Outcome{}, fmt.Errorf("%w: the new program does not answer, and its own output says why: %w", ErrReload, err)
 		}
 		switch l := s.LastReload; {
 		case s.Generation == generation: // the old one still
@@ -100,7 +100,7 @@ func awaitInPlace(ctx context.Context, options Options, generation int) (handove
 func commandDryRun(ctx context.Context, options Options, out io.Writer) error {
 	var o handover.Outcome
 	if err := ask(ctx, options, http.MethodPost, "/dry-run", &o); err != nil {
-		return err
+		return fmt.Errorf("dry run: %w", err)
 	}
 	took := o.Duration.Round(time.Millisecond)
 	_, err := fmt.Fprintf(out, "%s: the next process was ready after %v, and is gone; generation %d serves on\n", options.Name, took, o.Generation)

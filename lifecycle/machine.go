@@ -232,6 +232,9 @@ func (m *machine) start() {
 	m.workers.Go(m.elders.await)
 	if m.ancestor == nil {
 		m.serve()
+		if m.outcome != nil { // the program before could not know how long this one takes to start
+			m.outcome.Duration = time.Since(m.outcome.At)
+		}
 		m.enthrone(m.outcome, false)
 		m.settleEstates()
 		if m.stopAsked {

@@ -20,6 +20,7 @@ var comments = []comment{
 	{".service", "RuntimeDirectory=", "Has the control socket: the program's reload and status ask the running process over it."},
 	{".service", "DynamicUser=", sandboxed},
 	{".service", "User=", sandboxed},
+	{".service", "PrivateNetwork=", "Clients come by the sockets of systemd all the same. A program that connects to others needs Network=any."},
 	{".service", "Environment=" + HashVariable + "=", "Hash of the settings that only a restart applies: by it an upgrade knows whether a reload will do."},
 	{".socket", "Backlog=", "How many clients may wait while the service restarts."},
 	{".container", "Environment=" + stopVariable + "=", "The program's stop timeout. It belongs to StopTimeout= and, 10 seconds longer, TimeoutStopSec=."},
@@ -37,7 +38,7 @@ func (s *Service) commented(name, text string) string {
 		edited = s.Name + ".service" // is what podman makes of it
 	}
 	var out strings.Builder
-	out.WriteString("# An upgrade replaces this file. What you change goes into a drop-in: " + edit + edited + "\n\n")
+	out.WriteString("# Made by heirloom-units, of a description. What you change goes into a drop-in: " + edit + edited + "\n\n")
 	said := map[string]bool{}
 	for line := range strings.Lines(text) {
 		for _, c := range comments {

@@ -139,7 +139,7 @@ func ExampleService_Render() {
 	// TimeoutStopSec=20s
 	// DynamicUser=yes
 	//
-	// # An upgrade replaces this file. What you change goes into a drop-in: systemctl edit hello.socket
+	// # Made by heirloom-units, of a description. What you change goes into a drop-in: systemctl edit hello.socket
 	//
 	// [Unit]
 	// Description=hello, socket http

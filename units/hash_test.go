@@ -131,7 +131,7 @@ func TestHashOfComments(t *testing.T) {
 	if with != without || with != held {
 		t.Errorf("%s with comments, %s without, and the unit holds %s", with, without, held)
 	}
-	if want := 8; strings.Count(files[0].Text, "\n# ")+1 != want {
+	if want := 9; strings.Count(files[0].Text, "\n# ")+1 != want {
 		t.Errorf("there are not %d comments in\n%s", want, files[0].Text)
 	}
 }

@@ -71,7 +71,7 @@ func TestComments(t *testing.T) {
 	if strings.Count(text, comment) != 1 || !strings.Contains(text, comment+"TimeoutStopSec=90s\n") || !strings.Contains(text, "\nTimeoutStopSec=5s\n") {
 		t.Error(text)
 	}
-	if want := "# An upgrade replaces this file. What you change goes into a drop-in: systemctl edit hello.service\n"; !strings.HasPrefix(text, want) {
+	if want := "# Made by heirloom-units, of a description. What you change goes into a drop-in: systemctl edit hello.service\n"; !strings.HasPrefix(text, want) {
 		t.Errorf("it does not begin with %q:\n%s", want, text)
 	}
 }

@@ -63,6 +63,11 @@ func TestNamesBelowRoot(t *testing.T) {
 	if got := rules(check(t, lint.Options{}, "hello.service")); !slices.Contains(got, "kill-mode") {
 		t.Errorf("without a root: %v", got)
 	}
+	// The program itself lies there, too.
+	write(t, "hello", "#!/bin/sh\n")
+	if _, err := lint.Check(lint.Options{}, "hello"); errors.Is(err, lint.ErrKind) {
+		t.Errorf("hello is the name of a unit: %v", err)
+	}
 }
 
 // TestUserUnits are looked up in the folders of the user.

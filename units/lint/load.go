@@ -77,7 +77,7 @@ func (l *loader) isPath(arg string) bool {
 	if strings.ContainsRune(arg, '/') || strings.ContainsRune(arg, filepath.Separator) {
 		return true
 	}
-	if l.places.Root != "" {
+	if l.places.Root != "" || sectionOf(arg) == "" { // hello is the unit hello.service, also beside a program of that name
 		return false
 	}
 	_, err := os.Stat(arg)
