@@ -231,3 +231,13 @@ func TestInPlaceAskedOften(t *testing.T) {
 		}
 	}
 }
+
+// TestInPlaceSlowStart has the new program take a while until it is ready, which is a part of the reload.
+func TestInPlaceSlowStart(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_REPLACE=in-place", "HEIRLOOM_TEST_READY=400ms")
+	d.reload()
+	if l := d.status().LastReload; l == nil || l.Seconds < 0.4 {
+		t.Errorf("last reload %+v, want one of 400 ms and more", l)
+	}
+}
