@@ -120,8 +120,16 @@ func TestNotifyReload(t *testing.T) {
 		if s := b.status(); s.Version != "v1" || b.invocation() == started {
 			t.Errorf("generation %d of %s serves", s.Generation, s.Version)
 		}
+		// There is no dry run by a signal: the new program binds the address of a new socket itself, which then cannot be opened.
+		network := func(p *packaging.Package) { changed(p); p.Service.Network = units.AnyNetwork }
+		more := func(p *packaging.Package) { network(p); second(p) }
+		b.mentions(b.install(release{version: "6", binary: "v1", change: network}), "")
+		b.mentions(b.install(release{version: "7", binary: "v2-admin", change: more}), "hello-admin.socket: not open")
 		b.served(load, b.status().Generation)
 		loadtest.Verify(t, load.Stop())
+		b.MustRun("systemctl", "stop", "hello-admin.socket", "hello.service")
+		b.MustRun("systemctl", "start", "hello.service") // as it says
+		socketMore(t, b)
 	}, place{sdtest.V257, "deb"}, place{sdtest.V262, "deb"}, place{sdtest.V257, "rpm"}) // 252 does not know of it
 }
 
