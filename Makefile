@@ -1,15 +1,19 @@
 # make test   set up what the tests need, and run all of them
-# make check  format, vet, linters, tidy, other systems
+# make unit   the tests that need neither root nor systemd, in less than a minute
+# make systemd  those that boot a systemd
+# make load   those of whole daemons: under load, of other protocols, of packages
+# make check  format, vet, linters, tidy, structure, other systems
 # make demo   replace a server twenty times under load, and count the broken requests
 # make demo-systemd   the same on a booted systemd, beside other libraries; as root, after make setup
-# make packages VERSION=1.2.0   hello as .deb and .rpm, in dist
+# make tls-proof   the longest test of TLS connections that move: 50 clients of each kind, 50 reloads and restarts; as root
+# make packages VERSION=1.2.0   hello and heirloom-units as .deb and .rpm, in dist
 
 GO ?= go
 
 # git answers nobody but the owner of a checkout, and go would fail for want of an answer.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: all test setup check format vet lint tidy other-systems demo demo-systemd packages
+.PHONY: all test unit systemd load structure test-oldest test-newest setup check format vet lint tidy other-systems demo demo-systemd tls-proof packages
 
 all: check test
 
@@ -17,22 +21,50 @@ all: check test
 # processor from each other, and a limit in time would mean something else on each machine. Six tests of a package at a time, of
 # those that say they may: they mostly wait. Nothing is taken from the cache of results: go does not see the systemds that the
 # results depend on.
-test: setup
-	$(GO) run ./internal/testsummary -p 1 -parallel 6 -count=1 -timeout 30m ./...
+test: setup test-oldest test-newest
+	$(GO) run ./tools/testsummary -p 1 -parallel 6 -count=1 -timeout 30m ./...
+
+# Parts of the same: tools/testsummary tells the tests apart by what they use, so
+# that each is in one part.
+unit:
+	$(GO) run ./tools/testsummary -kind unit -timeout 5m
+
+systemd: setup
+	$(GO) run ./tools/testsummary -kind systemd -parallel 6 -count=1 -timeout 30m
+
+load: setup
+	$(GO) run ./tools/testsummary -kind load -parallel 6 -count=1 -timeout 30m
+
+# What relies on the inside of net/http and crypto/tls, with the oldest Go that go.mod allows,
+# and with the newest: the other tests are made with the one that is installed.
+NEWEST_GO = go1.27.0
+
+test-oldest:
+	$(call with_go,go$(shell sed -n 's/^go //p' go.mod))
+
+test-newest:
+	$(call with_go,$(NEWEST_GO))
+
+with_go = @if GOTOOLCHAIN=$(1) $(GO) version; then \
+		GOTOOLCHAIN=$(1) $(GO) test -count=1 -timeout 10m -run '$(INSIDE)' ./lifecycle ./internal/conntrack && \
+		GOTOOLCHAIN=$(1) $(GO) test -count=1 -timeout 10m ./internal/goaway ./internal/httpserver ./internal/streams ./internal/tlsmove ./internal/framework; \
+	else echo "$(1) cannot be had: its tests are left out"; [ "$$CI" != true ]; fi
+
+INSIDE = ^(TestRehearsal|TestRehearsalFails|TestRest|TestValueConn|TestSeenAsItIs|TestSeenByHTTP2|TestRegisterOnShutdown|TestTLS|TestHijacked|TestTimeoutsOfMovedConnections|TestMoveTLS|TestMoveTLSHalf|TestMoveTLSHTTP2|TestHTTPBy|TestRelease)$$
 
 # Root on a Debian machine gets all that the tests need: a C compiler for the race detector, Debian packages, and the folders
 # with other systemds. Anybody else, and who cannot reach a mirror, gets the list of what was left out, at the end.
 setup:
 	@if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "not root on Debian: tests that boot systemd are left out"; \
-	elif ! { $(INSTALL_CC) && $(GO) run ./internal/sdtest/cmd/sdroots; }; then \
+	elif ! { $(INSTALL_CC) && $(GO) run ./internal/rig/sdtest/cmd/sdroots; }; then \
 		[ "$$CI" != true ] && echo "the set-up failed: see the end for what was left out"; \
 	fi
 
 INSTALL_CC = { command -v cc >/dev/null || command -v gcc >/dev/null || \
 	{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends gcc libc6-dev; }; }
 
-check: format vet lint tidy other-systems
+check: format vet lint tidy structure other-systems
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
@@ -51,6 +83,10 @@ lint:
 	$(call in_each_module,$(GO) run $(STATICCHECK) ./...)
 	$(call in_each_module,$(GO) run $(GOLANGCI_LINT) run ./...)
 
+# How large and how entangled a package may be.
+structure:
+	$(GO) run ./tools/structure
+
 tidy:
 	$(call in_each_module,$(GO) mod tidy -diff)
 
@@ -62,18 +98,24 @@ other-systems:
 	$(call in_each_module,GOOS=freebsd $(GO) vet ./...)
 
 demo:
-	@$(GO) run ./internal/demo
+	@$(GO) run ./tools/demo
 
-# make demo-systemd ARGS="-html report.html -systemd 252,262"
+# make demo-systemd ARGS="-rounds 3 -systemd 252,262"
 demo-systemd:
-	@$(GO) build -C internal/compare -o $(CURDIR)/dist/compare .
+	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
 	@dist/compare $(ARGS)
+
+# What make test does in short. make tls-proof ARGS="-run TestTLSClients/262 -args -tls.rounds 5"
+tls-proof: setup
+	$(GO) test -C test/protocols -count=1 -timeout 3h -v $(if $(ARGS),$(ARGS),-run '^(TestTLSClients|TestTLSIdle)$$' \
+		-args -tls.clients 50 -tls.rounds 50 -tls.idle 5000)
 
 VERSION ?= 0.0.0~dev
 
 # nfpm's version is that of the tests of packages.
 packages:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o dist/hello ./examples/hello
-	$(GO) build -C internal/packages -o $(CURDIR)/dist/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	$(GO) build -C test/packages -o $(CURDIR)/dist/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
 	$(GO) run ./units/cmd/heirloom-units package -spec examples/hello/hello.heirloom -version "$(VERSION)" -arch "$$($(GO) env GOARCH)" \
 		-binary dist/hello -out dist/package -format deb,rpm -nfpm $(CURDIR)/dist/nfpm
+	units/cmd/heirloom-units/package/build.sh "$(VERSION)" dist/units $(CURDIR)/dist/nfpm

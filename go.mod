@@ -6,6 +6,7 @@ require (
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/godbus/dbus/v5 v5.2.2
 	github.com/hashicorp/go-hclog v1.6.3
+	golang.org/x/crypto v0.52.0
 	golang.org/x/sys v0.47.0
 )
 

@@ -18,9 +18,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
-// leaveBehind makes the socket of a dead process: bound, then closed without unlinking.
+// leaveBehind makes the socket of a dead process: bound, then closed without
+// unlinking.
 func leaveBehind(t *testing.T, path string, kind int) {
 	t.Helper()
 	fd := boundSocket(t, path, kind)
@@ -42,7 +44,7 @@ func boundSocket(t *testing.T, path string, kind int) int {
 }
 
 func TestBindReplacesStaleSockets(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	for name, kind := range map[string]int{"stream": unix.SOCK_STREAM, "datagram": unix.SOCK_DGRAM, "seqpacket": unix.SOCK_SEQPACKET} {
 		for _, network := range []string{"unix", "unixpacket", "unixgram"} {
 			t.Run(name+" by "+network, func(t *testing.T) {
@@ -71,7 +73,7 @@ func bind(network, path string) (interface{ Close() error }, error) {
 }
 
 func TestBindRespectsTheLiving(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	for name, kind := range map[string]int{"stream": unix.SOCK_STREAM, "datagram": unix.SOCK_DGRAM, "seqpacket": unix.SOCK_SEQPACKET} {
 		path := filepath.Join(t.TempDir(), "s")
 		fd := boundSocket(t, path, kind) // bound and not listening, which connect of a stream socket takes for dead
@@ -88,9 +90,10 @@ func TestBindRespectsTheLiving(t *testing.T) {
 	}
 }
 
-// TestBindLeavesNoConnection shows that the probe puts nothing into a server's backlog.
+// TestBindLeavesNoConnection shows that the probe puts nothing into a server's
+// backlog.
 func TestBindLeavesNoConnection(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	path := filepath.Join(t.TempDir(), "s")
 	ln := listen(t, "unix", path)
 	if _, err := activation.Bind("unix", path); !errors.Is(err, syscall.EADDRINUSE) {
@@ -113,7 +116,7 @@ func TestBindLeavesNoConnection(t *testing.T) {
 }
 
 func TestBindRefuses(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	dir := t.TempDir()
 	file, folder := filepath.Join(dir, "file"), filepath.Join(dir, "folder")
 	dangling, link := filepath.Join(dir, "dangling"), filepath.Join(dir, "link")
@@ -164,7 +167,7 @@ func TestBindRefuses(t *testing.T) {
 
 // TestBindLongestPath fits exactly, and abstract names have no file.
 func TestBindUnusualNames(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	dir := t.TempDir()
 	long := filepath.Join(dir, strings.Repeat("x", 107-len(dir)-1))
 	for _, path := range []string{long, "@heirloom-unusual", ""} {
@@ -185,9 +188,10 @@ func TestBindUnusualNames(t *testing.T) {
 	}
 }
 
-// TestBindContest lets several starters find the same stale socket: one wins, and its socket is the one at the path.
+// TestBindContest lets several starters find the same stale socket: one wins,
+// and its socket is the one at the path.
 func TestBindContest(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	path := filepath.Join(t.TempDir(), "s")
 	for range 20 {
 		leaveBehind(t, path, unix.SOCK_STREAM)
@@ -220,7 +224,7 @@ func TestBindContest(t *testing.T) {
 }
 
 func TestBindWaitsForTheLock(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	path := filepath.Join(t.TempDir(), "s")
 	leaveBehind(t, path, unix.SOCK_STREAM)
 	dir := openDirectory(t, filepath.Dir(path))
@@ -254,7 +258,7 @@ func TestBindWaitsForTheLock(t *testing.T) {
 }
 
 func TestUnixPacketConnUnlinksItsOwn(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	path := filepath.Join(t.TempDir(), "s")
 	conn := bindGram(t, path)
 	if err := conn.Close(); err != nil {

@@ -18,8 +18,8 @@ const (
 	lockPoll = 5 * time.Millisecond
 )
 
-// bindUnix calls bind, and once more if a dead process's socket was in the way. The first attempt needs no lock: bind(2)
-// itself never replaces anything.
+// bindUnix calls bind, and once more if a dead process's socket was in the way.
+// The first attempt needs no lock: bind(2) itself never replaces anything.
 func bindUnix[T any](path string, bind func() (T, error)) (T, error) {
 	var none T
 	if err := checkPath(path); err != nil {
@@ -35,8 +35,9 @@ func bindUnix[T any](path string, bind func() (T, error)) (T, error) {
 	return rebind(path, lockWait, bind)
 }
 
-// rebind removes the stale socket and binds anew, all under the directory's lock. Only holders of the lock remove, so
-// what the probe found dead is what is removed; a bind that slips in between makes ours fail, as it should.
+// rebind removes the stale socket and binds anew, all under the directory's
+// lock. Only holders of the lock remove, so what the probe found dead is what
+// is removed; a bind that slips in between makes ours fail, as it should.
 func rebind[T any](path string, wait time.Duration, bind func() (T, error)) (T, error) {
 	var none T
 	unlock, err := lockDirectory(filepath.Dir(path), wait)
@@ -50,7 +51,8 @@ func rebind[T any](path string, wait time.Duration, bind func() (T, error)) (T, 
 	return bind()
 }
 
-// isAbstract says whether no file belongs to the name. The empty name lets the kernel choose an abstract one.
+// isAbstract says whether no file belongs to the name. The empty name lets the
+// kernel choose an abstract one.
 func isAbstract(path string) bool {
 	return path == "" || path[0] == '@' || path[0] == 0
 }
@@ -74,8 +76,9 @@ func missingDirectory(path string, err error) error {
 	return err
 }
 
-// lockDirectory takes the lock by trying again and again: flock(2) cannot be given a time, and anyone who may read the
-// directory can hold it for long, as programs do to keep systemd-tmpfiles out.
+// lockDirectory takes the lock by trying again and again: flock(2) cannot be
+// given a time, and anyone who may read the directory can hold it for long, as
+// programs do to keep systemd-tmpfiles out.
 func lockDirectory(dir string, wait time.Duration) (unlock func(), err error) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -93,7 +96,8 @@ func lockDirectory(dir string, wait time.Duration) (unlock func(), err error) {
 	}
 }
 
-// removeStale unlinks the path if it is a socket without a process, and says what it is otherwise.
+// removeStale unlinks the path if it is a socket without a process, and says
+// what it is otherwise.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,9 +138,11 @@ func describe(path string, info fs.FileInfo) string {
 	return "no socket"
 }
 
-// probe connects a datagram socket to the path. unix_find_bsd of the kernel (net/unix/af_unix.c) answers ECONNREFUSED if
-// no socket has the path's inode, and compares types only after that (EPROTOTYPE). So unlike a connect of the
-// server's own type it also sees a socket between bind and listen, and leaves nothing in a server's backlog.
+// probe connects a datagram socket to the path. unix_find_bsd of the kernel
+// (net/unix/af_unix.c) answers ECONNREFUSED if no socket has the path's inode,
+// and compares types only after that (EPROTOTYPE). So unlike a connect of the
+// server's own type it also sees a socket between bind and listen, and leaves
+// nothing in a server's backlog.
 func probe(path string) error {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {

@@ -3,7 +3,6 @@ package activation
 import (
 	"fmt"
 	"io"
-	"net"
 	"strings"
 )
 
@@ -14,15 +13,15 @@ type want struct {
 }
 
 func listeners(network string) want {
-	return want{article(network, "listener"), func(f File) bool { return f.Listening && (network == "" || f.is(network)) }}
+	return want{article(network, "listener"), func(f File) bool { return f.Listening && (network == "" || f.Is(network)) }}
 }
 
 func packets(network string) want {
-	return want{article(network, "packet socket"), func(f File) bool { return isPacket(f.Network) && (network == "" || f.is(network)) }}
+	return want{article(network, "packet socket"), func(f File) bool { return isPacket(f.Network) && (network == "" || f.Is(network)) }}
 }
 
-// connections takes stream sockets without a peer as well: that is what a connection looks like once the other end
-// has reset it.
+// connections takes stream sockets without a peer as well: that is what a
+// connection looks like once the other end has reset it.
 func connections() want {
 	return want{"a connection", func(f File) bool {
 		return !f.Listening && (isStream(f.Network) || isPacket(f.Network) && f.Peer != "")
@@ -37,46 +36,8 @@ func article(network, what string) string {
 	return strings.TrimSuffix("a "+network, " ") + " " + what
 }
 
-// is says whether the file is a socket of the network as package net calls it.
-func (f File) is(network string) bool {
-	base, version := splitNetwork(network)
-	switch version {
-	case "4":
-		return f.Network == base && f.family == familyIPv4
-	case "6":
-		return f.Network == base && f.family == familyIPv6
-	}
-	return f.Network == base
-}
-
-// splitNetwork cuts "tcp4" into "tcp" and "4", and "ip6:icmp" into "ip" and "6".
-func splitNetwork(network string) (base, version string) {
-	network, _, _ = strings.Cut(network, ":")
-	for _, base := range []string{"tcp", "udp", "ip"} {
-		if version, ok := strings.CutPrefix(network, base); ok && (version == "4" || version == "6") {
-			return base, version
-		}
-	}
-	return network, ""
-}
-
-func checkNetwork(network string, known func(string) bool) error {
-	if base, _ := splitNetwork(network); !known(base) {
-		return fmt.Errorf("activation: %w", net.UnknownNetworkError(network))
-	}
-	return nil
-}
-
-func (t *Table) has(name string) bool {
-	for _, e := range t.entries {
-		if e.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
-// fittingLocked returns the unclaimed files of that name that w accepts, at least one.
+// fittingLocked returns the unclaimed files of that name that w accepts, at
+// least one.
 func (t *Table) fittingLocked(name string, w want) ([]*entry, error) {
 	var fit []*entry
 	var others []string
@@ -105,7 +66,7 @@ func (t *Table) fittingLocked(name string, w want) ([]*entry, error) {
 	case named:
 		return nil, allClaimed(name)
 	}
-	return nil, notHanded(name)
+	return nil, t.notHanded(name)
 }
 
 func (t *Table) claimFirst(name string, w want) (*entry, error) {
@@ -151,7 +112,8 @@ func (t *Table) takeAll(name string, w want) ([]*entry, error) {
 	return fit, err
 }
 
-// claimAll claims every file of that name that w accepts and converts each. If one cannot be converted, all are closed.
+// claimAll claims every file of that name that w accepts and converts each. If
+// one cannot be converted, all are closed.
 func claimAll[T io.Closer](t *Table, name string, w want, convert func(*entry) (T, error)) ([]T, error) {
 	fit, err := t.takeAll(name, w)
 	if err != nil {

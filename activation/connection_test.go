@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
 func init() {
@@ -33,7 +34,7 @@ func connectionsRole(c *child) {
 }
 
 func TestConns(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	mine, theirs := socketpair(t, unix.SOCK_SEQPACKET)
 	ln := listen(t, "tcp", "127.0.0.1:0")
 	client, err := net.Dial("tcp", ln.Addr().String())
@@ -55,7 +56,8 @@ func TestConns(t *testing.T) {
 	wait()
 }
 
-// remote is handed one connection and told what RemoteAddr must be, or which variable is malformed.
+// remote is handed one connection and told what RemoteAddr must be, or which
+// variable is malformed.
 func remote(c *child) {
 	table := c.inherit()
 	conn, err := table.Connection()
@@ -77,7 +79,7 @@ func remote(c *child) {
 }
 
 func TestConnectionRemoteAddr(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	alive, client := accepted(t)
 	gone, other := accepted(t)
 	reset(t, other)
@@ -126,7 +128,8 @@ func accepted(t *testing.T) (server, client net.Conn) {
 	return server, client
 }
 
-// reset closes the client's end with a RST, after which getpeername(2) at the server says ENOTCONN.
+// reset closes the client's end with a RST, after which getpeername(2) at the
+// server says ENOTCONN.
 func reset(t *testing.T, client net.Conn) {
 	t.Helper()
 	if err := client.(*net.TCPConn).SetLinger(0); err != nil {

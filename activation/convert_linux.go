@@ -8,9 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adopt turns the entry's socket into a value of package net. The net functions work on a duplicate; the original is
-// closed, so that the caller's is the only one left. (*os.File).Fd, which they call, leaves the blocking mode alone for
-// files from os.NewFile (os/file_unix.go, newFile: only kindSock sets nonblock).
+// adopt turns the entry's socket into a value of package net. The net functions
+// work on a duplicate; the original is closed, so that the caller's is the only
+// one left. (*os.File).Fd, which they call, leaves the blocking mode alone for
+// files from os.NewFile (os/file_unix.go, newFile: only kindSock sets
+// nonblock).
 func adopt[T any](e *entry, convert func(*os.File) (T, error)) (T, error) {
 	file := os.NewFile(uintptr(e.fd), e.Name)
 	defer func() { _ = file.Close() }()
@@ -39,7 +41,8 @@ func (e *entry) conn() (net.Conn, error) {
 	return adopt(e, net.FileConn)
 }
 
-// openFile makes what the poller can wait for non-blocking before os.NewFile looks at it.
+// openFile makes what the poller can wait for non-blocking before os.NewFile
+// looks at it.
 func (e *entry) openFile() (*os.File, error) {
 	if e.Network == "fifo" || e.Network == "mqueue" || isSocket(e.Network) {
 		if err := unix.SetNonblock(e.fd, true); err != nil {

@@ -3,23 +3,23 @@ package activation
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 )
 
-// Errors to test for with errors.Is. Besides them, a name that was never handed matches [fs.ErrNotExist], a file that
-// Table.Close closed matches [os.ErrClosed], and a failed system call its syscall.Errno.
+// Errors to test for with errors.Is. Besides them, a name that was never handed
+// matches [fs.ErrNotExist], a file that Table.Close closed matches
+// [os.ErrClosed], and a failed system call its syscall.Errno.
 var (
-	// ErrMalformed says that a variable or an argument does not have the form it must have. The
-	// message names it and quotes its value.
+	// ErrMalformed says that a variable or an argument does not have the form
+	// it must have. The message names it and quotes its value.
 	ErrMalformed = errors.New("malformed")
 
-	// ErrWrongType says that a file of that name is there, but cannot be what was asked for.
-	// The message says what it is.
+	// ErrWrongType says that a file of that name is there, but cannot be what
+	// was asked for. The message says what it is.
 	ErrWrongType = errors.New("wrong type")
 
-	// ErrAmbiguous says that several files of that name fit and the address asked for does not
-	// pick one. The message lists their addresses.
+	// ErrAmbiguous says that several files of that name fit and the address
+	// asked for does not pick one. The message lists their addresses.
 	ErrAmbiguous = errors.New("ambiguous")
 
 	// ErrClaimed says that all files of that name were claimed before.
@@ -37,10 +37,6 @@ func clip(value string) string {
 		return value[:most] + "..."
 	}
 	return value
-}
-
-func notHanded(name string) error {
-	return fmt.Errorf("activation: no file named %q was handed to this process: %w", name, fs.ErrNotExist)
 }
 
 func allClaimed(name string) error {

@@ -7,7 +7,8 @@ import (
 	"github.com/heirloom-go/heirloom/activation"
 )
 
-// A listener for each of four workers, among which the kernel spreads the connections.
+// A listener for each of four workers, among which the kernel spreads the
+// connections.
 func ExampleTable_ListenGroup() {
 	table, err := activation.Inherit()
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/heirloom-go/heirloom/activation"
 )
 
-// A web server that runs the same under a socket unit, as a successor and in a terminal.
+// A web server that runs the same under a socket unit, as a successor and in a
+// terminal.
 func Example() {
 	table, err := activation.Inherit()
 	if err != nil {
@@ -30,7 +31,8 @@ func Example() {
 	log.Fatal(http.Serve(ln, nil))
 }
 
-// A service of a socket unit with Accept=yes serves the one connection it was started for.
+// A service of a socket unit with Accept=yes serves the one connection it was
+// started for.
 func ExampleTable_Connection() {
 	table, err := activation.Inherit()
 	if err != nil {
@@ -79,7 +81,8 @@ func ExampleEnviron() {
 	// HEIRLOOM_PREDECESSOR=42
 }
 
-// A socket that nobody else hands over, as for control. What a dead process left at the path is replaced.
+// A socket that nobody else hands over, as for control. What a dead process
+// left at the path is replaced.
 func ExampleBind() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {

@@ -6,16 +6,21 @@ import (
 	"net"
 )
 
-// ListenGroup returns the listeners of that name and network that nobody has claimed, in descriptor order and whatever
-// their number and addresses; or, if no file of that name was handed, n new ones bound to the same address with
-// SO_REUSEPORT (socket(7)), among which the kernel spreads the connections. The networks are "tcp", "tcp4" and "tcp6". With
-// port 0 the first socket's port is that of all.
+// ListenGroup returns the listeners of that name and network that nobody has
+// claimed, in descriptor order and whatever their number and addresses; or, if
+// no file of that name was handed, n new ones bound to the same address with
+// SO_REUSEPORT (socket(7)), among which the kernel spreads the connections. The
+// networks are "tcp", "tcp4" and "tcp6". With port 0 the first socket's port is
+// that of all.
 //
-// Handing a whole group to a successor loses no connection; closing one member does, since what waits in its queue is
-// reset. So a successor serves what it was handed even if it would have asked for another n.
+// Handing a whole group to a successor loses no connection; closing one member
+// does, since what waits in its queue is reset. So a successor serves what it
+// was handed even if it would have asked for another n.
 //
-// Errors are those of [Table.Listen] and [Bind], and [ErrMalformed] for n < 1. On any error nothing is left open. The caller
-// owns the listeners, all of type *net.TCPListener. On systems other than Linux, n > 1 matches errors.ErrUnsupported.
+// Errors are those of [Table.Listen] and [Bind], and [ErrMalformed] for n < 1.
+// On any error nothing is left open. The caller owns the listeners, all of type
+// *net.TCPListener. On systems other than Linux, n > 1 matches
+// errors.ErrUnsupported.
 func (t *Table) ListenGroup(name, network, address string, n int) ([]net.Listener, error) {
 	if err := checkGroup(network, "tcp", n); err != nil {
 		return nil, err
@@ -26,13 +31,14 @@ func (t *Table) ListenGroup(name, network, address string, n int) ([]net.Listene
 	return bindGroup(n, address, func(address string) (net.Listener, string, error) {
 		ln, err := bindReusePort(network, address, n)
 		if err != nil {
-			return nil, "", err
+			return nil, "", t.Explain(name, network, address, err)
 		}
 		return ln, ln.Addr().String(), nil
 	})
 }
 
-// ListenPacketGroup is [Table.ListenGroup] for "udp", "udp4" and "udp6"; all are of type *net.UDPConn.
+// ListenPacketGroup is [Table.ListenGroup] for "udp", "udp4" and "udp6"; all
+// are of type *net.UDPConn.
 func (t *Table) ListenPacketGroup(name, network, address string, n int) ([]net.PacketConn, error) {
 	if err := checkGroup(network, "udp", n); err != nil {
 		return nil, err
@@ -43,7 +49,7 @@ func (t *Table) ListenPacketGroup(name, network, address string, n int) ([]net.P
 	return bindGroup(n, address, func(address string) (net.PacketConn, string, error) {
 		conn, err := bindPacketReusePort(network, address, n)
 		if err != nil {
-			return nil, "", err
+			return nil, "", t.Explain(name, network, address, err)
 		}
 		return conn, conn.LocalAddr().String(), nil
 	})

@@ -23,7 +23,8 @@ func bindPacketReusePort(network, address string, n int) (net.PacketConn, error)
 	return net.ListenPacket(network, address)
 }
 
-// noGroup: elsewhere SO_REUSEPORT exists at most in name; it does not spread connections.
+// noGroup: elsewhere SO_REUSEPORT exists at most in name; it does not spread
+// connections.
 func noGroup(n int) error {
 	return fmt.Errorf("activation: a group of %d sockets on %s: %w", n, runtime.GOOS, errors.ErrUnsupported)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,9 +21,11 @@ func thisProcess() process {
 	return self
 }
 
-// ownPIDFDID is pidfd_get_inode_id_self_cached of systemd: since Linux 6.9 pidfds live on a file system of their own,
-// where the inode number is never used again. Before, all pidfds shared one inode, and on 32-bit machines st_ino holds
-// half of it: no answer then, and the check is left out, as libsystemd does.
+// ownPIDFDID is pidfd_get_inode_id_self_cached of systemd: since Linux 6.9
+// pidfds live on a file system of their own, where the inode number is never
+// used again. Before, all pidfds shared one inode, and on 32-bit machines
+// st_ino holds half of it: no answer then, and the check is left out, as
+// libsystemd does.
 func ownPIDFDID() (uint64, bool) {
 	if strconv.IntSize < 64 {
 		return 0, false
@@ -43,8 +46,8 @@ func ownPIDFDID() (uint64, bool) {
 	return stat.Ino, true
 }
 
-// take makes the table from what the variables said. On an error it closes what was really handed, unless nothing
-// proves that it was.
+// take makes the table from what the variables said. On an error it closes what
+// was really handed, unless nothing proves that it was.
 func take(h handed, parseErr error) (*Table, error) {
 	files, err := receive(len(h.names))
 	if h.doubt != "" && err != nil {
@@ -62,7 +65,7 @@ func take(h handed, parseErr error) (*Table, error) {
 	}
 	if err != nil {
 		if proven {
-			closeAll(files)
+			fdutil.CloseAll(files)
 		}
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func fill(h handed, files []int) (*Table, error) {
 	for i, fd := range files {
 		e, err := inspect(fd, h.names[i])
 		if err != nil {
-			closeAll(files)
+			fdutil.CloseAll(files)
 			return nil, err
 		}
 		t.entries = append(t.entries, e)
@@ -92,9 +95,10 @@ func fill(h handed, files []int) (*Table, error) {
 	return t, nil
 }
 
-// receive sets close-on-exec on count descriptors and returns those that were handed to this process. A descriptor
-// that has the flag already was not: exec would have closed it. Without this check a missing file would be mistaken
-// for one the Go runtime opened in its place, which is often the epoll descriptor.
+// receive sets close-on-exec on count descriptors and returns those that were
+// handed to this process. A descriptor that has the flag already was not: exec
+// would have closed it. Without this check a missing file would be mistaken for
+// one the Go runtime opened in its place, which is often the epoll descriptor.
 func receive(count int) ([]int, error) {
 	var files []int
 	var failed error
@@ -117,14 +121,9 @@ func receive(count int) ([]int, error) {
 	return files, failed
 }
 
-func closeAll(files []int) {
-	for _, fd := range files {
-		_ = unix.Close(fd)
-	}
-}
-
-// distrust says why the variables do not come from the predecessor they name, nil if they do. Variables alone prove
-// nothing: they are inherited by accident, from a daemon's child to the child of that.
+// distrust says why the variables do not come from the predecessor they name,
+// nil if they do. Variables alone prove nothing: they are inherited by
+// accident, from a daemon's child to the child of that.
 func distrust(h handed, files []int) error {
 	i := slices.Index(h.names, HandoverName)
 	if i < 0 {

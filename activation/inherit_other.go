@@ -13,7 +13,8 @@ func thisProcess() process {
 	return process{pid: os.Getpid(), pidfdID: func() (uint64, bool) { return 0, false }, maxFiles: maxPID}
 }
 
-// take hands nothing out: no service manager of this system speaks the protocol.
+// take hands nothing out: no service manager of this system speaks the
+// protocol.
 func take(h handed, err error) (*Table, error) {
 	if err != nil {
 		return nil, err

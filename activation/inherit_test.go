@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
 func init() {
@@ -25,7 +26,8 @@ func init() {
 	roles["malformed"] = malformedRole
 }
 
-// describe is handed one file of each kind and prints what the table says of them.
+// describe is handed one file of each kind and prints what the table says of
+// them.
 func describe(c *child) {
 	table := c.inherit()
 	for i, f := range table.Files() {
@@ -49,7 +51,8 @@ func describe(c *child) {
 	c.equal("files after Close", len(table.Files()), len(c.args))
 }
 
-// handouts collects files to hand to the role describe, and what it must say of each.
+// handouts collects files to hand to the role describe, and what it must say of
+// each.
 type handouts struct {
 	names, want []string
 	files       []*os.File
@@ -70,7 +73,7 @@ func (h *handouts) describe(t *testing.T) {
 }
 
 func TestInheritDescribesSockets(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	var h handouts
 	dir := t.TempDir()
 	for _, address := range []string{"127.0.0.1:0", ":0", "[::1]:0"} {
@@ -104,7 +107,7 @@ func TestInheritDescribesSockets(t *testing.T) {
 }
 
 func TestInheritDescribesFiles(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	var h handouts
 	dir := t.TempDir()
 	h.add(openFIFO(t, filepath.Join(dir, "fifo")), "fifo", filepath.Join(dir, "fifo"))
@@ -175,7 +178,8 @@ func openDirectory(t *testing.T, path string) *os.File {
 	return file
 }
 
-// openQueue is mq_open(3), which x/sys does not have; the system call takes the name without its slash.
+// openQueue is mq_open(3), which x/sys does not have; the system call takes the
+// name without its slash.
 func openQueue(t *testing.T, name string) *os.File {
 	t.Helper()
 	path, err := unix.BytePtrFromString(name[1:])
@@ -215,7 +219,7 @@ func nothing(c *child) {
 }
 
 func TestInheritNothing(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	for name, env := range map[string]map[string]string{
 		"no variables": nil,
 		"zero files":   {"LISTEN_PID": self, "LISTEN_FDS": "0"},
@@ -224,7 +228,8 @@ func TestInheritNothing(t *testing.T) {
 	}
 }
 
-// aside is handed a descriptor that is not for it: the table is empty and the descriptor untouched.
+// aside is handed a descriptor that is not for it: the table is empty and the
+// descriptor untouched.
 func aside(c *child) {
 	table := c.inherit()
 	c.equal("files", len(table.Files()), 0)
@@ -238,7 +243,7 @@ func aside(c *child) {
 }
 
 func TestInheritForAnother(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	for name, test := range map[string]struct {
 		why string
 		env map[string]string
@@ -271,7 +276,7 @@ func malformedRole(c *child) {
 }
 
 func TestInheritMalformed(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	for name, test := range map[string]struct {
 		env    map[string]string
 		says   string

@@ -61,7 +61,8 @@ func inspectSocket(e *entry) error {
 	}
 	e.Network, e.family = socketKind(options[0], options[1], options[2])
 	e.Listening = options[3] != 0
-	// Address families that x/sys does not know and peers that are gone have no address to show, and need none.
+	// Address families that x/sys does not know and peers that are gone have no
+	// address to show, and need none.
 	if local, err := unix.Getsockname(e.fd); err == nil {
 		e.Address = addressOf(local, e.Network)
 	}

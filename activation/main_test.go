@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 const (
@@ -29,7 +30,8 @@ const (
 	self    = "self" // stands for the child's own pid or pidfd id in a variable's value
 )
 
-// roles are what the test binary does when it is started as a child. Every role must be used.
+// roles are what the test binary does when it is started as a child. Every role
+// must be used.
 var roles = map[string]func(*child){}
 
 // used is written by tests in this process only.
@@ -40,7 +42,7 @@ func TestMain(m *testing.M) {
 		runRole(role)
 		return
 	}
-	code := m.Run()
+	code := leakcheck.Run(m.Run)
 	if code == 0 && len(os.Args) > 1 && !slices.ContainsFunc(os.Args, isSelection) {
 		for role := range roles {
 			if !used[role] {
@@ -61,7 +63,8 @@ func isSelection(arg string) bool {
 	return false
 }
 
-// child is the test inside a started process. Its first failure ends it with status 1.
+// child is the test inside a started process. Its first failure ends it with
+// status 1.
 type child struct {
 	args  []string
 	start map[int]string
@@ -104,7 +107,8 @@ func (c *child) inherit() *activation.Table {
 	return table
 }
 
-// done closes the table and fails if a descriptor is open that was not before, or if a handed one still is.
+// done closes the table and fails if a descriptor is open that was not before,
+// or if a handed one still is.
 func (c *child) done(table *activation.Table, handed int) {
 	c.must(table.Close())
 	c.must(table.Close())
@@ -122,7 +126,8 @@ func (c *child) onlyOpen(handed int) {
 	}
 }
 
-// openFiles lists this process's descriptors, after it has made the runtime open those of its own.
+// openFiles lists this process's descriptors, after it has made the runtime
+// open those of its own.
 func openFiles() map[int]string {
 	if r, w, err := os.Pipe(); err == nil {
 		r.Close()
@@ -139,24 +144,8 @@ func openFiles() map[int]string {
 	return open
 }
 
-// noLeaks fails the test if it leaves descriptors open or a goroutine inside the package.
-func noLeaks(t *testing.T) {
-	t.Helper()
-	before := openFiles()
-	t.Cleanup(func() {
-		for fd, what := range openFiles() {
-			if before[fd] == "" {
-				t.Errorf("descriptor %d leaked: %s", fd, what)
-			}
-		}
-		stacks := make([]byte, 1<<20)
-		if stacks = stacks[:runtime.Stack(stacks, true)]; bytes.Contains(stacks, []byte("heirloom/activation.")) {
-			t.Errorf("a goroutine leaked:\n%s", stacks)
-		}
-	})
-}
-
-// start describes a child: a role, its variables and the files it gets from descriptor 3 on.
+// start describes a child: a role, its variables and the files it gets from
+// descriptor 3 on.
 type start struct {
 	role  string
 	args  []string
@@ -172,10 +161,11 @@ func named(names ...string) map[string]string {
 func (s start) command(t *testing.T) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	used[s.role] = true
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := patience.Context(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0])
-	// A race-enabled program otherwise waits a second at its end for more to report.
+	// A race-enabled program otherwise waits a second at its end for more to
+	// report.
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", roleVar+"="+s.role, argsVar+"="+strings.Join(s.args, "|"))
 	for _, variable := range slices.Sorted(maps.Keys(s.env)) {
 		cmd.Env = append(cmd.Env, variable+"="+s.env[variable])
@@ -209,7 +199,8 @@ func (s start) begin(t *testing.T) (wait func()) {
 	}
 }
 
-// dup gives another descriptor for the same socket without touching its blocking mode, as (*net.TCPListener).File would.
+// dup gives another descriptor for the same socket without touching its
+// blocking mode, as (*net.TCPListener).File would.
 func dup(t *testing.T, socket any) *os.File {
 	t.Helper()
 	raw, err := socket.(syscall.Conn).SyscallConn()

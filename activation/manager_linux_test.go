@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"github.com/heirloom-go/heirloom/activation"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
-// TestManagers runs the roles of managerRoles as services of each systemd. One machine serves all cases of a version.
+// TestManagers runs the roles of managerRoles as services of each systemd. One
+// machine serves all cases of a version.
 func TestManagers(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	for role := range managerRoles {
 		used[role] = true
 	}
@@ -28,6 +30,8 @@ func TestManagers(t *testing.T) {
 		{"open-file", managedOpenFile},
 		{"accept", managedAccept},
 		{"accept-gone", managedAcceptGone},
+		{"accept-named", managedAcceptNamed},
+		{"socket-activate", managedSocketActivate},
 		{"addressee", managedAddressee},
 		{"store", managedStore},
 	}
@@ -50,7 +54,8 @@ type manager struct {
 	version sdtest.Version
 }
 
-// service writes a service of that role. Its standard output goes to a file that printed reads.
+// service writes a service of that role. Its standard output goes to a file
+// that printed reads.
 func (m *manager) service(name, role, arg string, lines ...string) {
 	m.unit(name+".service", append([]string{
 		"[Service]",
@@ -59,8 +64,8 @@ func (m *manager) service(name, role, arg string, lines ...string) {
 		"Environment=GORACE=atexit_sleep_ms=0 " + roleVar + "=" + role + " " + argsVar + "=" + arg,
 		"StandardOutput=truncate:/run/" + strings.TrimSuffix(name, "@") + ".out",
 		"StandardError=journal",
-		"TimeoutStartSec=20s",
-		"TimeoutStopSec=5s",
+		"TimeoutStartSec=5min",
+		"TimeoutStopSec=5min",
 	}, lines...)...)
 }
 
@@ -77,8 +82,8 @@ func (m *manager) printed(name string) string {
 	return string(text)
 }
 
-// start starts services, or waits for those which a socket unit is starting. Type=notify and oneshot make a role that
-// finds fault fail here.
+// start starts services, or waits for those which a socket unit is starting.
+// Type=notify and oneshot make a role that finds fault fail here.
 func (m *manager) start(services ...string) {
 	m.t.Helper()
 	if out, err := m.Run("systemctl", append([]string{"start"}, services...)...); err != nil {
@@ -86,7 +91,8 @@ func (m *manager) start(services ...string) {
 	}
 }
 
-// stop stops a service and fails the test if its process did not end well and in time.
+// stop stops a service and fails the test if its process did not end well and
+// in time.
 func (m *manager) stop(service string) {
 	m.t.Helper()
 	m.MustRun("systemctl", "stop", service)
@@ -123,7 +129,8 @@ type handedSocket struct {
 	want  []string // in the order of the lines
 }
 
-// handedKinds has every kind of socket unit but ListenSpecial=, for which see managedSpecial.
+// handedKinds has every kind of socket unit but ListenSpecial=, for which see
+// managedSpecial.
 func handedKinds(vsock string) []handedSocket {
 	return []handedSocket{
 		{"two", "ListenStream=127.0.0.1:8001\nListenStream=127.0.0.1:8002",
@@ -147,8 +154,9 @@ func handedKinds(vsock string) []handedSocket {
 	}
 }
 
-// managedKinds starts one service with all kinds of sockets, twice: the second process gets the same sockets again,
-// which the first one closed before it ended.
+// managedKinds starts one service with all kinds of sockets, twice: the second
+// process gets the same sockets again, which the first one closed before it
+// ended.
 func managedKinds(m *manager) {
 	sockets := handedKinds(freeVsock(m.t))
 	names := []string{}
@@ -176,7 +184,8 @@ func managedKinds(m *manager) {
 	m.MustRun("systemctl", append([]string{"stop"}, names...)...)
 }
 
-// freeVsock returns a vsock address that was free a moment ago. All machines share the ports of the host.
+// freeVsock returns a vsock address that was free a moment ago. All machines
+// share the ports of the host.
 func freeVsock(t *testing.T) string {
 	t.Helper()
 	ln, err := activation.Bind("vsock", ":0")
@@ -197,7 +206,8 @@ func tableOf(sockets []handedSocket) string {
 	return text.String()
 }
 
-// byName sorts the lines of a table by name and leaves those of one name in their order.
+// byName sorts the lines of a table by name and leaves those of one name in
+// their order.
 func byName(table string) string {
 	lines := strings.SplitAfter(table, "\n")
 	slices.SortStableFunc(lines, func(a, b string) int {
@@ -253,9 +263,11 @@ func (m *manager) askGram(path string) {
 	ask(m.t, conn)
 }
 
-// managedSpecial is a socket unit with a character device. It must be one with a poll method, or systemd cannot wait for it;
-// since it is always readable, the socket unit starts the service at once. And the socket unit must stop first: one that
-// waits for its service to stop reads the device empty meanwhile (flush_fd of systemd), which has no end.
+// managedSpecial is a socket unit with a character device. It must be one with
+// a poll method, or systemd cannot wait for it; since it is always readable,
+// the socket unit starts the service at once. And the socket unit must stop
+// first: one that waits for its service to stop reads the device empty
+// meanwhile (flush_fd of systemd), which has no end.
 func managedSpecial(m *manager) {
 	m.unit("special.socket", "[Socket]", "ListenSpecial=/dev/random", "FileDescriptorName=special")
 	m.service("special", "managed", "")
@@ -267,8 +279,9 @@ func managedSpecial(m *manager) {
 	m.stop("special.service")
 }
 
-// managedOpenFile has OpenFile= of a plain file, of a missing one and of a Unix socket that another service listens on.
-// Before 253, systemd ignores the setting.
+// managedOpenFile has OpenFile= of a plain file, of a missing one and of a Unix
+// socket that another service listens on. Before 253, systemd ignores the
+// setting.
 func managedOpenFile(m *manager) {
 	m.unit("peer.socket", "[Socket]", "ListenStream=/run/peer")
 	m.service("peer", "managed", "")
@@ -286,7 +299,8 @@ func managedOpenFile(m *manager) {
 	m.equal("table", m.printed("open"), want)
 }
 
-// managedAccept has several connections at once, each with a process of its own.
+// managedAccept has several connections at once, each with a process of its
+// own.
 func managedAccept(m *manager) {
 	m.unit("accept.socket", "[Socket]", "ListenStream=127.0.0.1:8010", "ListenStream=[::1]:8010", "Accept=yes")
 	m.service("accept@", "accepting", "", "Type=simple")
@@ -314,7 +328,8 @@ func managedAccept(m *manager) {
 	m.MustRun("systemctl", "stop", "accept.socket")
 }
 
-// instancesEndedWell waits for all of them to end. systemd forgets those which ended well.
+// instancesEndedWell waits for all of them to end. systemd forgets those which
+// ended well.
 func (m *manager) instancesEndedWell(pattern string) {
 	m.t.Helper()
 	left := ""
@@ -327,8 +342,9 @@ func (m *manager) instancesEndedWell(pattern string) {
 	}
 }
 
-// managedAcceptGone resets the connection after systemd has started the service and before it has looked at it: only
-// REMOTE_ADDR and REMOTE_PORT still say who it was.
+// managedAcceptGone resets the connection after systemd has started the service
+// and before it has looked at it: only REMOTE_ADDR and REMOTE_PORT still say
+// who it was.
 func managedAcceptGone(m *manager) {
 	m.unit("gone.socket", "[Socket]", "ListenStream=127.0.0.1:8011", "Accept=yes")
 	m.service("gone@", "accepting", "gone", "Type=simple",
@@ -344,8 +360,9 @@ func managedAcceptGone(m *manager) {
 	m.MustRun("systemctl", "stop", "gone.socket")
 }
 
-// managedAddressee runs the service as systemd starts it, and with the pidfd id of another process, as a child of it
-// would see that had the luck to get the same pid.
+// managedAddressee runs the service as systemd starts it, and with the pidfd id
+// of another process, as a child of it would see that had the luck to get the
+// same pid.
 func managedAddressee(m *manager) {
 	m.unit("named.socket", "[Socket]", "ListenStream=/run/named", "FileDescriptorName=named")
 	m.service("named", "addressed", "", "Type=oneshot")
@@ -360,7 +377,8 @@ func managedAddressee(m *manager) {
 	m.MustRun("systemctl", "stop", "named.socket", "other.socket")
 }
 
-// managedStore restarts a service that stores files, uses them, and stores them anew. The listener answers each time.
+// managedStore restarts a service that stores files, uses them, and stores them
+// anew. The listener answers each time.
 func managedStore(m *manager) {
 	m.service("store", "remembered", "", "FileDescriptorStoreMax=10")
 	m.MustRun("systemctl", "daemon-reload")

@@ -15,17 +15,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// managerRoles are services of a booted systemd. What they print is compared by the test; what they find wrong they
-// say on standard error, and end with status 1, which makes a service of Type=notify fail to start.
+// managerRoles are services of a booted systemd. What they print is compared by
+// the test; what they find wrong they say on standard error, and end with
+// status 1, which makes a service of Type=notify fail to start.
 var managerRoles = map[string]func(*child){
-	"managed":    managed,
-	"opened":     opened,
-	"accepting":  accepting,
-	"addressed":  addressed,
-	"remembered": remembered,
+	"managed":           managed,
+	"opened":            opened,
+	"accepting":         accepting,
+	"acceptedByAnyName": acceptedByAnyName,
+	"addressed":         addressed,
+	"remembered":        remembered,
 }
 
 func init() {
@@ -34,8 +37,9 @@ func init() {
 	}
 }
 
-// printTable prints a line for each file: what the table says of it, and how systemd handed it. The descriptor's number
-// is left out, since the order of socket units is that of a hash table of systemd.
+// printTable prints a line for each file: what the table says of it, and how
+// systemd handed it. The descriptor's number is left out, since the order of
+// socket units is that of a hash table of systemd.
 func (c *child) printTable(table *activation.Table) {
 	for _, f := range table.Files() {
 		flags, err := unix.FcntlInt(uintptr(f.FD), unix.F_GETFL, 0)
@@ -49,7 +53,8 @@ func (c *child) printTable(table *activation.Table) {
 	}
 }
 
-// refusesWrongTypes asks under each name for every type that no file of that name has.
+// refusesWrongTypes asks under each name for every type that no file of that
+// name has.
 func (c *child) refusesWrongTypes(table *activation.Table) {
 	ask := map[string]func(name string) error{
 		"listener": func(name string) error { _, err := table.Listeners(name); return err },
@@ -95,8 +100,9 @@ func (c *child) manager() *notify.Notifier {
 	return manager
 }
 
-// opened is started with OpenFile= of a plain file, "host", and of a listening Unix socket, "peer"; "absent" is one that
-// was left out because the file is missing.
+// opened is started with OpenFile= of a plain file, "host", and of a listening
+// Unix socket, "peer"; "absent" is one that was left out because the file is
+// missing.
 func opened(c *child) {
 	table := c.inherit()
 	c.printTable(table)
@@ -127,9 +133,10 @@ func (c *child) readHost(table *activation.Table) {
 	c.must(file.Close())
 }
 
-// converse writes to one and reads it from the other, which for an echo server's connection is the same.
+// converse writes to one and reads it from the other, which for an echo
+// server's connection is the same.
 func (c *child) converse(to, from net.Conn) {
-	c.must(from.SetDeadline(time.Now().Add(5 * time.Second)))
+	c.must(from.SetDeadline(patience.Deadline(30 * time.Second)))
 	_, err := to.Write([]byte("hello"))
 	c.must(err)
 	buf := make([]byte, 100)
@@ -138,8 +145,9 @@ func (c *child) converse(to, from net.Conn) {
 	c.equal("what was said", string(buf[:n]), "hello")
 }
 
-// accepting serves the one connection of Accept=yes: it sends the address of the other end, then echoes. With the
-// argument "gone" the other end is no longer there, and it prints the address.
+// accepting serves the one connection of Accept=yes: it sends the address of
+// the other end, then echoes. With the argument "gone" the other end is no
+// longer there, and it prints the address.
 func accepting(c *child) {
 	variables := net.JoinHostPort(os.Getenv("REMOTE_ADDR"), os.Getenv("REMOTE_PORT"))
 	table := c.inherit()
@@ -161,7 +169,8 @@ func accepting(c *child) {
 	c.done(table, 1)
 }
 
-// addressed prints whether systemd named this process by its pidfd too, and whether the table believes it.
+// addressed prints whether systemd named this process by its pidfd too, and
+// whether the table believes it.
 func addressed(c *child) {
 	_, marked := os.LookupEnv("LISTEN_PIDFDID")
 	table := c.inherit()
@@ -173,8 +182,9 @@ func addressed(c *child) {
 	c.must(table.Close())
 }
 
-// remembered uses the descriptor store: a process that finds nothing in its table puts three kinds of file there, the
-// next one uses them and has them removed again.
+// remembered uses the descriptor store: a process that finds nothing in its
+// table puts three kinds of file there, the next one uses them and has them
+// removed again.
 func remembered(c *child) {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
@@ -200,7 +210,8 @@ func remembered(c *child) {
 	c.done(table, len(table.Files()))
 }
 
-// store keeps nothing of its own but the listener: the other files live on in systemd only.
+// store keeps nothing of its own but the listener: the other files live on in
+// systemd only.
 func (c *child) store(manager *notify.Notifier, ln net.Listener) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	c.must(err)

@@ -15,10 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
-// managed prints its table, claims and uses every file in it, and answers on the sockets until SIGTERM. It then closes
-// what it claimed while its goroutines wait in Accept and Read: one that a Close does not wake makes the stop time out.
+// managed prints its table, claims and uses every file in it, and answers on
+// the sockets until SIGTERM. It then closes what it claimed while its
+// goroutines wait in Accept and Read: one that a Close does not wake makes the
+// stop time out.
 func managed(c *child) {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
@@ -158,14 +161,15 @@ func (s *server) use(file *os.File, kind string) {
 		})
 	case "netlink":
 		s.nonblocking(file)
-		s.must(file.SetDeadline(time.Now().Add(5 * time.Second)))
+		s.must(file.SetDeadline(patience.Deadline(30 * time.Second)))
 		s.must(binary.Write(file, binary.NativeEndian, loopbackQuery()))
 		_, err := file.Read(buf)
 		s.must(err)
 		s.equal("type of the answer", binary.NativeEndian.Uint16(buf[4:]), unix.RTM_NEWLINK)
 	case "mqueue":
 		s.nonblocking(file)
-		// The text is that of mqueue_read_file in the kernel's ipc/mqueue.c. Read would move the offset that systemd shares.
+		// The text is that of mqueue_read_file in the kernel's ipc/mqueue.c.
+		// Read would move the offset that systemd shares.
 		n, err := file.ReadAt(buf, 0)
 		s.fails("a read of more", err, io.EOF)
 		s.equal("begin of "+string(buf[:n]), strings.HasPrefix(string(buf[:n]), "QSIZE:"), true)
@@ -178,8 +182,9 @@ func (s *server) use(file *os.File, kind string) {
 	}
 }
 
-// loopbackQuery asks the kernel for the first network interface, see rtnetlink(7). The answer is a single message: what is
-// left unread would start the service again as soon as it has stopped.
+// loopbackQuery asks the kernel for the first network interface, see
+// rtnetlink(7). The answer is a single message: what is left unread would start
+// the service again as soon as it has stopped.
 func loopbackQuery() any {
 	message := struct {
 		unix.NlMsghdr

@@ -48,10 +48,13 @@ type handed struct {
 	doubt       string // why they may not be, and are believed only if the descriptors are there: see addressee
 }
 
-// parse reads the variables and nothing else. It follows sd_listen_fds_with_names of libsystemd (sd-daemon.c), which
-// looks at LISTEN_PID first: the rest of what is meant for another process may be anything. It is stricter about the
-// numbers: where libsystemd takes spaces, signs and octal, an error is returned.
+// parse reads the variables and nothing else. It follows
+// sd_listen_fds_with_names of libsystemd (sd-daemon.c), which looks at
+// LISTEN_PID first: the rest of what is meant for another process may be
+// anything. It is stricter about the numbers: where libsystemd takes spaces,
+// signs and octal, an error is returned.
 func parse(get func(string) (string, bool), self process) (handed, error) {
+	get = unlessEmpty(get)
 	h, err := addressee(get, self)
 	if err != nil || h.ignored != nil {
 		return handed{ignored: h.ignored}, err
@@ -71,7 +74,18 @@ func parse(get func(string) (string, bool), self process) (handed, error) {
 	return h, nil
 }
 
-// spoiled is what is left of h when the count or the names, of so many descriptors, make no sense.
+// unlessEmpty takes a variable that is set to nothing for one that is not set:
+// `env LISTEN_PID= program` and Environment=LISTEN_PID= are how people take one
+// away. LISTEN_FDNAMES alone may mean an empty name.
+func unlessEmpty(get func(string) (string, bool)) func(string) (string, bool) {
+	return func(variable string) (string, bool) {
+		value, ok := get(variable)
+		return value, ok && (value != "" || variable == varNames)
+	}
+}
+
+// spoiled is what is left of h when the count or the names, of so many
+// descriptors, make no sense.
 func (h handed) spoiled(count int, err error) (handed, error) {
 	switch {
 	case h.doubt != "":
@@ -83,12 +97,15 @@ func (h handed) spoiled(count int, err error) (handed, error) {
 	}
 }
 
-// addressee finds out whether the variables are for this process. A predecessor cannot know the pid of a process it
-// has not started yet, so it names itself instead; whether it may be believed is seen later, at the descriptors.
+// addressee finds out whether the variables are for this process. A predecessor
+// cannot know the pid of a process it has not started yet, so it names itself
+// instead; whether it may be believed is seen later, at the descriptors.
 //
-// With PrivatePIDs=yes systemd 257 to 262 sets LISTEN_PID and LISTEN_PIDFDID to those of a process in between, and the service
-// is PID 1 of a namespace of its own. PID 1 has no older process beside it for which they could be meant. So it has its doubts,
-// but believes them if every descriptor is there that they speak of, and else sets them aside without complaint.
+// With PrivatePIDs=yes systemd 257 to 262 sets LISTEN_PID and LISTEN_PIDFDID to
+// those of a process in between, and the service is PID 1 of a namespace of its
+// own. PID 1 has no older process beside it for which they could be meant. So
+// it has its doubts, but believes them if every descriptor is there that they
+// speak of, and else sets them aside without complaint.
 func addressee(get func(string) (string, bool), self process) (handed, error) {
 	pid, ok := get(varPID)
 	if !ok {
@@ -128,7 +145,8 @@ func fromPredecessor(get func(string) (string, bool)) (predecessor int, ignored,
 	return int(n), nil, err
 }
 
-// samePIDFD guards against a pid that was used again: the inode of a pidfd is unique until the next boot.
+// samePIDFD guards against a pid that was used again: the inode of a pidfd is
+// unique until the next boot.
 func samePIDFD(get func(string) (string, bool), self process) (ignored, err error) {
 	value, ok := get(varPIDFDID)
 	if !ok {
@@ -184,8 +202,8 @@ func repeat(name string, count int) []string {
 	return names
 }
 
-// checkName is fdname_is_valid of systemd (src/basic/fd-util.c): printable ASCII without ':', at most 255 bytes. The
-// empty name is allowed there too.
+// checkName is fdname_is_valid of systemd (src/basic/fd-util.c): printable
+// ASCII without ':', at most 255 bytes. The empty name is allowed there too.
 func checkName(name string) error {
 	if len(name) > maxName {
 		return fmt.Errorf("a name has %d bytes, more than %d", len(name), maxName)
@@ -198,8 +216,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// decimal accepts what a program writes with %d and nothing else. A leading zero is refused because libsystemd would
-// read the number as octal.
+// decimal accepts what a program writes with %d and nothing else. A leading
+// zero is refused because libsystemd would read the number as octal.
 func decimal(variable, value string, most uint64) (uint64, error) {
 	if value == "" {
 		return 0, malformed(variable, value, "is empty")

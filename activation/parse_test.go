@@ -50,7 +50,12 @@ func TestParse(t *testing.T) {
 		"another, with a predecessor": {env: "LISTEN_PID=8 HEIRLOOM_PREDECESSOR=6 LISTEN_FDS=1", names: "-", ignored: "LISTEN_PID=8"},
 		"pidfd of another":            {env: "LISTEN_PID=7 LISTEN_PIDFDID=98 LISTEN_FDS=1", names: "-", ignored: "LISTEN_PIDFDID=98"},
 		"for nobody":                  {env: "LISTEN_FDS=1", names: "-", ignored: "LISTEN_PID is not set"},
-		"count is empty":              {env: "LISTEN_PID=7 LISTEN_FDS=", wrong: `LISTEN_FDS=""`},
+		"count is empty":              {env: "LISTEN_PID=7 LISTEN_FDS=", names: "-"},
+		"pid is empty":                {env: "LISTEN_PID= LISTEN_FDS=1", names: "-", ignored: "LISTEN_PID is not set"},
+		"pidfd is empty":              {env: "LISTEN_PID=7 LISTEN_PIDFDID= LISTEN_FDS=1", names: "unknown"},
+		"predecessor is empty":        {env: "HEIRLOOM_PREDECESSOR= LISTEN_FDS=1", names: "-", ignored: "LISTEN_PID is not set"},
+		"all are empty":               {env: "LISTEN_PID= LISTEN_PIDFDID= HEIRLOOM_PREDECESSOR= LISTEN_FDS= LISTEN_FDNAMES=", names: "-"},
+		"predecessor, pid is empty":   {env: "LISTEN_PID= HEIRLOOM_PREDECESSOR=6 LISTEN_FDS=1 LISTEN_FDNAMES=heirloom", names: "heirloom", predecessor: 6},
 		"count is a word":             {env: "LISTEN_PID=7 LISTEN_FDS=two", wrong: `LISTEN_FDS="two"`},
 		"count is negative":           {env: "LISTEN_PID=7 LISTEN_FDS=-1", wrong: `LISTEN_FDS="-1"`},
 		"count has a plus":            {env: "LISTEN_PID=7 LISTEN_FDS=+1", wrong: `LISTEN_FDS="+1"`},
@@ -67,7 +72,6 @@ func TestParse(t *testing.T) {
 		"a name with DEL":             {env: "LISTEN_PID=7 LISTEN_FDS=1 LISTEN_FDNAMES=a\x7f", wrong: "LISTEN_FDNAMES="},
 		"a name with an umlaut":       {env: "LISTEN_PID=7 LISTEN_FDS=1 LISTEN_FDNAMES=ä", wrong: "LISTEN_FDNAMES="},
 		"a name too long":             {env: "LISTEN_PID=7 LISTEN_FDS=1 LISTEN_FDNAMES=" + strings.Repeat("x", 256), wrong: "LISTEN_FDNAMES="},
-		"pid is empty":                {env: "LISTEN_PID= LISTEN_FDS=1", wrong: `LISTEN_PID=""`},
 		"pid is a word":               {env: "LISTEN_PID=me LISTEN_FDS=1", wrong: `LISTEN_PID="me"`},
 		"pidfd is a word":             {env: "LISTEN_PID=7 LISTEN_PIDFDID=me LISTEN_FDS=1", wrong: `LISTEN_PIDFDID="me"`},
 		"predecessor is a word":       {env: "HEIRLOOM_PREDECESSOR=me LISTEN_FDS=1", wrong: `HEIRLOOM_PREDECESSOR="me"`},
@@ -100,7 +104,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestParseWithoutPidfs leaves the second check out where the kernel has no answer, as libsystemd does.
+// TestParseWithoutPidfs leaves the second check out where the kernel has no
+// answer, as libsystemd does.
 func TestParseWithoutPidfs(t *testing.T) {
 	h, err := activation.Parse(lookup("LISTEN_PID=7 LISTEN_PIDFDID=98 LISTEN_FDS=1"), 7, 0, 16)
 	if err != nil || len(h.Names) != 1 {
@@ -146,7 +151,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestParseAsInit has PID 1 believe, with doubts, what names another process: see addressee.
+// TestParseAsInit has PID 1 believe, with doubts, what names another process:
+// see addressee.
 func TestParseAsInit(t *testing.T) {
 	for env, names := range map[string]string{
 		"LISTEN_PID=150 LISTEN_FDS=2 LISTEN_FDNAMES=a:b":    "a:b",

@@ -17,7 +17,8 @@ const (
 	exactAddress
 )
 
-// pick chooses by address among files that fit otherwise: a single one always, else the one bound there.
+// pick chooses by address among files that fit otherwise: a single one always,
+// else the one bound there.
 func pick(fit []*entry, network, address string) (*entry, error) {
 	if len(fit) == 1 {
 		return fit[0], nil
@@ -51,7 +52,8 @@ func ambiguous(fit []*entry, network, address string) error {
 		len(fit), fit[0].Name, strings.Join(addresses, ", "), network, address, ErrAmbiguous)
 }
 
-// comparison returns what tells how well a socket's address fits the one asked for.
+// comparison returns what tells how well a socket's address fits the one asked
+// for.
 func comparison(network, address string) (func(local string) match, error) {
 	base, version := splitNetwork(network)
 	var equal func(local string) bool
@@ -92,8 +94,9 @@ func unresolved(address string, err error) error {
 	return fmt.Errorf("activation: address %q: %w", address, err)
 }
 
-// matchInet follows net.Listen, which binds "tcp" to [::] for both IP versions whether asked for no host, for 0.0.0.0
-// or for [::] (net/ipsock_posix.go, favoriteAddrFamily). A socket bound to the very address still comes first.
+// matchInet follows net.Listen, which binds "tcp" to [::] for both IP versions
+// whether asked for no host, for 0.0.0.0 or for [::] (net/ipsock_posix.go,
+// favoriteAddrFamily). A socket bound to the very address still comes first.
 func matchInet(local string, asked *net.TCPAddr, version string) match {
 	bound, err := netip.ParseAddrPort(local)
 	if err != nil || int(bound.Port()) != asked.Port {
@@ -111,7 +114,8 @@ func matchInet(local string, asked *net.TCPAddr, version string) match {
 	return noMatch
 }
 
-// samePath compares by name: the file may be gone, and the path in the socket stays what it was bound as.
+// samePath compares by name: the file may be gone, and the path in the socket
+// stays what it was bound as.
 func samePath(local, asked string) bool {
 	if local == "" || asked == "" || local[0] == '@' || asked[0] == '@' {
 		return local == asked

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
 func init() {
@@ -22,7 +23,8 @@ func init() {
 	roles["untrusted"] = untrusted
 }
 
-// predecessor is a successor that was started as Environ says, with the handover socket last.
+// predecessor is a successor that was started as Environ says, with the
+// handover socket last.
 func predecessor(c *child) {
 	c.equal("first of two", os.Getenv("TWICE"), "first")
 	c.equal("stale", os.Getenv("WATCHDOG_PID")+os.Getenv("SYSTEMD_EXEC_PID"), "")
@@ -46,7 +48,7 @@ func predecessor(c *child) {
 }
 
 func TestPredecessor(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	ln := listen(t, "tcp", "127.0.0.1:0")
 	mine, theirs := socketpair(t, unix.SOCK_SEQPACKET)
 	base := []string{"TWICE=first", "TWICE=second", "nonsense", "=empty", "WATCHDOG_PID=1", "SYSTEMD_EXEC_PID=1", "LISTEN_PID=1", "LISTEN_PIDFDID=1"}
@@ -56,7 +58,8 @@ func TestPredecessor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Not exec.Cmd: it would remove duplicates itself. The read end of its output is the file.
+	// Not exec.Cmd: it would remove duplicates itself. The read end of its
+	// output is the file.
 	out := openPath(t, filepath.Join(t.TempDir(), "output"))
 	pid, err := syscall.ForkExec(os.Args[0], os.Args[:1], &syscall.ProcAttr{Env: env, Files: []uintptr{0, out.Fd(), out.Fd(), s.files[0].Fd(), theirs.Fd()}})
 	if err != nil {
@@ -98,7 +101,7 @@ func untrusted(c *child) {
 }
 
 func TestPredecessorUntrusted(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	_, packet := socketpair(t, unix.SOCK_SEQPACKET)
 	_, stream := socketpair(t, unix.SOCK_STREAM)
 	null := openPath(t, "/dev/null")

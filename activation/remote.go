@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// remote returns the other end's address from the variables, nil if the socket itself knows it or they are not set.
+// remote returns the other end's address from the variables, nil if the socket
+// itself knows it or they are not set.
 func (e *entry) remote(address, port string) (net.Addr, error) {
 	if e.Peer != "" || address == "" {
 		return nil, nil
@@ -29,7 +30,8 @@ func (e *entry) remote(address, port string) (net.Addr, error) {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, uint16(n))), nil
 }
 
-// withRemote keeps all methods of the connection's own type and answers RemoteAddr from the variables.
+// withRemote keeps all methods of the connection's own type and answers
+// RemoteAddr from the variables.
 func withRemote(conn net.Conn, remote net.Addr) net.Conn {
 	switch c := conn.(type) {
 	case *net.TCPConn:

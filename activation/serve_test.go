@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 func init() {
@@ -21,7 +23,8 @@ func init() {
 	roles["files"] = files
 }
 
-// serve accepts one connection from each handed listener and answers with what it read.
+// serve accepts one connection from each handed listener and answers with what
+// it read.
 func serve(c *child) {
 	table := c.inherit()
 	for _, f := range table.Files() {
@@ -72,7 +75,7 @@ func (c *child) nonblocking(socket any) {
 }
 
 func TestServeWhatWasHanded(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	dir := t.TempDir()
 	listeners := []net.Listener{
 		listen(t, "tcp", "127.0.0.1:0"),
@@ -117,7 +120,7 @@ func TestServeWhatWasHanded(t *testing.T) {
 func ask(t *testing.T, conn net.Conn) {
 	t.Helper()
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(patience.Deadline(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Write([]byte("hello")); err != nil {
@@ -129,7 +132,8 @@ func ask(t *testing.T, conn net.Conn) {
 	}
 }
 
-// files is handed two plain files, a FIFO, a message queue, a netlink socket and a Unix connection.
+// files is handed two plain files, a FIFO, a message queue, a netlink socket
+// and a Unix connection.
 func files(c *child) {
 	table := c.inherit()
 	for _, want := range c.args {
@@ -162,7 +166,7 @@ func files(c *child) {
 }
 
 func TestOpenFile(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	dir := t.TempDir()
 	var handed []*os.File
 	for _, text := range []string{"first", "second"} {

@@ -13,6 +13,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/freeport"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 func init() {
@@ -21,7 +25,8 @@ func init() {
 	roles["datagrams"] = datagrams
 }
 
-// activated is started by systemd-socket-activate: it serves one connection from each listener of the given names.
+// activated is started by systemd-socket-activate: it serves one connection
+// from each listener of the given names.
 func activated(c *child) {
 	table := c.inherit()
 	c.equal("ignored", table.Ignored(), nil)
@@ -58,7 +63,8 @@ func acceptedRole(c *child) {
 	c.done(table, 1)
 }
 
-// socketActivate runs systemd-socket-activate, a starter that nobody here wrote, until it has bound its sockets.
+// socketActivate runs systemd-socket-activate, a starter that nobody here
+// wrote, until it has bound its sockets.
 func socketActivate(t *testing.T, role string, args []string, options ...string) {
 	t.Helper()
 	used[role] = true
@@ -67,7 +73,7 @@ func socketActivate(t *testing.T, role string, args []string, options ...string)
 		t.Skip("systemd-socket-activate (package systemd) is missing: ", err)
 	}
 	options = append(options, "-E", roleVar+"="+role, "-E", argsVar+"="+strings.Join(args, "|"), "-E", "GORACE=atexit_sleep_ms=0", os.Args[0])
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // t.Context ends before the cleanup waits
+	ctx, cancel := patience.Context(context.Background(), time.Minute) // t.Context ends before the cleanup waits
 	cmd := exec.CommandContext(ctx, path, options...)
 	cmd.Env = append(os.Environ(), "SYSTEMD_LOG_LEVEL=info", "SYSTEMD_LOG_TARGET=console")
 	stderr, err := cmd.StderrPipe()
@@ -109,19 +115,6 @@ func countListen(options []string) (n int) {
 	return n
 }
 
-// freePort returns a port that was free a moment ago: systemd-socket-activate does not say which one it was given.
-func freePort(t *testing.T, network string) string {
-	t.Helper()
-	if network == "udp" {
-		conn := listenPacket(t, network, "127.0.0.1:0")
-		defer conn.Close()
-		return conn.LocalAddr().String()
-	}
-	ln := listen(t, network, "127.0.0.1:0")
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 func dialAndAsk(t *testing.T, network, address string) {
 	t.Helper()
 	conn, err := net.Dial(network, address)
@@ -132,8 +125,8 @@ func dialAndAsk(t *testing.T, network, address string) {
 }
 
 func TestSystemdStream(t *testing.T) {
-	noLeaks(t)
-	tcp, path := freePort(t, "tcp"), filepath.Join(t.TempDir(), "s")
+	leakcheck.Check(t)
+	tcp, path := freeport.Address(t, "tcp"), filepath.Join(t.TempDir(), "s")
 	t.Run("named", func(t *testing.T) {
 		socketActivate(t, "activated", []string{"web", "admin"}, "-l", tcp, "-l", path, "--fdname=web:admin")
 		dialAndAsk(t, "tcp", tcp)
@@ -142,7 +135,7 @@ func TestSystemdStream(t *testing.T) {
 	if _, err := os.Lstat(path); err != nil {
 		t.Errorf("systemd's socket was unlinked: %v", err)
 	}
-	one, two := freePort(t, "tcp"), freePort(t, "tcp")
+	one, two := freeport.Address(t, "tcp"), freeport.Address(t, "tcp")
 	t.Run("unnamed", func(t *testing.T) {
 		socketActivate(t, "activated", []string{"unknown"}, "-l", one, "-l", two)
 		dialAndAsk(t, "tcp", one)
@@ -151,7 +144,7 @@ func TestSystemdStream(t *testing.T) {
 }
 
 func TestSystemdSeqpacket(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	path := filepath.Join(t.TempDir(), "s")
 	t.Run("run", func(t *testing.T) {
 		socketActivate(t, "activated", []string{"packets"}, "--seqpacket", "-l", path, "--fdname=packets")
@@ -160,8 +153,8 @@ func TestSystemdSeqpacket(t *testing.T) {
 }
 
 func TestSystemdDatagram(t *testing.T) {
-	noLeaks(t)
-	udp := freePort(t, "udp")
+	leakcheck.Check(t)
+	udp := freeport.Address(t, "udp")
 	t.Run("run", func(t *testing.T) {
 		socketActivate(t, "datagrams", nil, "-d", "-l", udp, "--fdname=dns")
 		dialAndAsk(t, "udp", udp)
@@ -169,8 +162,8 @@ func TestSystemdDatagram(t *testing.T) {
 }
 
 func TestSystemdAccept(t *testing.T) {
-	noLeaks(t)
-	tcp := freePort(t, "tcp")
+	leakcheck.Check(t)
+	tcp := freeport.Address(t, "tcp")
 	t.Run("run", func(t *testing.T) {
 		socketActivate(t, "accepted", nil, "--accept", "-l", tcp, "--fdname=connection")
 		for range 3 {

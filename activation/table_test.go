@@ -4,6 +4,7 @@ package activation_test
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
 func init() {
@@ -23,6 +25,7 @@ func init() {
 	roles["group"] = group
 	roles["race"] = race
 	roles["limited"] = limited
+	roles["misnamed"] = misnamed
 }
 
 func (c *child) fails(what string, err, want error, says ...string) {
@@ -84,7 +87,7 @@ func (c *child) takes(table *activation.Table, name, network, address, want stri
 }
 
 func TestListenChooses(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	var files []*os.File
 	var addresses []string
 	for range 4 {
@@ -149,7 +152,7 @@ func closed(c *child) {
 }
 
 func TestCloseClosesUnclaimed(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	ln := listen(t, "tcp", "127.0.0.1:0")
 	files := []*os.File{dup(t, listen(t, "tcp", "127.0.0.1:0")), dup(t, ln), openPath(t, "/dev/null")}
 	start{role: "closed", args: []string{ln.Addr().String()}, env: named("web", "claimed", "x"), files: files}.run(t)
@@ -182,7 +185,7 @@ func group(c *child) {
 }
 
 func TestListenGroup(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	var table activation.Table
 	members, err := table.ListenGroup("web", "tcp", "127.0.0.1:0", 2)
 	if err != nil || len(members) != 2 {
@@ -215,7 +218,8 @@ func TestListenGroup(t *testing.T) {
 	}
 }
 
-// limited runs out of descriptors while it binds a group: what was bound until then is closed again.
+// limited runs out of descriptors while it binds a group: what was bound until
+// then is closed again.
 func limited(c *child) {
 	table := c.inherit()
 	var before unix.Rlimit
@@ -230,7 +234,7 @@ func limited(c *child) {
 }
 
 func TestListenGroupGivesBack(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	start{role: "limited"}.run(t)
 }
 
@@ -255,7 +259,39 @@ func race(c *child) {
 }
 
 func TestClaimsFromGoroutines(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	files := []*os.File{openPath(t, "/dev/null"), openPath(t, "/dev/null"), openPath(t, "/dev/null")}
 	start{role: "race", env: named("x", "x", "x"), files: files}.run(t)
+}
+
+// misnamed is handed "hello.socket" and "unknown", listeners at these
+// addresses, and a datagram socket "dns". It asks for them by other names.
+func misnamed(c *child) {
+	table := c.inherit()
+	all := `only "hello.socket" (fd 3, tcp listener, ` + c.args[0] + `), "unknown" (fd 4, tcp listener, ` + c.args[1] + `), "dns" (fd 5`
+	_, err := table.Listen("web", "tcp", c.args[0])
+	c.fails("default name", err, syscall.EADDRINUSE, `"web"`, all, `"hello.socket" has this address: name it by FileDescriptorName=web in hello.socket`)
+	_, err = table.Listen("web", "tcp", c.args[1])
+	c.fails("no name", err, syscall.EADDRINUSE, all, `"unknown" has this address: name it by --fdname=web of systemd-socket-activate`)
+	_, err = table.ListenPacket("web", "udp", c.args[2])
+	c.fails("datagrams", err, syscall.EADDRINUSE, all, `"dns" has this address: name it by FileDescriptorName=web in its socket unit`)
+	_, err = table.ListenGroup("web", "tcp", c.args[0], 2)
+	c.fails("group", err, syscall.EADDRINUSE, all, "FileDescriptorName=web in hello.socket")
+	_, err = table.ListenPacketGroup("web", "udp", c.args[2], 2)
+	c.fails("group of datagrams", err, syscall.EADDRINUSE, all, "FileDescriptorName=web")
+	_, err = table.Listen("web", "unix", "/nonexistent/socket")
+	c.fails("another address", err, fs.ErrNotExist, all)
+	c.equal("advice", strings.Contains(err.Error(), "has this address"), false)
+	_, err = table.Listeners("web")
+	c.fails("no address", err, fs.ErrNotExist, `no file named "web"`, all)
+	c.equal("nil", table.Explain("web", "tcp", c.args[0], nil), nil)
+	c.done(table, 3)
+}
+
+func TestMisnamed(t *testing.T) {
+	leakcheck.Check(t)
+	one, two := listen(t, "tcp", "127.0.0.1:0"), listen(t, "tcp", "127.0.0.1:0")
+	dns := listenPacket(t, "udp", "127.0.0.1:0")
+	start{role: "misnamed", args: []string{one.Addr().String(), two.Addr().String(), dns.LocalAddr().String()},
+		env: named("hello.socket", "unknown", "dns"), files: []*os.File{dup(t, one), dup(t, two), dup(t, dns)}}.run(t)
 }

@@ -7,8 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// UnixPacketConn is a Unix datagram socket that was bound by [BindPacket]. It unlinks its path on Close, which package net
-// does for listeners only. Several goroutines may use it at once.
+// UnixPacketConn is a Unix datagram socket that was bound by [BindPacket]. It
+// unlinks its path on Close, which package net does for listeners only. Several
+// goroutines may use it at once.
 type UnixPacketConn struct {
 	*net.UnixConn
 	path  string
@@ -36,20 +37,22 @@ func bindUnixgram(path string) (net.PacketConn, error) {
 	return c, nil
 }
 
-// SetUnlinkOnClose sets whether Close unlinks the path; it does unless told otherwise. A process that hands the socket on
-// must set it to false.
+// SetUnlinkOnClose sets whether Close unlinks the path; it does unless told
+// otherwise. A process that hands the socket on must set it to false.
 func (c *UnixPacketConn) SetUnlinkOnClose(unlink bool) {
 	c.keep.Store(!unlink)
 }
 
-// Close unlinks the path, if it still is the very socket that was bound there (device and inode), and closes the
-// socket. A second call unlinks nothing and returns an error matching net.ErrClosed.
+// Close unlinks the path, if it still is the very socket that was bound there
+// (device and inode), and closes the socket. A second call unlinks nothing and
+// returns an error matching net.ErrClosed.
 func (c *UnixPacketConn) Close() error {
 	c.once.Do(c.unlink)
 	return c.UnixConn.Close()
 }
 
-// unlink runs before the socket is closed: while it lives, no other starter replaces the path between the two calls.
+// unlink runs before the socket is closed: while it lives, no other starter
+// replaces the path between the two calls.
 func (c *UnixPacketConn) unlink() {
 	if c.bound == nil || c.keep.Load() {
 		return

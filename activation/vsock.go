@@ -16,8 +16,9 @@ import (
 // vsockAny is VMADDR_CID_ANY and VMADDR_PORT_ANY of vsock(7).
 const vsockAny = 1<<32 - 1
 
-// VsockAddr is the address of a virtual machine socket, vsock(7). As text it is "CID:PORT", in decimal; ":PORT" means any
-// CID (VMADDR_CID_ANY), and when binding, port 0 means one that the kernel chooses.
+// VsockAddr is the address of a virtual machine socket, vsock(7). As text it is
+// "CID:PORT", in decimal; ":PORT" means any CID (VMADDR_CID_ANY), and when
+// binding, port 0 means one that the kernel chooses.
 type VsockAddr struct {
 	CID  uint32
 	Port uint32
@@ -53,17 +54,18 @@ func parseVsockAddr(address string) (VsockAddr, error) {
 	return a, err
 }
 
-// VsockListener is a listening AF_VSOCK stream socket, which package net does not know. It behaves like a
-// net.TCPListener: several goroutines may use it at once, Close wakes Accept, and errors are of type *net.OpError and
-// match net.ErrClosed and os.ErrDeadlineExceeded.
+// VsockListener is a listening AF_VSOCK stream socket, which package net does
+// not know. It behaves like a net.TCPListener: several goroutines may use it at
+// once, Close wakes Accept, and errors are of type *net.OpError and match
+// net.ErrClosed and os.ErrDeadlineExceeded.
 type VsockListener struct {
 	file   *os.File
 	addr   VsockAddr
 	closed atomic.Bool
 }
 
-// VsockConn is a connected AF_VSOCK stream socket. It behaves like a net.TCPConn, as [VsockListener] does like a
-// net.TCPListener.
+// VsockConn is a connected AF_VSOCK stream socket. It behaves like a
+// net.TCPConn, as [VsockListener] does like a net.TCPListener.
 type VsockConn struct {
 	file          *os.File
 	local, remote net.Addr
@@ -96,7 +98,8 @@ func (l *VsockListener) Close() error {
 	return l.failed("close", l.file.Close())
 }
 
-// SetDeadline sets the time at which Accept gives up; the zero time means never.
+// SetDeadline sets the time at which Accept gives up; the zero time means
+// never.
 func (l *VsockListener) SetDeadline(t time.Time) error { return l.failed("set", l.file.SetDeadline(t)) }
 
 // SyscallConn gives access to the descriptor, which stays the listener's.
@@ -109,7 +112,8 @@ func (l *VsockListener) failed(op string, err error) error {
 	return &net.OpError{Op: op, Net: "vsock", Addr: l.addr, Err: netError(op, err, l.closed.Load())}
 }
 
-// Read is that of io.Reader, and returns io.EOF once the other end has closed or shut down its side.
+// Read is that of io.Reader, and returns io.EOF once the other end has closed
+// or shut down its side.
 func (c *VsockConn) Read(b []byte) (int, error) {
 	n, err := c.file.Read(b)
 	if errors.Is(err, io.EOF) {
@@ -133,13 +137,15 @@ func (c *VsockConn) Close() error {
 // CloseRead shuts down the reading side.
 func (c *VsockConn) CloseRead() error { return c.failed("close", c.shutdown(syscall.SHUT_RD)) }
 
-// CloseWrite shuts down the writing side: the other end reads io.EOF and can still write.
+// CloseWrite shuts down the writing side: the other end reads io.EOF and can
+// still write.
 func (c *VsockConn) CloseWrite() error { return c.failed("close", c.shutdown(syscall.SHUT_WR)) }
 
 // LocalAddr returns this end's VsockAddr.
 func (c *VsockConn) LocalAddr() net.Addr { return c.local }
 
-// RemoteAddr returns the other end's VsockAddr, nil if it had gone before this process was given the socket.
+// RemoteAddr returns the other end's VsockAddr, nil if it had gone before this
+// process was given the socket.
 func (c *VsockConn) RemoteAddr() net.Addr { return c.remote }
 
 // SetDeadline is that of net.Conn.
@@ -165,9 +171,11 @@ func (c *VsockConn) failed(op string, err error) error {
 	return &net.OpError{Op: op, Net: "vsock", Source: c.local, Addr: c.remote, Err: netError(op, err, c.closed.Load())}
 }
 
-// netError takes the error of an os.File out of its *fs.PathError, so that net.OpError finds its Timeout and Temporary, and
-// says net.ErrClosed where callers of package net expect it. It must be told: the error that SyscallConn and deadlines of
-// a closed os.File answer is internal/poll.ErrFileClosing, which matches no exported one.
+// netError takes the error of an os.File out of its *fs.PathError, so that
+// net.OpError finds its Timeout and Temporary, and says net.ErrClosed where
+// callers of package net expect it. It must be told: the error that SyscallConn
+// and deadlines of a closed os.File answer is internal/poll.ErrFileClosing,
+// which matches no exported one.
 func netError(op string, err error, closed bool) error {
 	var path *os.PathError
 	if errors.As(err, &path) {

@@ -31,7 +31,8 @@ func bindAndListen(fd int, a VsockAddr) error {
 	if err := unix.Bind(fd, &unix.SockaddrVM{CID: a.CID, Port: a.Port}); err != nil {
 		return os.NewSyscallError("bind", err)
 	}
-	// The kernel cuts the backlog down to net.core.somaxconn or takes it as it is; see listen(2).
+	// The kernel cuts the backlog down to net.core.somaxconn or takes it as it
+	// is; see listen(2).
 	return os.NewSyscallError("listen", unix.Listen(fd, unix.SOMAXCONN))
 }
 
@@ -50,7 +51,8 @@ func newVsockListener(fd int) (*VsockListener, error) {
 	return &VsockListener{file: file, addr: addr}, nil
 }
 
-// newVsockConn takes over fd, and closes it when it fails. A peer that is gone has no address; that is no error.
+// newVsockConn takes over fd, and closes it when it fails. A peer that is gone
+// has no address; that is no error.
 func newVsockConn(fd int) (*VsockConn, error) {
 	file, err := pollable(fd, "vsock connection")
 	if err != nil {
@@ -66,7 +68,8 @@ func newVsockConn(fd int) (*VsockConn, error) {
 	return c, nil
 }
 
-// asListener and asConn keep a nil pointer from becoming an interface that is not nil.
+// asListener and asConn keep a nil pointer from becoming an interface that is
+// not nil.
 func asListener(l *VsockListener, err error) (net.Listener, error) {
 	if err != nil {
 		return nil, err
@@ -81,7 +84,8 @@ func asConn(c *VsockConn, err error) (net.Conn, error) {
 	return c, nil
 }
 
-// pollable makes fd non-blocking first: only then does os.NewFile register it with the poller.
+// pollable makes fd non-blocking first: only then does os.NewFile register it
+// with the poller.
 func pollable(fd int, name string) (*os.File, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		_ = unix.Close(fd)
@@ -117,7 +121,8 @@ func (l *VsockListener) accept() (*VsockConn, error) {
 	return newVsockConn(fd)
 }
 
-// acceptOne tries again after a signal, and after a client that left while it was queued, as package net does.
+// acceptOne tries again after a signal, and after a client that left while it
+// was queued, as package net does.
 func acceptOne(listener int) (int, error) {
 	for {
 		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
 func TestVsockAddr(t *testing.T) {
@@ -55,9 +56,10 @@ func FuzzVsockAddr(f *testing.F) {
 	})
 }
 
-// TestVsockBind binds for real; connecting would need a guest or the loopback transport.
+// TestVsockBind binds for real; connecting would need a guest or the loopback
+// transport.
 func TestVsockBind(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	ln, err := activation.Bind("vsock", ":0")
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +101,7 @@ func generic(t *testing.T) (net.Listener, string) {
 }
 
 func TestVsockConversation(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	ln, path := generic(t)
 	client, err := net.Dial("unix", path)
 	if err != nil {
@@ -138,7 +140,7 @@ func TestVsockConversation(t *testing.T) {
 }
 
 func TestVsockDeadlinesAndClose(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	ln, path := generic(t)
 	client, err := net.Dial("unix", path)
 	if err != nil {
@@ -197,7 +199,7 @@ func vsockRole(c *child) {
 }
 
 func TestVsockHanded(t *testing.T) {
-	noLeaks(t)
+	leakcheck.Check(t)
 	ln, err := activation.Bind("vsock", ":0")
 	if err != nil {
 		t.Fatal(err)

@@ -10,8 +10,9 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// BenchmarkRequest compares a request on a connection that can move with one that net/http serves alone: in the same run,
-// and in the ratio only, for times differ from machine to machine. The allocations are the same.
+// BenchmarkRequest compares a request on a connection that can move with one
+// that net/http serves alone: in the same run, and in the ratio only, for times
+// differ from machine to machine. The allocations are the same.
 func BenchmarkRequest(b *testing.B) {
 	server := func() *http.Server {
 		return &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -22,7 +23,7 @@ func BenchmarkRequest(b *testing.B) {
 		benchmarkRequest(b, func(l net.Listener) { _ = server().Serve(l) })
 	})
 	b.Run("heirloom", func(b *testing.B) {
-		benchmarkRequest(b, func(l net.Listener) { _ = lifecycle.Track(l, server()).Serve() })
+		benchmarkRequest(b, func(l net.Listener) { _ = lifecycle.Track(l, server())() })
 	})
 }
 
@@ -52,12 +53,13 @@ func benchmarkRequest(b *testing.B, serve func(net.Listener)) {
 	}
 }
 
-// TestRequestAllocatesNothingMore holds the promise that a request costs no allocation that net/http would not have had.
+// TestRequestAllocatesNothingMore holds the promise that a request costs no
+// allocation that net/http would not have had.
 func TestRequestAllocatesNothingMore(t *testing.T) {
 	var allocs [2]int64
 	for i, serve := range []func(net.Listener, *http.Server) error{
 		func(l net.Listener, s *http.Server) error { return s.Serve(l) },
-		func(l net.Listener, s *http.Server) error { return lifecycle.Track(l, s).Serve() },
+		func(l net.Listener, s *http.Server) error { return lifecycle.Track(l, s)() },
 	} {
 		result := testing.Benchmark(func(b *testing.B) {
 			benchmarkRequest(b, func(l net.Listener) {

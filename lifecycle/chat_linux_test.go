@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -13,13 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 const (
 	chatRooms   = 10
-	chatMembers = 10 // of each room
-	chatPause   = 30 * time.Millisecond
+	chatMembers = 10                     // of each room
+	chatPause   = 100 * time.Millisecond // at the most
 )
 
 // A party of chatters talks all the time, and each checks all that it hears.
@@ -63,7 +65,7 @@ func startChatters(t *testing.T, dial dialFunc) *chatters {
 			echoes: make(chan struct{}, 1),
 		}
 		p.all = append(p.all, c)
-		_ = nc.SetDeadline(time.Now().Add(15 * time.Second))
+		_ = nc.SetDeadline(patience.Deadline(30 * time.Second))
 		fmt.Fprintf(nc, "%s %s\n", c.room, c.name)
 		if line, err := c.input.ReadString('\n'); err != nil || line != "* welcome\n" {
 			t.Fatalf("%s was welcomed with %q, %v", c.name, line, err)
@@ -77,7 +79,8 @@ func startChatters(t *testing.T, dial dialFunc) *chatters {
 	return p
 }
 
-// talk says numbered lines, each in two pieces, and each when it has heard the one before.
+// talk says numbered lines, each in two pieces, and each when it has heard the
+// one before.
 func (p *chatters) talk(c *chatter) {
 	for {
 		select {
@@ -96,14 +99,15 @@ func (p *chatters) talk(c *chatter) {
 		}
 		select {
 		case <-c.echoes:
-		case <-time.After(15 * time.Second):
+		case <-time.After(patience.Of(30 * time.Second)):
 			p.t.Errorf("%s has not heard its own line %d", c.name, c.said)
 			return
 		}
 	}
 }
 
-// hear checks that the numbers of the room, and those of each member, have no gap, and that everybody hears the same.
+// hear checks that the numbers of the room, and those of each member, have no
+// gap, and that everybody hears the same.
 func (p *chatters) hear(c *chatter) {
 	last := make(map[string]int) // what each member has said
 	for number := 1; ; number++ {
@@ -175,7 +179,8 @@ func (p *chatters) hearMore() {
 	}
 }
 
-// verify ends the talk and waits until everybody has heard all that was said in its room.
+// verify ends the talk and waits until everybody has heard all that was said in
+// its room.
 func (p *chatters) verify() {
 	p.t.Helper()
 	close(p.stop)
@@ -211,17 +216,24 @@ func (p *chatters) hangUp() {
 	p.hearing.Wait()
 }
 
-// TestChat reloads a chat 25 times, by a successor beside the process and in place.
+// TestChat reloads a chat 25 times, by a successor beside the process and in
+// place.
 func TestChat(t *testing.T) {
+	t.Parallel()
 	for _, replace := range []string{"beside", "in-place"} {
-		for _, network := range []string{"tcp", "unix"} {
+		for _, network := range []string{"tcp", "unix", "tls"} {
 			t.Run(replace+"-"+network, func(t *testing.T) {
 				t.Parallel()
-				d := startLocal(t, network, "HEIRLOOM_TEST_ROLE=chat", "HEIRLOOM_TEST_REPLACE="+replace)
-				p := startChatters(t, func() (net.Conn, error) { return net.Dial(d.network, d.address) })
+				env := []string{"HEIRLOOM_TEST_ROLE=chat", "HEIRLOOM_TEST_REPLACE=" + replace}
+				if network == "tls" {
+					network, env = "tcp", append(env, "HEIRLOOM_TEST_MOVE_TLS=yes")
+				}
+				d := startLocal(t, network, env...)
+				d.secure = len(env) > 2
+				p := startChatters(t, func() (net.Conn, error) { return d.dial().Conn, nil })
 				const rounds = 15
 				for range rounds {
-					d.reload()
+					d.reloadHere()
 					p.hearMore()
 				}
 				p.verify()
@@ -233,12 +245,13 @@ func TestChat(t *testing.T) {
 	}
 }
 
-// TestChatStorm reloads while the members are still on their way from the reload before.
+// TestChatStorm reloads while the members are still on their way from the
+// reload before.
 func TestChatStorm(t *testing.T) {
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=chat")
 	p := startChatters(t, func() (net.Conn, error) { return net.Dial(d.network, d.address) })
 	for range 30 {
-		d.reload()
+		d.reloadHere()
 	}
 	p.hearMore()
 	p.verify()
@@ -246,17 +259,25 @@ func TestChatStorm(t *testing.T) {
 
 // TestChatManaged alternates reloads and restarts of a chat on each systemd.
 func TestChatManaged(t *testing.T) {
+	t.Parallel()
 	for _, v := range sdtest.Versions() {
-		for _, test := range []struct{ name, listen, socket string }{
-			{"alone", "tcp!127.0.0.1:8080", ""},
-			{"socket", "tcp!127.0.0.1:8080", "127.0.0.1:8080"},
-			{"unix", "unix!/srv/chat", ""},
+		for _, test := range []struct{ name, listen, socket, more string }{
+			{"alone", "tcp!127.0.0.1:8080", "", ""},
+			{"socket", "tcp!127.0.0.1:8080", "127.0.0.1:8080", ""},
+			{"unix", "unix!/srv/chat", "", ""},
+			{"tls", "tcp!127.0.0.1:8080", "", "Environment=HEIRLOOM_TEST_MOVE_TLS=yes"},
 		} {
 			t.Run(test.name+"-"+v.String(), func(t *testing.T) {
 				t.Parallel()
-				d := startManagedRole(t, v, "chat", test.listen, test.socket)
+				d := startManagedRole(t, v, "chat", test.listen, test.socket, test.more)
 				network, address, _ := strings.Cut(test.listen, "!")
-				p := startChatters(t, func() (net.Conn, error) { return d.machine.Dial(context.Background(), network, address) })
+				p := startChatters(t, func() (net.Conn, error) {
+					nc, err := d.machine.Dial(context.Background(), network, address)
+					if err == nil && test.name == "tls" {
+						nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+					}
+					return nc, err
+				})
 				rounds := sdtest.Rounds(v, 30)
 				for i := range rounds {
 					verb := "restart"
@@ -278,7 +299,8 @@ func TestChatManaged(t *testing.T) {
 	}
 }
 
-// startManagedRole starts a program of the tests under systemd, with a socket unit unless socket is empty.
+// startManagedRole starts a program of the tests under systemd, with a socket
+// unit unless socket is empty.
 func startManagedRole(t *testing.T, v sdtest.Version, role, listen, socket string, lines ...string) *managedDaemon {
 	t.Helper()
 	d := &managedDaemon{t, sdtest.Boot(t, v)}

@@ -14,17 +14,18 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-const (
-	chatPatience   = 10 * time.Second // with a member who does not read
-	arrivalTimeout = 5 * time.Second  // for members whose process was killed on the way
-)
+// chatPatience is with a member who does not read.
+const chatPatience = 5 * time.Minute
 
-// chat is a chat server that is replaced without a member noticing. The first line of a client says "ROOM NAME"; each further
-// line goes to all members of the room, in one order, as "NUMBER NAME: LINE".
+// chat is a chat server that is replaced without a member noticing. The first
+// line of a client says "ROOM NAME"; each further line goes to all members of
+// the room, in one order, as "NUMBER NAME: LINE".
 //
-// For that, a room must not be in two processes at once. When its members are to leave, each stops to read; when the last
-// has stopped, every line that was read has been written to everybody, and the members are handed over together. The next
-// process lets nobody speak in the room until all of them have arrived.
+// For that, a room must not be in two processes at once. When its members are
+// to leave, each stops to read; when the last has stopped, every line that was
+// read has been written to everybody, and the members are handed over together.
+// The next process lets nobody speak in the room until all of them have
+// arrived.
 func chat(options lifecycle.Options) error {
 	service, err := lifecycle.New(options)
 	if err != nil {
@@ -37,7 +38,15 @@ func chat(options lifecycle.Options) error {
 		return err
 	}
 	h := &hub{generation: service.Generation(), rooms: make(map[string]*room)}
-	if err := service.Stream(listener, h.serve); err != nil {
+	if options.MoveTLS {
+		config, err := selfSigned()
+		if err == nil {
+			err = service.ServeStreamsTLS(listener, config, h.serve)
+		}
+		if err != nil {
+			return err
+		}
+	} else if err := service.ServeStreams(listener, h.serve); err != nil {
 		return err
 	}
 	return service.Run(context.Background())
@@ -67,8 +76,8 @@ func (h *hub) room(name string) *room {
 	return r
 }
 
-// A party is the members who left a room together. No two of a room are of one generation. Those who joined here are of the
-// zero party.
+// A party is the members who left a room together. No two of a room are of one
+// generation. Those who joined here are of the zero party.
 type party struct{ Generation, Size int }
 
 // A note is what the next process has to know of a member.
@@ -102,9 +111,9 @@ func (h *hub) serve(conn *lifecycle.Stream) {
 		err = m.heed(h)
 	}
 	switch {
-	case errors.Is(err, lifecycle.ErrLeaving) && m.room != nil:
+	case errors.Is(err, lifecycle.ErrDraining) && m.room != nil:
 		m.room.leave(m)
-	case errors.Is(err, lifecycle.ErrLeaving):
+	case errors.Is(err, lifecycle.ErrDraining):
 		m.handOver()
 	case m.room != nil:
 		m.room.quit(m)
@@ -128,7 +137,8 @@ func (m *member) heed(h *hub) error {
 	return err
 }
 
-// join does what the first line says. If the room has just left this process, the next one is to read the line again.
+// join does what the first line says. If the room has just left this process,
+// the next one is to read the line again.
 func (m *member) join(h *hub, line string) error {
 	m.Room, m.Name, _ = strings.Cut(line, " ")
 	err := h.room(m.Room).enter(m)
@@ -140,7 +150,8 @@ func (m *member) join(h *hub, line string) error {
 	return nil
 }
 
-// readLine returns the next line, and leaves it in Unread until it has been heeded.
+// readLine returns the next line, and leaves it in Unread until it has been
+// heeded.
 func (m *member) readLine() (string, error) {
 	for {
 		if end := bytes.IndexByte(m.Unread, '\n'); end >= 0 {
@@ -158,7 +169,8 @@ func (m *member) readLine() (string, error) {
 	}
 }
 
-// tell writes to the member. One who does not read is closed: that ends its Read as well.
+// tell writes to the member. One who does not read is closed: that ends its
+// Read as well.
 func (m *member) tell(text string) {
 	_ = m.SetWriteDeadline(time.Now().Add(chatPatience))
 	if _, err := m.Write([]byte(text)); err != nil {
@@ -191,13 +203,13 @@ type room struct {
 	moved    chan struct{} // closed once all members are handed over
 }
 
-// enter has m become a member, unless the room has left this process. If m is the first of a party, the room waits for the
-// others from then on.
+// enter has m become a member, unless the room has left this process. If m is
+// the first of a party, the room waits for the others from then on.
 func (r *room) enter(m *member) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.gone {
-		return lifecycle.ErrLeaving
+		return lifecycle.ErrDraining
 	}
 	p := m.Party
 	if _, known := r.awaited[p]; !known {
@@ -206,7 +218,8 @@ func (r *room) enter(m *member) error {
 		}
 		r.awaited[p] = p.Size
 		r.missing += p.Size
-		time.AfterFunc(arrivalTimeout, func() { r.found(p, p.Size) })
+		// Members whose process was killed on the way are not awaited for ever.
+		time.AfterFunc(5*time.Minute, func() { r.found(p, p.Size) })
 	}
 	r.foundLocked(p, 1)
 	m.room, r.number = r, max(r.number, m.Number)
@@ -239,8 +252,8 @@ func (r *room) say(m *member, line string) error {
 		var err error
 		select {
 		case <-complete:
-		case <-m.Leaving():
-			err = lifecycle.ErrLeaving
+		case <-m.Draining():
+			err = lifecycle.ErrDraining
 		}
 		r.mu.Lock()
 		if err != nil {
@@ -271,8 +284,8 @@ func (r *room) quit(m *member) {
 	r.moveLocked()
 }
 
-// moveLocked hands all members over when they have all stopped to read. Those whose party is not complete here stay with it;
-// the others are a new one.
+// moveLocked hands all members over when they have all stopped to read. Those
+// whose party is not complete here stay with it; the others are a new one.
 func (r *room) moveLocked() {
 	if r.stopped == 0 || r.stopped < len(r.members) {
 		return

@@ -8,12 +8,14 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// TestDryRun has the next process started and ended, and nothing else happen, whether it is well or not.
+// TestDryRun has the next process started and ended, and nothing else happen,
+// whether it is well or not.
 func TestDryRun(t *testing.T) {
+	t.Parallel()
 	for _, replace := range []string{"beside", "in-place"} {
 		t.Run(replace, func(t *testing.T) {
 			t.Parallel()
-			d := startHeirs(t, "HEIRLOOM_TEST_REPLACE="+replace)
+			d := startSuccessors(t, "HEIRLOOM_TEST_REPLACE="+replace)
 			c := d.dial()
 			c.account()
 			before := d.status()
@@ -41,7 +43,8 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// checkGeneration checks that this generation answers, and got what can be handed down more than once.
+// checkGeneration checks that this generation answers, and got what can be
+// handed down more than once.
 func (c *client) checkGeneration(generation int) {
 	c.t.Helper()
 	a := c.account()
@@ -64,7 +67,7 @@ func (d *local) checkDryRun(result, reason string) {
 // TestDryRunInPlace has each reload in place begin with a dry run.
 func TestDryRunInPlace(t *testing.T) {
 	t.Parallel()
-	d := startHeirs(t, "HEIRLOOM_TEST_REPLACE=in-place", "HEIRLOOM_TEST_DRY_RUN=yes")
+	d := startSuccessors(t, "HEIRLOOM_TEST_REPLACE=in-place", "HEIRLOOM_TEST_DRY_RUN=yes")
 	c := d.dial()
 	c.account()
 	d.write("exit", "")
@@ -77,8 +80,8 @@ func TestDryRunInPlace(t *testing.T) {
 	}
 }
 
-// TestDryRunForbidden has the next process want an address that cannot be had as things are. Its unit may give it; an address
-// that is taken it cannot.
+// TestDryRunForbidden has the next process want an address that cannot be had
+// as things are. Its unit may give it; an address that is taken it cannot.
 func TestDryRunForbidden(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp")

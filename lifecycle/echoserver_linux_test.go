@@ -19,13 +19,14 @@ import (
 // enquiry, as the last byte of half a line, asks whether it has been read.
 const enquiry = 0x05
 
-// An echoServer answers each line with the generation and the line. Some lines have it do more. Half a line is its state.
+// An echoServer answers each line with the generation and the line. Some lines
+// have it do more. Half a line is its state.
 type echoServer struct {
 	generation int
 }
 
-// echo runs an echoServer. A file named mode in the RuntimeDirectory says what else to do with its socket: to serve HTTP on
-// it, or nothing at all.
+// echo runs an echoServer. A file named mode in the RuntimeDirectory says what
+// else to do with its socket: to serve HTTP on it, or nothing at all.
 func echo(options lifecycle.Options) error {
 	service, err := lifecycle.New(options)
 	if err != nil {
@@ -41,20 +42,26 @@ func echo(options lifecycle.Options) error {
 	if err != nil {
 		return err
 	}
+	var config *tls.Config
 	if os.Getenv("HEIRLOOM_TEST_TLS") != "" {
-		config, err := selfSigned()
-		if err != nil {
+		if config, err = selfSigned(); err != nil {
 			return err
 		}
-		listener = tls.NewListener(listener, config)
 	}
-	switch string(mode) {
-	case "upgrade":
-		err = serveUpgrades(service, listener)
-	case "http":
-		err = service.HTTP(listener, &http.Server{Handler: handler(service.Generation())})
+	if config != nil && !options.MoveTLS {
+		listener, config = tls.NewListener(listener, config), nil
+	}
+	listener = putAround(listener)
+	serve := (&echoServer{service.Generation()}).serve
+	switch {
+	case string(mode) == "upgrade":
+		err = serveUpgrades(service, listener, config)
+	case string(mode) == "http":
+		err = service.HTTP(listener, &http.Server{Handler: handler(service.Generation()), TLSConfig: config})
+	case config != nil:
+		err = service.ServeStreamsTLS(listener, config, serve)
 	default:
-		err = service.Stream(listener, (&echoServer{service.Generation()}).serve)
+		err = service.ServeStreams(listener, serve)
 	}
 	if err != nil {
 		return err
@@ -85,7 +92,7 @@ func (e *echoServer) serve(c *lifecycle.Stream) {
 			fmt.Fprint(c, "read\n")
 		}
 		switch {
-		case errors.Is(err, lifecycle.ErrLeaving):
+		case errors.Is(err, lifecycle.ErrDraining):
 			e.leave(c, unread)
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -105,7 +112,7 @@ func (e *echoServer) act(c *lifecycle.Stream, line string) {
 	case "never leave":
 		select {}
 	case "leave late":
-		<-c.Leaving()
+		<-c.Draining()
 		for !exists(inRuntimeDirectory("late")) {
 			time.Sleep(time.Millisecond)
 		}
@@ -126,19 +133,21 @@ func (e *echoServer) act(c *lifecycle.Stream, line string) {
 
 var flood = bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 
-// setDeadlines sets one read deadline after another, and goes on for a while when the connection is to leave.
+// setDeadlines sets one read deadline after another, and goes on for a while
+// when the connection is to leave.
 func setDeadlines(c *lifecycle.Stream) {
 	for more := 1000; more > 0; {
 		_ = c.SetReadDeadline(time.Now().Add(time.Hour))
 		select {
-		case <-c.Leaving():
+		case <-c.Draining():
 			more--
 		default:
 		}
 	}
 }
 
-// leave hands c over, and writes to the log, after "BAD", what should not be so.
+// leave hands c over, and writes to the log, after "BAD", what should not be
+// so.
 func (e *echoServer) leave(c *lifecycle.Stream, unread []byte) {
 	check := func(what string, err, want error) {
 		if !errors.Is(err, want) {
@@ -159,7 +168,7 @@ func (e *echoServer) leave(c *lifecycle.Stream, unread []byte) {
 	check("a second HandOver", c.HandOver(nil), net.ErrClosed)
 	check("Close after HandOver", c.Close(), net.ErrClosed)
 	_, err = c.Read(make([]byte, 1))
-	check("Read after HandOver", err, lifecycle.ErrLeaving)
+	check("Read after HandOver", err, lifecycle.ErrDraining)
 }
 
 // handOverError names the error of HandOver.

@@ -13,8 +13,8 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// events ends its streams when the process is to leave. The browser connects again, to the next process, and says which event it
-// has seen last.
+// events ends its streams when the process is to leave. The browser connects
+// again, to the next process, and says which event it has seen last.
 func events(service *lifecycle.Service) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -25,7 +25,7 @@ func events(service *lifecycle.Service) http.HandlerFunc {
 			_ = http.NewResponseController(w).Flush()
 			select {
 			case <-ticker.C:
-			case <-service.Leaving():
+			case <-service.Draining():
 				return
 			case <-r.Context().Done():
 				return
@@ -35,7 +35,7 @@ func events(service *lifecycle.Service) http.HandlerFunc {
 }
 
 // Server-sent events, and a client of them that sees the service end.
-func ExampleService_Leaving() {
+func ExampleService_Draining() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {
 		log.Fatal(err)

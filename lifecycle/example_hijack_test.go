@@ -11,8 +11,9 @@ import (
 
 var service *lifecycle.Service // that main got from lifecycle.New
 
-// A protocol that begins as HTTP and goes on by its own rules. Its connections outlive the process: each handler gets them from
-// a request, or from the handler of the generation before.
+// A protocol that begins as HTTP and goes on by its own rules. Its connections
+// outlive the process: each handler gets them from a request, or from the
+// handler of the generation before.
 func ExampleService_Hijack() {
 	echo := func(c *lifecycle.Stream) {
 		buffer := make([]byte, 4096)
@@ -22,7 +23,7 @@ func ExampleService_Hijack() {
 				return
 			}
 			switch {
-			case errors.Is(err, lifecycle.ErrLeaving):
+			case errors.Is(err, lifecycle.ErrDraining):
 				if err := c.HandOver(nil); err != nil {
 					_, _ = io.WriteString(c, "goodbye\n")
 				}
@@ -51,7 +52,7 @@ func ExampleService_Hijack() {
 	if err := service.HTTP(listener, &http.Server{Handler: http.HandlerFunc(upgrade)}); err != nil {
 		log.Fatal(err)
 	}
-	if err := service.Hijacked(listener, echo); err != nil {
+	if err := service.ServeHijacked(listener, echo); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// A greeter stands for a server of any protocol. As a *grpc.Server it has Serve and a method that lets it finish.
+// A greeter stands for a server of any protocol. As a *grpc.Server it has Serve
+// and a method that lets it finish.
 type greeter struct {
 	conns sync.WaitGroup
 }

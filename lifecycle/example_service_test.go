@@ -58,7 +58,8 @@ func ExampleService_Status() {
 	// Output: generation 1, ready: 1 active, 0 idle, 0 new
 }
 
-// What a load balancer and a supervisor ask. systemd's watchdog heeds the health check by itself.
+// What a load balancer and a supervisor ask. systemd's watchdog heeds the
+// health check by itself.
 func ExampleService_Readiness() {
 	service, err := lifecycle.New(lifecycle.Options{
 		Health: func(context.Context) error { return errors.New("the database does not answer") },
@@ -80,7 +81,8 @@ func ExampleService_Readiness() {
 	// /livez 503 the database does not answer
 }
 
-// A worker that only one generation runs at a time: the context ends when another takes over, or when the service stops.
+// A worker that only one generation runs at a time: the context ends when
+// another takes over, or when the service stops.
 func ExampleService_Go() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {
@@ -109,16 +111,17 @@ func ExampleService_Go() {
 	// the service is stopping
 }
 
-// A database that one process at a time may open. Requests that come before it is open have to wait.
-func ExampleService_Alone() {
+// A database that one process at a time may open. Requests that come before it
+// is open have to wait.
+func ExampleService_PredecessorsGone() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	err = service.Go("open the database", func(context.Context) error {
-		defer stop()      // the service, for the sake of the example
-		<-service.Alone() // whatever the context says: requests wait for it also in a drain
+		defer stop()                 // the service, for the sake of the example
+		<-service.PredecessorsGone() // whatever the context says: requests wait for it also in a drain
 		fmt.Println("the database is opened")
 		service.Defer("database", func(context.Context) error {
 			fmt.Println("the database is closed")
@@ -137,7 +140,43 @@ func ExampleService_Alone() {
 	// the database is closed
 }
 
-// What comes last: the cache is written when no request needs it any more, and then the database is closed.
+// A database that one process at a time may open. Requests that come before it
+// is open have to wait.
+func ExampleService_Release() {
+	service, err := lifecycle.New(lifecycle.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	service.Release("database", func(context.Context) error {
+		fmt.Println("the database is closed")
+		return nil
+	})
+	mux := http.NewServeMux() // of a server of the service
+	mux.HandleFunc("GET /report", func(w http.ResponseWriter, r *http.Request) {
+		report := "read from the database"
+		service.Relinquish(r) // the next process need not wait for a client that is slow to read
+		fmt.Fprintln(w, report)
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	err = service.Go("open the database", func(context.Context) error {
+		defer stop()                   // the service, for the sake of the example
+		<-service.Released("database") // whatever the context says: requests wait for it also in a drain
+		fmt.Println("the database is opened")
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := service.Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// the database is opened
+	// the database is closed
+}
+
+// What comes last: the cache is written when no request needs it any more, and
+// then the database is closed.
 func ExampleService_Defer() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {
@@ -160,7 +199,7 @@ func ExampleService_Defer() {
 }
 
 // A counter that goes on where the generation before has left it.
-func ExampleService_Heirloom() {
+func ExampleService_InheritedState() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {
 		log.Fatal(err)
@@ -168,7 +207,7 @@ func ExampleService_Heirloom() {
 
 	var visits atomic.Int64
 	const version = 1 // of the way in which the number is written
-	switch before, err := service.Heirloom("visits"); {
+	switch before, err := service.InheritedState("visits"); {
 	case errors.Is(err, fs.ErrNotExist):
 		fmt.Println("nothing was handed down")
 	case err != nil:
@@ -180,9 +219,9 @@ func ExampleService_Heirloom() {
 		}
 		visits.Store(n)
 	}
-	err = service.Bequeath("visits", func() (lifecycle.Heirloom, error) {
+	err = service.PassState("visits", func() (lifecycle.PassedState, error) {
 		data := strconv.AppendInt(nil, visits.Load(), 10)
-		return lifecycle.Heirloom{Version: version, Data: data}, nil
+		return lifecycle.PassedState{Version: version, Data: data}, nil
 	})
 	if err != nil {
 		log.Fatal(service.Fail(err))

@@ -14,7 +14,8 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// sendBackLines hands over a connection with the part of a line that it has read, if any.
+// sendBackLines hands over a connection with the part of a line that it has
+// read, if any.
 func sendBackLines(c *lifecycle.Stream) {
 	pending, buffer := c.State(), make([]byte, 4096)
 	for {
@@ -27,7 +28,7 @@ func sendBackLines(c *lifecycle.Stream) {
 			pending = pending[end:]
 		}
 		switch {
-		case errors.Is(err, lifecycle.ErrLeaving):
+		case errors.Is(err, lifecycle.ErrDraining):
 			if err := c.HandOver(pending); errors.Is(err, lifecycle.ErrNoSuccessor) {
 				_, _ = io.WriteString(c, "goodbye\n")
 			}
@@ -38,9 +39,9 @@ func sendBackLines(c *lifecycle.Stream) {
 	}
 }
 
-// A server that sends back each line, and a client of it that sees the service end. On a reload
-// it would see nothing.
-func ExampleService_Stream() {
+// A server that sends back each line, and a client of it that sees the service
+// end. On a reload it would see nothing.
+func ExampleService_ServeStreams() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {
 		log.Fatal(err)
@@ -49,7 +50,7 @@ func ExampleService_Stream() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := service.Stream(listener, sendBackLines); err != nil {
+	if err := service.ServeStreams(listener, sendBackLines); err != nil {
 		log.Fatal(err)
 	}
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -38,7 +39,62 @@ func Example() {
 	}
 }
 
-// A daemon that knows the commands reload and status, for its unit's ExecReload= and for the operator.
+// All of a daemon: it knows the commands reload and status, logs to standard
+// error, and `systemctl reload` replaces it without breaking a request.
+func ExampleMain() {
+	args := os.Args[1:] // or flag.Args()
+	os.Exit(lifecycle.Main(lifecycle.Options{Name: "example"}, args, func(service *lifecycle.Service) error {
+		return service.ListenAndServe(&http.Server{Addr: "127.0.0.1:8080", Handler: http.FileServer(http.Dir("/srv/www"))})
+	}))
+}
+
+// A daemon that logs by log/slog.
+func ExampleFromSlog() {
+	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "pid" {
+				return slog.Attr{} // for the sake of the example
+			}
+			return a
+		},
+	})
+	service, err := lifecycle.New(lifecycle.Options{Name: "example", Version: "v1", Logger: lifecycle.FromSlog(slog.New(handler))})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	err = service.Go("stop", func(context.Context) error {
+		stop()
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := service.Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// It says, among others:
+	// level=INFO msg=ready generation=1 version=v1
+}
+
+// A daemon that serves more than one address, and reads its certificate anew on
+// each reload.
+func ExampleService_HTTPS() {
+	os.Exit(lifecycle.Main(lifecycle.Options{Name: "example"}, os.Args[1:], func(service *lifecycle.Service) error {
+		public, err := service.Listen("https", "tcp", "0.0.0.0:443")
+		if err != nil {
+			return err
+		}
+		site := &http.Server{Handler: http.FileServer(http.Dir("/srv/www"))}
+		if err := service.HTTPS(public, site, "/etc/example/cert.pem", "/etc/example/key.pem"); err != nil {
+			return err
+		}
+		return service.ListenAndServe(&http.Server{Addr: "127.0.0.1:8080", Handler: service.Readiness()})
+	}))
+}
+
+// A daemon with a command line of its own that knows the commands reload and
+// status, for its unit's ExecReload= and for the operator.
 func ExampleCommand() {
 	options := lifecycle.Options{Name: "example", ControlSocket: "/nonexistent/control"}
 	args := []string{"status"} // flag.Args()
@@ -48,8 +104,9 @@ func ExampleCommand() {
 	// Output: the service is not running: no answer on /nonexistent/control
 }
 
-// A daemon whose configuration is bad tells the process that it was to replace: `systemctl reload` then fails with this
-// reason, and the predecessor serves on.
+// A daemon whose configuration is bad tells the process that it was to replace:
+// `systemctl reload` then fails with this reason, and the predecessor serves
+// on.
 func ExampleService_Fail() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {
@@ -60,9 +117,10 @@ func ExampleService_Fail() {
 	}
 }
 
-// A daemon whose clients resume their TLS sessions after a reload or restart: it hands down the keys of its session tickets.
-// Each generation makes tickets with a key of its own, and understands those of the generation before.
-func ExampleService_Bequeath() {
+// A daemon whose clients resume their TLS sessions after a reload or restart:
+// it hands down the keys of its session tickets. Each generation makes tickets
+// with a key of its own, and understands those of the generation before.
+func ExampleService_PassState() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {
 		log.Fatal(err)
@@ -72,11 +130,11 @@ func ExampleService_Bequeath() {
 	if _, err := rand.Read(keys[0][:]); err != nil {
 		log.Fatal(service.Fail(err))
 	}
-	if tickets, err := service.Heirloom("tickets"); err == nil && len(tickets.Data) == 32 {
+	if tickets, err := service.InheritedState("tickets"); err == nil && len(tickets.Data) == 32 {
 		keys = append(keys, [32]byte(tickets.Data))
 	}
-	err = service.Bequeath("tickets", func() (lifecycle.Heirloom, error) {
-		return lifecycle.Heirloom{Data: keys[0][:]}, nil
+	err = service.PassState("tickets", func() (lifecycle.PassedState, error) {
+		return lifecycle.PassedState{Data: keys[0][:]}, nil
 	})
 	if err != nil {
 		log.Fatal(service.Fail(err))
@@ -101,7 +159,8 @@ func ExampleService_Bequeath() {
 	}
 }
 
-// A server that sends datagrams back. When another process reads on it finishes its answers.
+// A server that sends datagrams back. When another process reads on it finishes
+// its answers.
 func ExampleService_ServePacket() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {

@@ -8,10 +8,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
-// A slowToGreet speaks first, after a while, and closes a connection that it has not greeted when it is told to end: gRPC does
-// so, which is fast, but not always fast enough. What it has greeted it sends away.
+// A slowToGreet speaks first, after a while, and closes a connection that it
+// has not greeted when it is told to end: gRPC does so, which is fast, but not
+// always fast enough. What it has greeted it sends away.
 type slowToGreet struct {
 	conns sync.WaitGroup
 	quit  chan struct{}
@@ -53,7 +56,7 @@ func TestGreeting(t *testing.T) {
 	defer nc.Close()
 	d.eventually("the connection to be accepted", func() bool { return d.status().Connections.Others == 1 })
 	d.reload()
-	_ = nc.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_ = nc.SetReadDeadline(patience.Deadline(30 * time.Second))
 	if said, err := io.ReadAll(bufio.NewReader(nc)); string(said) != "welcome\ngoodbye\n" || err != nil {
 		t.Errorf("the server said %q, %v", said, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -21,7 +22,7 @@ func TestReadiness(t *testing.T) {
 	if err := os.WriteFile(hang, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p := newPatient(t, lifecycle.Options{Program: hang, Replace: lifecycle.Beside, LameDuck: time.Hour, DrainTimeout: 500 * time.Millisecond})
+	p := newPatient(t, lifecycle.Options{Program: hang, ReloadMode: lifecycle.NewProcess, LameDuck: time.Hour, DrainTimeout: patience.Of(500 * time.Millisecond)})
 	release := make(chan struct{})
 	p.service.Defer("wait", func(context.Context) error { <-release; return nil })
 	want := func(status int, text string) {
@@ -54,7 +55,8 @@ func TestReadiness(t *testing.T) {
 	want(http.StatusServiceUnavailable, "gone")
 }
 
-// TestLiveness has many ask at a time, who share a run of the check, and who do not wait for it longer than they have time.
+// TestLiveness has many ask at a time, who share a run of the check, and who do
+// not wait for it longer than they have time.
 func TestLiveness(t *testing.T) {
 	var p *patient
 	var runs atomic.Int32
@@ -101,10 +103,11 @@ func (a *answer) WriteHeader(status int) { a.status = status }
 
 func (a *answer) Write(b []byte) (int, error) { a.text += string(b); return len(b), nil }
 
-// TestUnwellSuccessor reloads into a program that is not well: the reload fails with what its check says.
+// TestUnwellSuccessor reloads into a program that is not well: the reload fails
+// with what its check says.
 func TestUnwellSuccessor(t *testing.T) {
 	t.Parallel()
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=watched", "HEIRLOOM_TEST_RELOAD=3s")
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=watched", "HEIRLOOM_TEST_RELOAD="+span(3*time.Second))
 	for _, test := range []struct{ health, says string }{
 		{"the database is gone", "health check: the database is gone"},
 		{"dead", "health check: the disk is on fire: the service is dead"},
@@ -125,7 +128,8 @@ func TestUnwellSuccessor(t *testing.T) {
 	}
 }
 
-// TestUnwellFirst starts a service that is not well, which nobody would serve instead of.
+// TestUnwellFirst starts a service that is not well, which nobody would serve
+// instead of.
 func TestUnwellFirst(t *testing.T) {
 	p := newPatient(t, lifecycle.Options{Health: func(context.Context) error { return errors.New("sick") }})
 	p.run()
@@ -137,7 +141,8 @@ func TestUnwellFirst(t *testing.T) {
 	p.awaitEnd()
 }
 
-// TestReadinessOfReplaced asks a process that drains, having been replaced, on a connection that cannot move.
+// TestReadinessOfReplaced asks a process that drains, having been replaced, on
+// a connection that cannot move.
 func TestReadinessOfReplaced(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=watched", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_LINGER=1m")
@@ -146,7 +151,7 @@ func TestReadinessOfReplaced(t *testing.T) {
 	c.answer(1)
 	d.reload()
 	c.ask("/readyz")
-	_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
 	response, err := http.ReadResponse(c.reader, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -6,17 +6,27 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"reflect"
+
+	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/streams"
 )
 
-// Hijack takes the connection of a request over from its server, as http.Hijacker does, and makes a Stream of it: a WebSocket or
-// other upgraded connection, whose Read returns ErrLeaving when the process is to be replaced, and which may be handed over to
-// the handler that the next process has for it: see [Service.Hijacked]. What the client sent along with the request is read first.
+// Hijack takes the connection of a request over from its server, as
+// http.Hijacker does, and makes a Stream of it: a WebSocket or other upgraded
+// connection, whose Read returns ErrDraining when the process is to be
+// replaced, and which may be handed over to the handler that the next process
+// has for it: see [Service.ServeHijacked]. What the client sent along with the
+// request is read first.
 //
-// The handler writes the answer to the request itself, and closes the Stream when it is done with it; that it returns does not.
-// As with http.Hijacker, the ResponseWriter must not be used any more, and r.Context() does not end with the connection.
+// The handler writes the answer to the request itself, and closes the Stream
+// when it is done with it; that it returns does not. As with http.Hijacker, the
+// ResponseWriter must not be used any more, and r.Context() does not end with
+// the connection.
 //
-// The error matches http.ErrNotSupported for a request that cannot be hijacked, such as one of HTTP/2, and errors.ErrUnsupported
-// if its server is not the Service's.
+// The error matches http.ErrNotSupported for a request that cannot be hijacked,
+// such as one of HTTP/2, and errors.ErrUnsupported if its server is not the
+// Service's.
 func (s *Service) Hijack(w http.ResponseWriter, r *http.Request) (*Stream, error) {
 	h := s.httpServerOf(r)
 	if h == nil {
@@ -28,25 +38,22 @@ func (s *Service) Hijack(w http.ResponseWriter, r *http.Request) (*Stream, error
 	}
 	unread := make([]byte, buffered.Reader.Buffered())
 	_, _ = buffered.Read(unread) // what is buffered is read without fail
-	stream := &Stream{server: h.hijacked, unread: unread, leaving: make(chan struct{})}
-	stream.raw, stream.port = underlying(nc), &h.hijacked.port
-	s.conns.add(stream)
-	if c := h.conn(nc); c != nil {
-		s.conns.remove(c)
-	}
-	stream.take() // it may have come while all others leave
-	return stream, nil
+	stream := h.hijacked.Hijacked(nc, unread)
+	h.HandTo(nc, streams.InfoOf(stream))
+	return &Stream{stream}, nil
 }
 
-// Hijacker returns w for a library that upgrades connections, by the http.Hijacker that it finds: the connection that Hijack there
-// returns is the *Stream that Service.Hijack makes, to which the library's own connection is mostly a wrapper. So
+// HijackWriter returns w for a library that upgrades connections, by the
+// http.Hijacker that it finds: the connection that Hijack there returns is the
+// *Stream that Service.Hijack makes, to which the library's own connection is
+// mostly a wrapper. So
 //
-//	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, service.Hijacker(w, r)) // gobwas: the *Stream
-//	conn, err := upgrader.Upgrade(service.Hijacker(w, r), r, nil)           // gorilla: has it as NetConn
+//	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, service.HijackWriter(w, r)) // gobwas: the *Stream
+//	conn, err := upgrader.Upgrade(service.HijackWriter(w, r), r, nil) // gorilla: has it as NetConn
 //
-// A connection can be handed over as long as the library has nothing of it in a buffer of its own; any may be said goodbye to
-// when Stream.Leaving is closed.
-func (s *Service) Hijacker(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+// A connection can be handed over as long as the library has nothing of it in a
+// buffer of its own; any may be said goodbye to when Stream.Draining is closed.
+func (s *Service) HijackWriter(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
 	return &hijacker{ResponseWriter: w, service: s, request: r}
 }
 
@@ -69,24 +76,26 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap is for http.ResponseController.
 func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
-// Hijacked has handler serve the connections of a listener of HTTP that were hijacked in the generation before, by
-// Service.Hijack, and handed over. Without it hijacked connections cannot be handed over. It is called as a handler of Stream is,
-// and the connection is closed when it returns.
+// ServeHijacked has handler serve the connections of a listener of HTTP that
+// were hijacked in the generation before, by Service.Hijack, and handed over.
+// Without it hijacked connections cannot be handed over. It is called as a
+// handler of ServeStreams is, and the connection is closed when it returns.
 //
-// TLS connections have a state inside the process, and stay in it.
+// Connections of TLS are among them if they may move: see [Options].MoveTLS.
+// The TLSConfig of the listener's server then decides here about their sessions.
 //
-// The error matches ErrRunning after Run was called, and errors.ErrUnsupported for a listener that HTTP was not told of.
-func (s *Service) Hijacked(listener net.Listener, handler func(*Stream)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.running {
+// The error matches ErrRunning after Run was called, and errors.ErrUnsupported
+// for a listener that HTTP was not told of.
+func (s *Service) ServeHijacked(listener net.Listener, handler func(*Stream)) error {
+	s.registered.mu.Lock()
+	defer s.registered.mu.Unlock()
+	if s.registered.closed {
 		return fmt.Errorf("serve hijacked connections of %s: %w", listener.Addr(), ErrRunning)
 	}
 	found := false
-	for _, server := range s.servers {
-		if h, ok := server.(*httpServer); ok && h.listener == listener {
-			h.hijacked.handler = handler
-			h.hijacked.movable = h.name != "" && !h.tls
+	for _, server := range s.registered.servers {
+		if h, ok := server.(*httpServer); ok && isSame(h.Listener, listener) {
+			h.hijacked.handle(handler)
 			found = true
 		}
 	}
@@ -96,23 +105,27 @@ func (s *Service) Hijacked(listener net.Listener, handler func(*Stream)) error {
 	return nil
 }
 
-// newHijacked makes the server of the connections that are hijacked from h. It accepts none.
+// newHijacked makes the server of the connections that are hijacked from h. It
+// accepts none.
 func newHijacked(h *httpServer) *streamServer {
-	return &streamServer{port: port{
-		service:  h.service,
-		listener: newConnQueue(h.listener.Addr()),
-		name:     h.name,
-		stream:   true,
-	}}
+	server := h.service.newStreamServer(conntrack.NewQueue(h.Listener.Addr()), h.Name)
+	server.Control = h.Control
+	return server
 }
 
-// httpServerOf returns the server that serves the request, nil if it is not one of the Service.
+// httpServerOf returns the server that serves the request, nil if it is not one
+// of the Service.
 func (s *Service) httpServerOf(r *http.Request) *httpServer {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	for _, candidate := range s.servers {
-		if h, ok := candidate.(*httpServer); ok && h.server == server {
+	for _, candidate := range s.registered.servers {
+		if h, ok := candidate.(*httpServer); ok && h.Given == server {
 			return h
 		}
 	}
 	return nil
+}
+
+// isSame compares two listeners, which may be of any type.
+func isSame(a, b net.Listener) bool {
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }

@@ -1,276 +1,140 @@
 package lifecycle
 
 import (
-	"context"
-	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
-	"sync"
-	"time"
 
-	"github.com/heirloom-go/heirloom/internal/goaway"
+	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/control"
+	"github.com/heirloom-go/heirloom/internal/httpserver"
+	"github.com/heirloom-go/heirloom/internal/transfer"
 )
 
-// A server serves the connections accepted at its port, and those that moved there.
-type server interface {
-	at() *port
-	serve() error // until the listener is closed
-	drain()       // the connections that can neither move nor be told with their next answer
-	serveArrived()
-	receive(nc net.Conn, state []byte, movable bool) // to be served by serveArrived
-	close()                                          // ends serveArrived
+// newReceiver makes the receiver of connections that move here. The servers are
+// all registered.
+func (s *Service) newReceiver() *transfer.Receiver {
+	servers := make([]transfer.Server, len(s.registered.servers))
+	for i, server := range s.registered.servers {
+		servers[i] = transfer.Server{Endpoint: server.at(), Receive: server.arrive}
+		if h, ok := server.(*httpServer); ok {
+			servers[i].ReceiveKept = h.ReceiveKept
+		}
+	}
+	return transfer.NewReceiver(servers, s.log)
 }
 
-// An httpServer is an http.Server on one listener, and the way its connections come and go.
+// An httpServer is an http.Server, and the connections hijacked from it.
 type httpServer struct {
-	port
-	server  *http.Server
-	tls     bool       // told before the server runs: net/http then sets a TLSConfig of its own
-	arrived *connQueue // those that moved here
-
-	hijacked *streamServer   // of the connections that Service.Hijack takes
-	http2    *goaway.Drainer // nil if server does not speak it, or brings its own
-
-	foreign sync.Map // net.Conn to *conn: connections we could not wrap
-	hook    func(net.Conn, http.ConnState)
+	*httpserver.Server
+	service  *Service
+	by       *byFramework  // that sets up the server; nil if that is the program
+	hijacked *streamServer // of the connections that Service.Hijack takes
 }
 
-// newHTTPServer prepares server, which is not serving yet, to be drained.
-func newHTTPServer(s *Service, name string, listener net.Listener, server *http.Server) *httpServer {
-	h := &httpServer{
-		port: port{
-			service:  s,
-			listener: listener,
-			name:     name,
-			movable:  name != "" && server.TLSConfig == nil,
-		},
-		server:  server,
-		tls:     server.TLSConfig != nil,
-		arrived: newConnQueue(listener.Addr()),
-		hook:    server.ConnState,
+// newHTTPServer makes given, which is not serving yet, one to be prepared.
+func newHTTPServer(s *Service, name string, listener net.Listener, given *http.Server) *httpServer {
+	if s.registered.http == nil {
+		s.registered.http = &httpserver.Host{Requests: s.contexts.requests, Linger: s.options.Linger, MoveTLS: s.options.MoveTLS, Log: s.log}
 	}
+	tracked := conntrack.NewServer(s.conns, listener, name)
+	tracked.Control = name == control.ListenerName
+	wrapped := false
+	if owner := s.sockets.Owner(listener); owner != nil {
+		tracked.Owner, wrapped = owner, owner.IsAround(listener)
+		tracked.Hidden = s.sockets.HiddenOnce(owner.Name())
+	}
+	h := &httpServer{Server: httpserver.New(s.registered.http, tracked, given, wrapped), service: s}
 	h.hijacked = newHijacked(h)
-	server.ConnState = h.connState
-	server.Handler = h.announceClose(server.Handler)
-	server.BaseContext = cancelWith(s.requests, server.BaseContext)
-	h.http2 = goaway.Prepare(server, h.isHTTP2)
-	if h.http2 == nil && speaksH2C(server) {
-		h.movable = false
-	}
 	return h
 }
 
-// Where it is not told which connection is HTTP/2, any of them may be.
-func speaksH2C(server *http.Server) bool {
-	return server.Protocols != nil && server.Protocols.UnencryptedHTTP2()
+func (h *httpServer) at() *conntrack.Endpoint { return &h.Endpoint }
+func (h *httpServer) drain()                  { h.Drain() }
+func (h *httpServer) serve() error            { return h.Serve() }
+func (h *httpServer) serveArrived()           { h.ServeArrived() }
+func (h *httpServer) close()                  { h.Close() }
+
+func (h *httpServer) arrive(a transfer.Arrival) {
+	if h.Kind == conntrack.HTTPS {
+		h.ReceiveSecure(a.Conn, a.Left, a.Wait)
+		return
+	}
+	h.Receive(a.Conn, a.Wait)
 }
 
-// isHTTP2 is told of a connection that it is HTTP/2, before its first request.
-func (h *httpServer) isHTTP2(nc net.Conn) {
-	if c := h.conn(nc); c != nil {
-		c.http2.Store(true)
+// HTTP registers server to serve listener from Run on. If Listen returned the
+// listener, its plain HTTP/1.1 connections move to the successor on a reload,
+// to the server of the listener with the same name there. What may be around
+// the listener is said at [Service.Listen]. If server.TLSConfig is set it must
+// hold a certificate, and the connections are served with TLS. These stay until
+// they have been told to close, as HTTP/2 connections and those of any other
+// listener do; but with [Options].MoveTLS those of HTTP/1.1 over TLS 1.3 move.
+//
+// server must not be serving, and serves no other listener. Its fields count as
+// Run finds them. Run then sets ConnState, ConnContext, Handler, BaseContext
+// and, unless it is set, TLSNextProto, to call what it finds there. From then
+// on they are the Service's, and neither Shutdown nor Close may be called on
+// server, since both break requests.
+//
+// The functions of server see what net/http alone would show them: ConnContext
+// and ConnState what listener has accepted, or with TLSConfig the *tls.Conn (but
+// see Options.MoveTLS), and BaseContext, which is called once, listener itself.
+// A connection that has moved is a new one to the next process, and closed to
+// the one before. Only a hijacker gets a connection of ours, which has the one
+// of net by NetConn.
+//
+// What is registered with RegisterOnShutdown before Run is called when the
+// drain begins. Where there is such a function, another http.Server with the
+// same fields serves, and Shutdown is called on server, which serves nothing:
+// that is the only way to have them called, and it would break requests
+// otherwise. So nothing else may be set on server in advance that is not a
+// field, such as SetKeepAlivesEnabled or the HTTP/2 of golang.org/x/net with
+// newer Go releases; if it is, they are not called, and a warning says so.
+//
+// An HTTP/2 of the user's own (a TLSNextProto that is set) is told of the end
+// by the function that it registered with RegisterOnShutdown, if it did so, and
+// by Connection: close in its responses.
+//
+// How idle HTTP/1 connections leave net/http is not in its documentation. Run
+// tries it in memory first. If this Go release does it otherwise than those
+// that heirloom is tested with, from 1.25 to 1.27, no connection moves: clients
+// are told to close, and a warning says so. The same is done for the end of
+// HTTP/2 connections: if net/http's HTTP/2 is another one, a drain tells them
+// GOAWAY only as net/http does, which breaks requests that cross with it.
+//
+// For HTTP/2 without TLS set server.Protocols. A Handler of h2c.NewHandler, of
+// golang.org/x/net, takes such connections away from server, so that they last
+// to the deadline of a drain. Run has server serve them itself instead, with the
+// same settings, and warns. Inside another handler it cannot: then there is only
+// the warning, when the first is taken.
+//
+// With Go 1.27 and newer SetKeepAlivesEnabled is not heeded by HTTP/2.
+//
+// A panic of BaseContext or ConnContext, which ends the process of an
+// http.Server alone, stops the service like any other error of Serve. A panic
+// of ConnState is logged, and a connection in use is then dropped, as by
+// net/http. A panic of a function of RegisterOnShutdown ends the process, since
+// net/http runs it in a goroutine of its own.
+//
+// The contexts of requests are cancelled, with ErrDrainTimeout as their cause,
+// at the deadline of the drain. A hijacked connection is the handler's, and
+// counts until it is closed, unless its listener is not one of net's; see
+// [Service.Hijack].
+//
+// The error matches [ErrNoCertificate] if server.TLSConfig has neither a
+// certificate nor a function that gets one, and [ErrServerInUse] if HTTP was
+// called with server before.
+func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
+	s.registered.mu.Lock()
+	defer s.registered.mu.Unlock()
+	if s.registered.closed {
+		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrRunning)
 	}
-}
-
-// drain tells HTTP/2 connections to end: they would go on for ever.
-func (h *httpServer) drain() { h.http2.Drain(h.service.options.Linger) }
-
-func (h *httpServer) at() *port { return &h.port }
-
-func (h *httpServer) close() { _ = h.arrived.Close() }
-
-func (h *httpServer) serve() error {
-	tracked := &trackingListener{Listener: h.listener, server: h}
-	if h.tls {
-		return h.server.ServeTLS(tracked, "", "")
+	if err := s.checkHTTP(server); err != nil {
+		return s.Fail(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err))
 	}
-	return h.server.Serve(tracked)
-}
-
-// serveArrived serves the connections that moved here. A second Serve leaves the way of accepted ones as it is.
-func (h *httpServer) serveArrived() {
-	_ = h.server.Serve(h.arrived)
-}
-
-// announceClose makes h's answers say Connection: close where the connection has no future. net/http then closes the
-// connection after the answer, and turns it into GOAWAY on HTTP/2.
-func (h *httpServer) announceClose(next http.Handler) http.Handler {
-	if next == nil {
-		next = http.DefaultServeMux
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.phase.Load() != phaseServing && h.isToClose(r) {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-		if h.phase.Load() == phaseCancelled {
-			panic(http.ErrAbortHandler) // what was cancelled must not look like an answer that is complete
-		}
-	})
-}
-
-// isToClose reports whether the answer to r, in a drain, is to be the last of its connection.
-func (h *httpServer) isToClose(r *http.Request) bool {
-	if r.ProtoMajor == 2 && h.http2 != nil {
-		return false
-	}
-	return h.phase.Load() != phaseMoving || h.service.late.Load()
-}
-
-// cancelWith has the contexts of a server's requests end with ctx, whatever the server's own BaseContext is.
-func cancelWith(ctx context.Context, base func(net.Listener) context.Context) func(net.Listener) context.Context {
-	if base == nil {
-		return func(net.Listener) context.Context { return ctx }
-	}
-	return func(l net.Listener) context.Context {
-		both, cancel := context.WithCancelCause(base(l))
-		context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-		return both
-	}
-}
-
-func (h *httpServer) connState(nc net.Conn, state http.ConnState) {
-	if c := h.conn(nc); c != nil {
-		c.changed(state)
-		if state == http.StateClosed || state == http.StateHijacked {
-			h.forget(nc, c)
-		}
-	}
-	if h.hook != nil {
-		h.hook(nc, state)
-	}
-}
-
-// conn returns what is known of a connection that the http.Server speaks of.
-func (h *httpServer) conn(nc net.Conn) *conn {
-	switch t := nc.(type) {
-	case *tcpConn:
-		return &t.conn
-	case *unixConn:
-		return &t.conn
-	case *tls.Conn:
-		if c := h.conn(t.NetConn()); c != nil {
-			return c
-		}
-	}
-	if c, ok := h.foreign.Load(nc); ok {
-		return c.(*conn)
-	}
+	h := newHTTPServer(s, s.sockets.NameToMove(listener), listener, server)
+	s.registered.servers = append(s.registered.servers, h, h.hijacked)
 	return nil
 }
-
-// track makes a connection, accepted here or moved here, one that can be drained.
-func (h *httpServer) track(nc net.Conn, movable bool) (net.Conn, *conn) {
-	var c *conn
-	switch raw := nc.(type) {
-	case *net.TCPConn:
-		t := &tcpConn{TCPConn: raw}
-		nc, c = t, &t.conn
-	case *net.UnixConn:
-		u := &unixConn{UnixConn: raw}
-		nc, c = u, &u.conn
-	default:
-		c, movable = &conn{foreign: true}, false
-		h.foreign.Store(nc, c)
-	}
-	c.raw, c.port, c.server, c.movable = underlying(nc), &h.port, h, movable
-	h.service.conns.add(c)
-	return nc, c
-}
-
-func underlying(nc net.Conn) net.Conn {
-	switch t := nc.(type) {
-	case *tcpConn:
-		return t.TCPConn
-	case *unixConn:
-		return t.UnixConn
-	default:
-		return nc
-	}
-}
-
-// forget drops a connection that we could not wrap and whose Close we therefore did not see.
-func (h *httpServer) forget(nc net.Conn, c *conn) {
-	if _, ok := h.foreign.LoadAndDelete(nc); ok {
-		h.service.conns.remove(c)
-	}
-}
-
-// receive serves a connection that was accepted by another generation, or that came back from the taker.
-func (h *httpServer) receive(nc net.Conn, _ []byte, movable bool) {
-	wrapped, c := h.track(nc, movable)
-	c.arrival.at = time.Now()
-	h.arrived.push(wrapped)
-}
-
-func (h *httpServer) idleTimeout() time.Duration {
-	if h.server.IdleTimeout != 0 {
-		return h.server.IdleTimeout
-	}
-	return h.server.ReadTimeout
-}
-
-// A trackingListener counts each connection from its very Accept.
-type trackingListener struct {
-	net.Listener
-	server *httpServer
-}
-
-func (l *trackingListener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	nc, _ = l.server.track(nc, l.server.movable)
-	return nc, nil
-}
-
-// A connQueue is the listener of connections that were accepted elsewhere. It holds as many as are pushed.
-type connQueue struct {
-	addr net.Addr
-
-	mu     sync.Mutex
-	wake   sync.Cond
-	queue  []net.Conn
-	closed bool
-}
-
-var _ net.Listener = (*connQueue)(nil)
-
-func newConnQueue(addr net.Addr) *connQueue {
-	q := &connQueue{addr: addr}
-	q.wake.L = &q.mu
-	return q
-}
-
-func (q *connQueue) push(nc net.Conn) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.queue = append(q.queue, nc)
-	q.wake.Signal()
-}
-
-func (q *connQueue) Accept() (net.Conn, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.queue) == 0 && !q.closed {
-		q.wake.Wait()
-	}
-	if q.closed {
-		return nil, net.ErrClosed
-	}
-	nc := q.queue[0]
-	q.queue[0] = nil
-	q.queue = q.queue[1:]
-	return nc, nil
-}
-
-func (q *connQueue) Close() error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.wake.Broadcast()
-	return nil
-}
-
-func (q *connQueue) Addr() net.Addr { return q.addr }

@@ -9,9 +9,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
-// startInPlace starts a daemon that is replaced in place, from a copy of its program of which the test may dispose.
+// startInPlace starts a daemon that is replaced in place, from a copy of its
+// program of which the test may dispose.
 func startInPlace(t *testing.T, env ...string) (d *local, program string) {
 	t.Helper()
 	program = filepath.Join(t.TempDir(), "daemon")
@@ -34,8 +37,9 @@ func copyProgram(t *testing.T, from, to string) {
 	}
 }
 
-// writeProgram writes a file to be executed. No process may be started here meanwhile: it would hold the file open for writing
-// until its execve, and the program would be "text file busy" (golang/go issue 22315).
+// writeProgram writes a file to be executed. No process may be started here
+// meanwhile: it would hold the file open for writing until its execve, and the
+// program would be "text file busy" (golang/go issue 22315).
 func writeProgram(path string, data []byte) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -61,20 +65,21 @@ func (d *local) drains() {
 	d.eventually("the drain", func() bool { return strings.Contains(d.logged(), "draining: ") })
 }
 
-// TestInPlaceFinishesFirst answers what was begun by the old program, and all else by the new one, over the same connections.
+// TestInPlaceFinishesFirst answers what was begun by the old program, and all
+// else by the new one, over the same connections.
 func TestInPlaceFinishesFirst(t *testing.T) {
 	d, _ := startInPlace(t)
 	pid := d.status().PID
-	idle, slow := d.dial(), d.dial()
+	idle := d.dial()
 	idle.ask("/")
 	idle.answer(1)
-	slow.ask("/sleep?d=2s")
-	d.eventually("the slow request to be under way", func() bool { return d.status().Requests == 1 })
+	slow := d.hold()
 	result := d.reloadInBackground()
 	d.drains()
 	idle.ask("/")
 	late := d.dial()
 	late.ask("/")
+	d.release()
 	slow.answer(1)
 	for _, c := range []*client{idle, late} {
 		if c.answer(2) {
@@ -91,17 +96,17 @@ func TestInPlaceFinishesFirst(t *testing.T) {
 	}
 }
 
-// TestInPlaceStopped is told to stop while it drains in order to be replaced: what was queued is served here, for the last time.
+// TestInPlaceStopped is told to stop while it drains in order to be replaced:
+// what was queued is served here, for the last time.
 func TestInPlaceStopped(t *testing.T) {
 	d, _ := startInPlace(t)
 	pid := d.status().PID
-	slow, idle := d.dial(), []*client{d.dial(), d.dial(), d.dial()}
+	idle := []*client{d.dial(), d.dial(), d.dial()}
 	for _, c := range idle {
 		c.ask("/")
 		c.answer(1)
 	}
-	slow.ask("/sleep?d=2s")
-	d.eventually("the slow request to be under way", func() bool { return d.status().Requests == 1 })
+	slow := d.hold()
 	result := d.reloadInBackground()
 	d.drains()
 	idle[0].ask("/") // perhaps in the queue
@@ -114,6 +119,7 @@ func TestInPlaceStopped(t *testing.T) {
 			t.Error("the last answer does not say so")
 		}
 	}
+	d.release()
 	slow.answer(1)
 	slow.closed()
 	idle[2].closed()
@@ -129,7 +135,7 @@ func TestInPlaceStopped(t *testing.T) {
 func TestInPlaceTimesOut(t *testing.T) {
 	d, _ := startInPlace(t, "HEIRLOOM_TEST_DRAIN=300ms")
 	slow := d.dial()
-	slow.ask("/sleep?d=30s")
+	slow.ask("/sleep?d=1h")
 	d.eventually("the slow request to be under way", func() bool { return d.status().Requests == 1 })
 	d.reload()
 	slow.closed()
@@ -138,7 +144,8 @@ func TestInPlaceTimesOut(t *testing.T) {
 	c.answer(2)
 }
 
-// TestInPlaceRefused has no program to go on with, and therefore goes on as it is.
+// TestInPlaceRefused has no program to go on with, and therefore goes on as it
+// is.
 func TestInPlaceRefused(t *testing.T) {
 	d, program := startInPlace(t)
 	c := d.dial()
@@ -167,18 +174,18 @@ func TestInPlaceRefused(t *testing.T) {
 	c.answer(2)
 }
 
-// TestInPlaceProgramVanishes loses the program after it was checked: what was checked runs nevertheless, and the reload tells.
+// TestInPlaceProgramVanishes loses the program after it was checked: what was
+// checked runs nevertheless, and the reload tells.
 func TestInPlaceProgramVanishes(t *testing.T) {
 	d, program := startInPlace(t)
-	c, slow := d.dial(), d.dial()
-	slow.ask("/sleep?d=2s")
-	d.eventually("the slow request to be under way", func() bool { return d.status().Requests == 1 })
+	c, slow := d.dial(), d.hold()
 	result := d.reloadInBackground()
 	d.drains()
 	if err := os.Remove(program); err != nil {
 		t.Fatal(err)
 	}
 	c.ask("/")
+	d.release()
 	slow.answer(1)
 	c.answer(2)
 	if err := <-result; err == nil || !strings.Contains(err.Error(), "no such file") {
@@ -205,7 +212,8 @@ func TestInPlaceProgramFails(t *testing.T) {
 	}
 }
 
-// TestInPlaceAskedOften has many ask at once, by command and by signal: each is satisfied.
+// TestInPlaceAskedOften has many ask at once, by command and by signal: each is
+// satisfied.
 func TestInPlaceAskedOften(t *testing.T) {
 	d, _ := startInPlace(t)
 	c := d.dial()
@@ -214,7 +222,7 @@ func TestInPlaceAskedOften(t *testing.T) {
 		results = append(results, d.reloadInBackground())
 		_ = syscall.Kill(d.status().PID, syscall.SIGHUP)
 		c.ask("/")
-		_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+		_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
 		if line, err := c.reader.ReadString('\n'); err != nil || !strings.Contains(line, "200 OK") {
 			t.Fatalf("answer %q, %v", line, err)
 		}
@@ -232,7 +240,8 @@ func TestInPlaceAskedOften(t *testing.T) {
 	}
 }
 
-// TestInPlaceSlowStart has the new program take a while until it is ready, which is a part of the reload.
+// TestInPlaceSlowStart has the new program take a while until it is ready,
+// which is a part of the reload.
 func TestInPlaceSlowStart(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_REPLACE=in-place", "HEIRLOOM_TEST_READY=400ms")

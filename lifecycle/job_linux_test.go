@@ -12,19 +12,21 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// jobs is a program with a worker, and with a server of lines on the socket named lines, in the shape that HEIRLOOM_TEST_SERVER
-// says. Over HTTP the worker is told how to end: /end?how=.
+// jobs is a program with a worker, and with a server of lines on the socket
+// named lines, in the shape that HEIRLOOM_TEST_SERVER says. Over HTTP the
+// worker is told how to end: /end?how=.
 func jobs(options lifecycle.Options) error {
 	service, err := lifecycle.New(options)
 	if err != nil {
 		return err
 	}
-	_, address, _ := strings.Cut(os.Getenv("HEIRLOOM_TEST_LISTEN"), "!")
-	listener, err := service.Listen("http", "tcp", address)
+	network, address, _ := strings.Cut(os.Getenv("HEIRLOOM_TEST_LISTEN"), "!")
+	listener, err := service.Listen("http", network, address)
 	if err != nil {
 		return err
 	}
@@ -69,21 +71,30 @@ func (w *worker) work(ctx context.Context) error {
 	}
 }
 
-// A lineServer says each line back. It is no Server that can be told to end, but the types below are.
+// A lineServer says each line back. It is no Server that can be told to end,
+// but the types below are.
 type lineServer struct{ conns sync.WaitGroup }
 
 // lineServers are the shapes of servers there are.
 var lineServers = map[string]func(*lineServer) lifecycle.Server{
-	"":                 func(s *lineServer) lifecycle.Server { return s },
-	"Shutdown":         func(s *lineServer) lifecycle.Server { return withShutdown{s} },
-	"GracefulStop":     func(s *lineServer) lifecycle.Server { return withGracefulStop{withStop{s}} },
-	"Stop":             func(s *lineServer) lifecycle.Server { return withStop{s} },
-	"Stop with error":  func(s *lineServer) lifecycle.Server { return withStopError{s} },
-	"Close":            func(s *lineServer) lifecycle.Server { return withClose{s} },
-	"hanging Shutdown": func(s *lineServer) lifecycle.Server { return hangingShutdown{withClose{s}} },
-	"hanging Stop":     func(s *lineServer) lifecycle.Server { return hangingStop{s} },
-	"broken":           func(*lineServer) lifecycle.Server { return broken{} },
-	"slow to greet":    func(*lineServer) lifecycle.Server { return &slowToGreet{quit: make(chan struct{})} },
+	"":                        func(s *lineServer) lifecycle.Server { return s },
+	"Shutdown":                func(s *lineServer) lifecycle.Server { return withShutdown{s} },
+	"ShutdownWithContext":     func(s *lineServer) lifecycle.Server { return withShutdownContext{withPlainShutdown{s}} },
+	"plain Shutdown":          func(s *lineServer) lifecycle.Server { return withPlainShutdown{s} },
+	"bare Shutdown":           func(s *lineServer) lifecycle.Server { return withBareShutdown{s} },
+	"GracefulStop with error": func(s *lineServer) lifecycle.Server { return withGracefulStopError{withStopError{s}} },
+	"http.Server":             func(*lineServer) lifecycle.Server { return new(http.Server) },
+	"embedded http.Server":    func(*lineServer) lifecycle.Server { return struct{ *http.Server }{new(http.Server)} },
+	"hidden http.Server":      func(*lineServer) lifecycle.Server { return lifecycle.ServerFunc(new(http.Server).Serve) },
+	"ServerFunc":              func(s *lineServer) lifecycle.Server { return lifecycle.ServerFunc(s.Serve) },
+	"GracefulStop":            func(s *lineServer) lifecycle.Server { return withGracefulStop{withStop{s}} },
+	"Stop":                    func(s *lineServer) lifecycle.Server { return withStop{s} },
+	"Stop with error":         func(s *lineServer) lifecycle.Server { return withStopError{s} },
+	"Close":                   func(s *lineServer) lifecycle.Server { return withClose{s} },
+	"hanging Shutdown":        func(s *lineServer) lifecycle.Server { return hangingShutdown{withClose{s}} },
+	"hanging Stop":            func(s *lineServer) lifecycle.Server { return hangingStop{s} },
+	"broken":                  func(*lineServer) lifecycle.Server { return broken{} },
+	"slow to greet":           func(*lineServer) lifecycle.Server { return &slowToGreet{quit: make(chan struct{})} },
 }
 
 func (s *lineServer) Serve(l net.Listener) error {
@@ -114,6 +125,38 @@ type withShutdown struct{ *lineServer }
 
 func (s withShutdown) Shutdown(context.Context) error {
 	toldBy("Shutdown")
+	s.conns.Wait()
+	return nil
+}
+
+// withPlainShutdown is told as fasthttp and fiber are, but for their contexts.
+type withPlainShutdown struct{ *lineServer }
+
+func (s withPlainShutdown) Shutdown() error {
+	toldBy("plain Shutdown")
+	s.conns.Wait()
+	return nil
+}
+
+type withShutdownContext struct{ withPlainShutdown }
+
+func (s withShutdownContext) ShutdownWithContext(context.Context) error {
+	toldBy("ShutdownWithContext")
+	s.conns.Wait()
+	return nil
+}
+
+type withBareShutdown struct{ *lineServer }
+
+func (s withBareShutdown) Shutdown() {
+	toldBy("bare Shutdown")
+	s.conns.Wait()
+}
+
+type withGracefulStopError struct{ withStopError }
+
+func (s withGracefulStopError) GracefulStop() error {
+	toldBy("GracefulStop with error")
 	s.conns.Wait()
 	return nil
 }
@@ -187,9 +230,14 @@ func (c *client) sayBack(line string) {
 	c.expect(line)
 }
 
-// TestServers stops a service with a server of each shape, whose connection is in use: it is told by what it has, and waited for.
+// TestServers stops a service with a server of each shape, whose connection is
+// in use: it is told by what it has, and waited for.
 func TestServers(t *testing.T) {
-	for _, shape := range []string{"", "Shutdown", "GracefulStop", "Stop", "Stop with error", "Close"} {
+	t.Parallel()
+	for _, shape := range []string{
+		"", "Shutdown", "ShutdownWithContext", "plain Shutdown", "bare Shutdown", "GracefulStop", "GracefulStop with error", "Stop",
+		"Stop with error", "Close", "ServerFunc",
+	} {
 		t.Run("with "+shape, func(t *testing.T) {
 			t.Parallel()
 			d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=jobs", "HEIRLOOM_TEST_LINGER=100ms", "HEIRLOOM_TEST_SERVER="+shape)
@@ -199,7 +247,7 @@ func TestServers(t *testing.T) {
 			}
 			d.signal(syscall.SIGTERM)
 			d.eventually("the service to drain", func() bool { return d.status().State == lifecycle.Draining })
-			if shape != "" && shape != "Close" {
+			if shape != "" && shape != "Close" && shape != "ServerFunc" {
 				d.eventually("the server to be told", func() bool { return strings.Contains(d.logged(), "told: "+shape+"\n") })
 			}
 			busy.sayBack("still there")
@@ -214,13 +262,39 @@ func TestServers(t *testing.T) {
 	}
 }
 
-// TestHangingServers stops a service with a server that does not end, or whose connection does not: it is ended in the end.
+// TestServerWarnings starts a service with servers whose end is not known, or
+// that HTTP knows better: the log says so at once.
+func TestServerWarnings(t *testing.T) {
+	t.Parallel()
+	for shape, want := range map[string]string{
+		"":                     "has no method that tells it to finish",
+		"Close":                "has no method that tells it to finish",
+		"plain Shutdown":       "",
+		"http.Server":          "an http.Server belongs to Service.HTTP",
+		"embedded http.Server": "an http.Server belongs to Service.HTTP",
+		"hidden http.Server":   "an http.Server serves inside a server of Service.Serve",
+		"ServerFunc":           "",
+	} {
+		t.Run("with "+shape, func(t *testing.T) {
+			t.Parallel()
+			d := startLocal(t, "unix", "HEIRLOOM_TEST_ROLE=jobs", "HEIRLOOM_TEST_LINGER=100ms", "HEIRLOOM_TEST_SERVER="+shape)
+			if want == "" && strings.Contains(d.logged(), "[WARN]") {
+				t.Error("the log says more than it should")
+			}
+			d.eventually("the log to say "+want, func() bool { return strings.Contains(d.logged(), want) })
+		})
+	}
+}
+
+// TestHangingServers stops a service with a server that does not end, or whose
+// connection does not: it is ended in the end.
 func TestHangingServers(t *testing.T) {
+	t.Parallel()
 	tests := map[string]string{"hanging Shutdown": "Shutdown Close", "hanging Stop": "Stop Stop", "GracefulStop": "GracefulStop Stop", "": "", "Close": "Close"}
 	for shape, want := range tests {
 		t.Run("with "+shape, func(t *testing.T) {
 			t.Parallel()
-			d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=jobs", "HEIRLOOM_TEST_DRAIN=500ms", "HEIRLOOM_TEST_LINGER=100ms", "HEIRLOOM_TEST_SERVER="+shape)
+			d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=jobs", "HEIRLOOM_TEST_DRAIN="+span(time.Second), "HEIRLOOM_TEST_LINGER=100ms", "HEIRLOOM_TEST_SERVER="+shape)
 			busy := d.lines()
 			d.signal(syscall.SIGTERM)
 			busy.closed()
@@ -241,7 +315,8 @@ func TestHangingServers(t *testing.T) {
 	}
 }
 
-// TestWorker follows the worker of each generation: it works from when its process is the main one until that drains.
+// TestWorker follows the worker of each generation: it works from when its
+// process is the main one until that drains.
 func TestWorker(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=jobs", "HEIRLOOM_TEST_LINGER=100ms")
@@ -264,9 +339,10 @@ func TestWorker(t *testing.T) {
 	}
 }
 
-// TestWorkerEnds has a worker end by itself: if it says that it failed the service stops with its error, having finished what it
-// had begun.
+// TestWorkerEnds has a worker end by itself: if it says that it failed the
+// service stops with its error, having finished what it had begun.
 func TestWorkerEnds(t *testing.T) {
+	t.Parallel()
 	for how, want := range map[string]string{"torn": "worker: torn", "panic": "worker: panic: out of work"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
@@ -299,7 +375,8 @@ func TestServerEnds(t *testing.T) {
 	})
 }
 
-// checkBreakdown has something break while there is a request, and wants the service to end with that error after the answer.
+// checkBreakdown has something break while there is a request, and wants the
+// service to end with that error after the answer.
 func checkBreakdown(t *testing.T, d *local, want string, breakIt func()) {
 	t.Helper()
 	busy := d.hold()

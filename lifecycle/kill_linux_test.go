@@ -1,13 +1,16 @@
 package lifecycle_test
 
 import (
-	"fmt"
+	"bytes"
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/heirloom-go/heirloom/internal/loadtest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
+	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
 const daemonService = `[Service]
@@ -15,12 +18,12 @@ Type=notify
 NotifyAccess=main
 ExecStart=/usr/bin/daemon
 ExecReload=/usr/bin/daemon reload
-Environment=HEIRLOOM_TEST_ROLE=daemon HEIRLOOM_TEST_LISTEN=tcp!127.0.0.1:8080 HEIRLOOM_TEST_RELOAD=3s GORACE=atexit_sleep_ms=0
+Environment=HEIRLOOM_TEST_ROLE=daemon HEIRLOOM_TEST_LISTEN=tcp!127.0.0.1:8080 HEIRLOOM_TEST_RELOAD=2m GORACE=atexit_sleep_ms=0
 Sockets=daemon.socket
 Restart=on-failure
 RestartSec=100ms
-TimeoutStartSec=5s
-TimeoutStopSec=10s
+TimeoutStartSec=5m
+TimeoutStopSec=5m
 RuntimeDirectory=daemon
 `
 
@@ -29,10 +32,13 @@ ListenStream=127.0.0.1:8080
 FileDescriptorName=http
 `
 
-// TestKill kills predecessor or successor at each step of a handover, on each systemd. What the killed process had accepted
-// is lost; nothing else may be. Where the main process is killed in the middle of a reload, systemd 257 goes on to wait for
-// the end of that reload, with the successor serving meanwhile, and restarts the service after TimeoutStartSec.
+// TestKill kills predecessor or successor at each step of a handover, on each
+// systemd. What the killed process had accepted is lost; nothing else may be.
+// Where the main process is killed in the middle of a reload, systemd 257 goes
+// on to wait for the end of that reload, with the successor serving meanwhile,
+// and restarts the service after TimeoutStartSec.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		kill     string
 		restarts string // by systemd, where the main process was killed
@@ -53,7 +59,8 @@ func TestKill(t *testing.T) {
 			t.Parallel()
 			machine := sdtest.Boot(t, v)
 			machine.Install(os.Args[0], "/usr/bin/daemon")
-			machine.WriteFile("/etc/systemd/system/daemon.service", daemonService, 0o644)
+			unit := strings.Replace(daemonService, "TimeoutStartSec=5m", "TimeoutStartSec="+span(5*time.Second), 1)
+			machine.WriteFile("/etc/systemd/system/daemon.service", strings.Replace(unit, "RELOAD=2m", "RELOAD="+span(4*time.Second), 1), 0o644)
 			machine.WriteFile("/etc/systemd/system/daemon.socket", daemonSocket, 0o644)
 			machine.MustRun("systemctl", "daemon-reload")
 			for _, test := range tests {
@@ -93,10 +100,10 @@ type managedDaemon struct {
 	machine *sdtest.Machine
 }
 
-// awaitService waits until the service is as it should be: one process, of that generation.
+// awaitService waits until the service is as it should be: one process, of that
+// generation.
 func (d *managedDaemon) awaitService(restarts string, generation int) {
 	d.t.Helper()
-	want := fmt.Sprintf(`"generation": %d`, generation)
 	err := eventually(func() bool {
 		if !strings.Contains(restarts, d.machine.Property("daemon.service", "NRestarts")) {
 			return false
@@ -104,13 +111,26 @@ func (d *managedDaemon) awaitService(restarts string, generation int) {
 		if d.machine.Property("daemon.service", "ActiveState") != "active" || len(d.machine.Processes("daemon.service")) != 1 {
 			return false
 		}
-		out, err := d.machine.Run("env", "HEIRLOOM_TEST_ROLE=daemon", "/usr/bin/daemon", "status", "-json")
-		return err == nil && strings.Contains(out, want)
+		s, err := d.status()
+		return err == nil && s.Generation == generation
 	})
 	if err != nil {
 		d.t.Errorf("waited for generation %d (restarts: %s): %v; processes %+v, NRestarts=%s", generation, restarts, err,
 			d.machine.Processes("daemon.service"), d.machine.Property("daemon.service", "NRestarts"))
 	}
+}
+
+// status is what the daemon's command says, without a process for it: a path of
+// the machine leads to its control socket.
+func (d *managedDaemon) status() (lifecycle.Status, error) {
+	var s lifecycle.Status
+	var out bytes.Buffer
+	options := lifecycle.Options{Name: "daemon", ControlSocket: d.machine.Root() + "/run/daemon/control"}
+	err := lifecycle.Command(d.t.Context(), options, []string{"status", "-json"}, &out)
+	if err == nil {
+		err = json.Unmarshal(out.Bytes(), &s)
+	}
+	return s, err
 }
 
 func (d *managedDaemon) stop() {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,29 +20,43 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/rig/freeport"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
 // A local is the daemon without systemd.
 type local struct {
 	t       *testing.T
+	program string
 	dir     string
 	network string
 	address string
 	env     []string
 	log     *os.File
 	exited  chan error // of the first generation
+	first   int        // its process
+	secure  bool       // dial makes sessions of TLS
 }
 
-// startLocal starts the daemon on a free port, or with network "unix" on a path.
+// startLocal starts the daemon on a free port, or with network "unix" on a
+// path.
 func startLocal(t *testing.T, network string, env ...string) *local {
 	t.Helper()
+	return startProgram(t, os.Args[0], network, env...)
+}
+
+// startProgram does so with another build of this one.
+func startProgram(t *testing.T, program, network string, env ...string) *local {
+	t.Helper()
 	dir := t.TempDir()
-	d := &local{t: t, dir: dir, network: network, address: filepath.Join(dir, "http"), exited: make(chan error, 1)}
+	d := &local{t: t, program: program, dir: dir, network: network, address: filepath.Join(dir, "http"), exited: make(chan error, 1)}
 	if network == "tcp" {
-		d.address = freeAddress(t)
+		d.address = freeport.Address(t, "tcp")
 	}
 	d.env = append(os.Environ(), "HEIRLOOM_TEST_ROLE=daemon", "RUNTIME_DIRECTORY="+dir, "HEIRLOOM_TEST_LISTEN="+network+"!"+d.address,
+		"HEIRLOOM_TEST_RELOAD=5m",  // where it is not what is tested, it only ends what hangs
 		"GORACE=atexit_sleep_ms=0") // which the race detector would else spend at the end of every process
 	d.env = append(d.env, env...)
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -49,11 +64,12 @@ func startLocal(t *testing.T, network string, env ...string) *local {
 		t.Fatal(err)
 	}
 	d.log = log
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(program)
 	cmd.Env, cmd.Stdout, cmd.Stderr = d.env, log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	d.first = cmd.Process.Pid
 	go func() { d.exited <- cmd.Wait() }()
 	t.Cleanup(d.end)
 	d.eventually("the daemon to be ready", func() bool {
@@ -61,16 +77,6 @@ func startLocal(t *testing.T, network string, env ...string) *local {
 		return err == nil
 	})
 	return d
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // reconfigure changes the configuration that the next generation reads.
@@ -83,13 +89,29 @@ func (d *local) reconfigure(listen string) {
 
 func (d *local) end() {
 	d.t.Helper()
-	for _, pid := range d.processes() {
-		_ = syscall.Kill(pid, syscall.SIGTERM)
-	}
-	if err := eventually(func() bool { return len(d.processes()) == 0 }); err != nil {
+	told := map[int]bool{} // once each: a second time means to end at once
+	if err := eventually(func() bool {
+		pids := d.processes()
+		for _, pid := range pids {
+			if !told[pid] {
+				told[pid] = true
+				_ = syscall.Kill(pid, syscall.SIGTERM)
+			}
+		}
+		return len(pids) == 0
+	}); err != nil {
 		d.t.Errorf("processes left after SIGTERM: %v", d.processes())
-		for _, pid := range d.processes() {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	killed, gone := leakcheck.Kill(d.mark()) // that have only just started, for instance
+	if !gone {
+		d.t.Errorf("processes left after SIGKILL: %v", d.processes())
+	}
+	for _, pid := range killed {
+		told[pid] = true
+	}
+	for pid := range told {
+		if pid != d.first { // a child of the test where it is started with CLONE_PARENT
+			_, _ = syscall.Wait4(pid, nil, 0, nil)
 		}
 	}
 	if strings.Contains(d.logged(), "DATA RACE") {
@@ -113,14 +135,36 @@ func (d *local) eventually(what string, cond func() bool) {
 	}
 }
 
+// command does what the command of the daemon's program does, in this process:
+// tests look at the status all the time, and to start a process for each look
+// takes longer than all else.
 func (d *local) command(args ...string) (string, error) {
-	cmd := exec.Command(os.Args[0], args...)
+	options := lifecycle.Options{Name: "daemon", ControlSocket: filepath.Join(d.dir, "control")}
+	var out bytes.Buffer
+	err := lifecycle.Command(d.t.Context(), options, args, &out)
+	if err != nil {
+		fmt.Fprintln(&out, "daemon:", err)
+	}
+	return out.String(), err
+}
+
+// run runs the command of the daemon's program.
+func (d *local) run(args ...string) (string, error) {
+	cmd := exec.Command(d.program, args...)
 	cmd.Env = d.env
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
 func (d *local) reload() {
+	d.t.Helper()
+	if out, err := d.run("reload"); err != nil {
+		d.t.Fatalf("reload: %v: %s", err, out)
+	}
+}
+
+// reloadHere is reload without a process for it, for tests that do it often.
+func (d *local) reloadHere() {
 	d.t.Helper()
 	if out, err := d.command("reload"); err != nil {
 		d.t.Fatalf("reload: %v: %s", err, out)
@@ -140,24 +184,16 @@ func (d *local) status() lifecycle.Status {
 	return s
 }
 
-// processes finds the generations by the variable that they inherit; commands have it too, but are children of the test.
+// mark is the variable by which the generations are found: they inherit it.
+func (d *local) mark() string { return "RUNTIME_DIRECTORY=" + d.dir }
+
+// processes are the generations that live. What they start, and commands, have
+// arguments.
 func (d *local) processes() []int {
-	var pids []int
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range dirs {
-		env, err := os.ReadFile(dir + "/environ")
-		if err != nil || !bytes.Contains(env, []byte("RUNTIME_DIRECTORY="+d.dir+"\x00")) {
-			continue
-		}
-		cmdline, _ := os.ReadFile(dir + "/cmdline")
-		if len(cmdline) > 0 && bytes.Count(cmdline, []byte{0}) == 1 {
-			var pid int
-			_, _ = fmt.Sscan(filepath.Base(dir), &pid)
-			pids = append(pids, pid)
-		}
-	}
-	slices.Sort(pids)
-	return pids
+	return slices.DeleteFunc(leakcheck.Started(d.mark()), func(pid int) bool {
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return bytes.Count(cmdline, []byte{0}) != 1
+	})
 }
 
 func (d *local) signal(sig syscall.Signal) {
@@ -176,6 +212,9 @@ type client struct {
 
 func (d *local) dial() *client {
 	d.t.Helper()
+	if d.secure {
+		return d.dialWith(new(tls.Config))
+	}
 	nc, err := net.Dial(d.network, d.address)
 	if err != nil {
 		d.t.Fatal(err)
@@ -191,10 +230,11 @@ func (c *client) ask(path string) {
 	}
 }
 
-// answer reads an answer, checks which generation it is from, and returns whether it announces the end of the connection.
+// answer reads an answer, checks which generation it is from, and returns
+// whether it announces the end of the connection.
 func (c *client) answer(generation int) (closes bool) {
 	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
 	response, err := http.ReadResponse(c.reader, nil)
 	if err != nil {
 		c.t.Fatal(err)
@@ -206,10 +246,11 @@ func (c *client) answer(generation int) (closes bool) {
 	return response.Close
 }
 
-// closed checks that the server closes the connection, having sent nothing more.
+// closed checks that the server closes the connection, having sent nothing
+// more.
 func (c *client) closed() {
 	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
 	if b, err := c.reader.ReadByte(); !errors.Is(err, io.EOF) {
 		c.t.Errorf("read %q, %v, want the end of the connection", b, err)
 	}
@@ -220,7 +261,7 @@ func (d *local) awaitExit() error {
 	select {
 	case err := <-d.exited:
 		return err
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience.Of(30 * time.Second)):
 		d.t.Fatalf("the process does not end\n%s", d.logged())
 		return nil
 	}

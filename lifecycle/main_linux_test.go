@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,29 +17,44 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// roles are the programs of the tests: the test binary is each of them, by HEIRLOOM_TEST_ROLE.
+// roles are the programs of the tests: the test binary is each of them, by
+// HEIRLOOM_TEST_ROLE.
 var roles = map[string]func(lifecycle.Options) error{
-	"chat":       chat,
-	"daemon":     daemon,
-	"echo":       echo,
-	"heirs":      heirs,
-	"hooks":      hooks,
-	"jobs":       jobs,
-	"packet":     packets,
-	"phases":     phases,
-	"successive": successive,
-	"ticket":     ticket,
-	"watched":    watched,
+	"chat":           chat,
+	"daemon":         daemon,
+	"drops":          drops,
+	"echo":           echo,
+	"families":       families,
+	"faulty":         faulty,
+	"successors":     successors,
+	"hooks":          hooks,
+	"hostile":        hostile,
+	"jobs":           jobs,
+	"packet":         packets,
+	"phases":         phases,
+	"releasing":      releasing,
+	"slow start":     slowStart,
+	"slow successor": slowSuccessor,
+	"successive":     successive,
+	"told late":      toldLate,
+	"ticket":         ticket,
+	"watched":        watched,
+	"watcher":        watchHTTP,
 }
 
-// TestMain is the programs of the tests as well. Each commands the one that runs when it has arguments.
+// TestMain is the programs of the tests as well. Each commands the one that
+// runs when it has arguments.
 func TestMain(m *testing.M) {
 	role := os.Getenv("HEIRLOOM_TEST_ROLE")
 	if role == "" {
-		os.Exit(m.Run())
+		leakcheck.Main(m)
+	}
+	if role == "main" {
+		os.Exit(mainProgram(os.Args[1:]))
 	}
 	if err := play(role, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "daemon:", err)
@@ -47,11 +63,18 @@ func TestMain(m *testing.M) {
 }
 
 func play(role string, args []string) error {
+	if os.Getenv("HEIRLOOM_TEST_EXEC_PID") != "" { // as systemd sets it for the process that it starts, and for no other
+		_ = os.Unsetenv("HEIRLOOM_TEST_EXEC_PID")
+		_ = os.Setenv("SYSTEMD_EXEC_PID", fmt.Sprint(os.Getpid()))
+	}
 	options, err := environmentOptions()
 	if err != nil {
 		return err
 	}
 	if len(args) > 0 {
+		if d := duration("HEIRLOOM_TEST_PATIENCE"); d > 0 {
+			lifecycle.SetPatience(d)
+		}
 		return lifecycle.Command(context.Background(), options, args, os.Stdout)
 	}
 	run, ok := roles[role]
@@ -64,16 +87,20 @@ func play(role string, args []string) error {
 // environmentOptions reads the options of a program of the tests.
 func environmentOptions() (lifecycle.Options, error) {
 	options := lifecycle.Options{
-		Name:    "daemon",
-		Logger:  hclog.New(&hclog.LoggerOptions{Name: "daemon", Level: hclog.Debug}),
-		Version: os.Getenv("HEIRLOOM_TEST_VERSION"),
-		Replace: lifecycle.Beside,
+		Name:       "daemon",
+		Logger:     hclog.New(&hclog.LoggerOptions{Name: "daemon", Level: hclog.Debug}),
+		Version:    os.Getenv("HEIRLOOM_TEST_VERSION"),
+		ReloadMode: lifecycle.NewProcess,
 	}
 	options.Program = os.Getenv("HEIRLOOM_TEST_PROGRAM")
-	if os.Getenv("HEIRLOOM_TEST_REPLACE") == "in-place" {
-		options.Replace = lifecycle.InPlace
+	switch os.Getenv("HEIRLOOM_TEST_REPLACE") {
+	case "in-place":
+		options.ReloadMode = lifecycle.Exec
+	case "automatic":
+		options.ReloadMode = lifecycle.Auto
 	}
 	options.DryRun = os.Getenv("HEIRLOOM_TEST_DRY_RUN") != ""
+	options.MoveTLS = os.Getenv("HEIRLOOM_TEST_MOVE_TLS") != "" && !exists(inRuntimeDirectory("stay"))
 	for variable, field := range map[string]*time.Duration{
 		"HEIRLOOM_TEST_RELOAD": &options.ReloadTimeout,
 		"HEIRLOOM_TEST_DRAIN":  &options.DrainTimeout,
@@ -87,6 +114,9 @@ func environmentOptions() (lifecycle.Options, error) {
 			*field = d
 		}
 	}
+	if err := limitDescriptors(); err != nil {
+		return options, err
+	}
 	if max := os.Getenv("HEIRLOOM_TEST_MAX"); max != "" {
 		if _, err := fmt.Sscan(max, &options.MaxPredecessors); err != nil {
 			return options, err
@@ -95,8 +125,9 @@ func environmentOptions() (lifecycle.Options, error) {
 	return options, nil
 }
 
-// killAtStep has a file named kill in the RuntimeDirectory say at which step of a handover which generation kills itself, as
-// in "2 serving", and one named freeze when it stops itself.
+// killAtStep has a file named kill in the RuntimeDirectory say at which step of
+// a handover which generation kills itself, as in "2 serving", and one named
+// freeze when it stops itself.
 func killAtStep(service *lifecycle.Service) {
 	service.SetTestHook(func(step string) {
 		for file, sig := range map[string]syscall.Signal{"kill": syscall.SIGKILL, "freeze": syscall.SIGSTOP} {
@@ -112,17 +143,20 @@ func killAtStep(service *lifecycle.Service) {
 	})
 }
 
-// daemon serves on the socket named http. A file named listen in its RuntimeDirectory changes what it listens on, as a
-// configuration file would.
+// daemon serves on the socket named http. A file named listen in its
+// RuntimeDirectory changes what it listens on, as a configuration file would.
 func daemon(options lifecycle.Options) error {
-	if role, _ := os.ReadFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "role")); string(role) == "future" {
-		return leaveForTheFuture()
+	if role, _ := os.ReadFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "role")); string(role) == "future" || string(role) == "past" {
+		return leaveStored(string(role))
 	}
 	service, err := lifecycle.New(options)
 	if err != nil {
 		return err
 	}
 	killAtStep(service)
+	if d := duration("HEIRLOOM_TEST_SILENCE"); d > 0 {
+		service.SetSilence(d)
+	}
 	name := "http"
 	network, address, _ := strings.Cut(os.Getenv("HEIRLOOM_TEST_LISTEN"), "!")
 	if changed, err := os.ReadFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "listen")); err == nil {
@@ -133,7 +167,7 @@ func daemon(options lifecycle.Options) error {
 		return err
 	}
 	server := &http.Server{
-		Handler:           handler(service.Generation()),
+		Handler:           holdingHandler(service.Generation()),
 		ReadHeaderTimeout: duration("HEIRLOOM_TEST_HEADER"),
 		IdleTimeout:       duration("HEIRLOOM_TEST_IDLE"),
 	}
@@ -142,10 +176,24 @@ func daemon(options lifecycle.Options) error {
 			return err
 		}
 	}
+	if trusted, err := os.ReadFile(inRuntimeDirectory("trusted")); err == nil {
+		if err := trustClients(server.TLSConfig, trusted); err != nil {
+			return err
+		}
+	}
+	if isMiscounting() {
+		miscount(server)
+	}
+	if os.Getenv("HEIRLOOM_TEST_JUDGES") != "" {
+		judge(server.TLSConfig, service.Generation())
+	}
 	if os.Getenv("HEIRLOOM_TEST_TLS") == "bad" {
 		server.TLSConfig.Certificates = nil
 	}
-	if err := service.HTTP(listener, server); err != nil {
+	if os.Getenv("HEIRLOOM_TEST_TLS") == "listener" {
+		listener, server.TLSConfig = tls.NewListener(listener, server.TLSConfig), nil
+	}
+	if err := service.HTTP(putAround(listener), server); err != nil {
 		return err
 	}
 	return service.Run(context.Background())
@@ -156,7 +204,7 @@ func duration(variable string) time.Duration {
 	return d
 }
 
-// handler answers as internal/loadtest expects it.
+// handler answers as internal/rig/loadtest expects it.
 func handler(generation int) http.Handler {
 	line := fmt.Sprintf("hello from generation %d (pid %d, version test)", generation, os.Getpid())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -165,6 +213,11 @@ func handler(generation int) http.Handler {
 		case err != nil:
 		case r.Method != http.MethodGet:
 			fmt.Fprintf(w, "%s read %d bytes\n", line, n)
+		case r.FormValue("until") != "": // there is such a file
+			for !exists(inRuntimeDirectory(r.FormValue("until"))) && r.Context().Err() == nil {
+				time.Sleep(time.Millisecond)
+			}
+			fmt.Fprintln(w, line)
 		default:
 			d, _ := time.ParseDuration(r.FormValue("d"))
 			select {

@@ -2,7 +2,6 @@ package lifecycle_test
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/lifecycle"
+	"github.com/heirloom-go/heirloom/internal/rig/freeport"
 )
 
 // packetRounds is how many generations follow each other in a test.
@@ -23,7 +22,7 @@ func startPackets(t *testing.T, network string, env ...string) (*local, dialFunc
 	t.Helper()
 	address, dial := "", dialFunc(nil)
 	if network == "udp" {
-		address = freePacketAddress(t)
+		address = freeport.Address(t, "udp")
 		dial = func() (net.Conn, error) { return net.Dial("udp", address) }
 	} else {
 		address = filepath.Join(t.TempDir(), "server")
@@ -40,16 +39,6 @@ func startPackets(t *testing.T, network string, env ...string) (*local, dialFunc
 	return d, dial
 }
 
-func freePacketAddress(t *testing.T) string {
-	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().String()
-}
-
 var unixgramNumber atomic.Int64
 
 // dialUnixgram gives the client a name, for the answers.
@@ -58,7 +47,8 @@ func dialUnixgram(dir, address string) (net.Conn, error) {
 	return net.DialUnix("unixgram", &net.UnixAddr{Name: own, Net: "unixgram"}, &net.UnixAddr{Name: address, Net: "unixgram"})
 }
 
-// TestPacketReload replaces a datagram server again and again, each datagram is answered, and once.
+// TestPacketReload replaces a datagram server again and again, each datagram is
+// answered, and once.
 func TestPacketReload(t *testing.T) {
 	for _, test := range []struct {
 		name, network string
@@ -77,7 +67,7 @@ func TestPacketReload(t *testing.T) {
 			clients := askPackets(t, 4, 10*time.Millisecond, dial)
 			for generation := 1; generation <= test.rounds; generation++ {
 				clients.await(generation)
-				reloadHere(t, d)
+				d.reloadHere()
 			}
 			clients.await(test.rounds + 1)
 			clients.verify()
@@ -85,19 +75,11 @@ func TestPacketReload(t *testing.T) {
 	}
 }
 
-// reloadHere asks for a reload from this process: quicker than another one.
-func reloadHere(t *testing.T, d *local) {
-	t.Helper()
-	options := lifecycle.Options{Name: "daemon", ControlSocket: filepath.Join(d.dir, "control")}
-	if err := lifecycle.Command(t.Context(), options, []string{"reload"}, io.Discard); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// TestPacketReloadFails has successors that fail at every step, and a predecessor that serves on.
+// TestPacketReloadFails has successors that fail at every step, and a
+// predecessor that serves on.
 func TestPacketReloadFails(t *testing.T) {
 	t.Parallel()
-	d, dial := startPackets(t, "udp", "HEIRLOOM_TEST_RELOAD=3s")
+	d, dial := startPackets(t, "udp", "HEIRLOOM_TEST_RELOAD="+span(3*time.Second))
 	clients := askPackets(t, 4, 10*time.Millisecond, dial)
 	clients.await(1)
 	for _, file := range []string{"exit", "kill", "hang"} {
@@ -116,7 +98,8 @@ func TestPacketReloadFails(t *testing.T) {
 	clients.verify()
 }
 
-// TestPacketStop ends a service: it answers what it has read, and removes its path, which no reload before has.
+// TestPacketStop ends a service: it answers what it has read, and removes its
+// path, which no reload before has.
 func TestPacketStop(t *testing.T) {
 	t.Parallel()
 	d, dial := startPackets(t, "unixgram")
@@ -146,7 +129,8 @@ func (d *local) notes() string {
 	return string(notes)
 }
 
-// TestPacketStopInReload stops a service whose successor has just begun to read: all that either has read is answered.
+// TestPacketStopInReload stops a service whose successor has just begun to
+// read: all that either has read is answered.
 func TestPacketStopInReload(t *testing.T) {
 	t.Parallel()
 	d, dial := startPackets(t, "udp")

@@ -1,7 +1,6 @@
 package lifecycle_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -10,11 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// packetUnits are the units of the packet server: alone, and with a socket unit.
+// packetUnits are the units of the packet server: alone, and with a socket
+// unit.
 var packetUnits = []struct{ name, service, socket string }{
 	{"alone", packetService(storedService), ""},
 	{"socket", packetService(strings.Replace(storedService, "FileDescriptorStoreMax=16\n", "Sockets=daemon.socket\n", 1)),
@@ -65,8 +65,10 @@ func (d *managedDaemon) dropped() int {
 	return 0
 }
 
-// TestPacketManaged reloads and restarts a datagram server on each systemd: each datagram is answered, and once.
+// TestPacketManaged reloads and restarts a datagram server on each systemd:
+// each datagram is answered, and once.
 func TestPacketManaged(t *testing.T) {
+	t.Parallel()
 	for _, v := range sdtest.Versions() {
 		for _, unit := range packetUnits {
 			t.Run(v.String()+"/"+unit.name, func(t *testing.T) {
@@ -101,10 +103,13 @@ var packetKills = []struct{ command, who, step string }{
 	{"restart", "new", "store"},
 }
 
-// TestPacketKill kills the old or the new process at each step of a handover: of all datagrams, only those are lost that a killed
-// process had read. The others waited in the socket, which systemd has as well.
-// Systemd 257 is left out because it waits for TimeoutStartSec when the main process dies in a reload.
+// TestPacketKill kills the old or the new process at each step of a handover:
+// of all datagrams, only those are lost that a killed process had read. The
+// others waited in the socket, which systemd has as well. Systemd 257 is left
+// out because it waits for TimeoutStartSec when the main process dies in a
+// reload.
 func TestPacketKill(t *testing.T) {
+	t.Parallel()
 	for _, v := range []sdtest.Version{sdtest.V252, sdtest.V262} {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
@@ -146,10 +151,9 @@ func (d *managedDaemon) notes() string {
 
 // generation is the one that answers the command status, 0 if none does.
 func (d *managedDaemon) generation() int {
-	var status lifecycle.Status
-	out, err := d.machine.Run("env", "HEIRLOOM_TEST_ROLE=packet", "GORACE=atexit_sleep_ms=0", "/usr/bin/daemon", "status", "-json")
-	if err != nil || json.Unmarshal([]byte(out), &status) != nil || status.State != lifecycle.Ready {
+	s, err := d.status()
+	if err != nil || s.State != lifecycle.Ready {
 		return 0
 	}
-	return status.Generation
+	return s.Generation
 }

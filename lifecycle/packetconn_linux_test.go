@@ -3,342 +3,102 @@ package lifecycle_test
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/heirloom-go/heirloom/activation"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// A gated is a socket whose reads wait, come and stay, with another one to send to it.
-type gated struct {
-	net.PacketConn
-	open, shut func()
-	peer       net.PacketConn
-}
-
-func newGated(t *testing.T, network string) *gated {
+// packetReads are the methods by which what ListenPacket returned can be read,
+// and the socket of package net in it.
+func packetReads(t *testing.T, conn net.PacketConn) (map[string]func(p []byte) error, net.PacketConn) {
 	t.Helper()
-	addresses := []string{"127.0.0.1:0", "127.0.0.1:0"}
-	if network == "unixgram" {
-		addresses = []string{filepath.Join(t.TempDir(), "gated"), filepath.Join(t.TempDir(), "peer")}
-	}
-	conn, err := activation.BindPacket(network, addresses[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gated{}
-	if g.PacketConn, g.open, g.shut, err = lifecycle.Gate(conn); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = g.Close() })
-	if g.peer, err = activation.BindPacket(network, addresses[1]); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = g.peer.Close() })
-	return g
-}
-
-func (g *gated) receive(t *testing.T, text string) {
-	t.Helper()
-	if _, err := g.peer.WriteTo([]byte(text), g.LocalAddr()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// A reader reads one datagram by one of the methods of a connection.
-type reader struct {
-	name string
-	read func(p []byte) (int, error)
-}
-
-// readers are all methods of c that read.
-func readers(c net.PacketConn) []reader {
 	oob := make([]byte, 64)
-	all := []reader{
-		{"Read", c.(net.Conn).Read},
-		{"ReadFrom", func(p []byte) (int, error) { n, _, err := c.ReadFrom(p); return n, err }},
-		{"SyscallConn", func(p []byte) (int, error) { return readRaw(c.(syscall.Conn), false, p) }},
+	reads := map[string]func(p []byte) error{
+		"Read":     func(p []byte) error { _, err := conn.(net.Conn).Read(p); return err },
+		"ReadFrom": func(p []byte) error { _, _, err := conn.ReadFrom(p); return err },
+		"SyscallConn": func([]byte) error {
+			raw, err := conn.(syscall.Conn).SyscallConn()
+			if err != nil {
+				return err
+			}
+			return raw.Read(func(uintptr) bool { return true })
+		},
 	}
-	switch c := c.(type) {
+	switch c := conn.(type) {
 	case *lifecycle.UDPConn:
-		all = append(all,
-			reader{"ReadFromUDP", func(p []byte) (int, error) { n, _, err := c.ReadFromUDP(p); return n, err }},
-			reader{"ReadFromUDPAddrPort", func(p []byte) (int, error) { n, _, err := c.ReadFromUDPAddrPort(p); return n, err }},
-			reader{"ReadMsgUDP", func(p []byte) (int, error) { n, _, _, _, err := c.ReadMsgUDP(p, oob); return n, err }},
-			reader{"ReadMsgUDPAddrPort", func(p []byte) (int, error) { n, _, _, _, err := c.ReadMsgUDPAddrPort(p, oob); return n, err }},
-		)
+		reads["ReadFromUDP"] = func(p []byte) error { _, _, err := c.ReadFromUDP(p); return err }
+		reads["ReadFromUDPAddrPort"] = func(p []byte) error { _, _, err := c.ReadFromUDPAddrPort(p); return err }
+		reads["ReadMsgUDP"] = func(p []byte) error { _, _, _, _, err := c.ReadMsgUDP(p, oob); return err }
+		reads["ReadMsgUDPAddrPort"] = func(p []byte) error { _, _, _, _, err := c.ReadMsgUDPAddrPort(p, oob); return err }
+		return reads, c.UDPConn
 	case *lifecycle.UnixConn:
-		all = append(all,
-			reader{"ReadFromUnix", func(p []byte) (int, error) { n, _, err := c.ReadFromUnix(p); return n, err }},
-			reader{"ReadMsgUnix", func(p []byte) (int, error) { n, _, _, _, err := c.ReadMsgUnix(p, oob); return n, err }},
-		)
+		reads["ReadFromUnix"] = func(p []byte) error { _, _, err := c.ReadFromUnix(p); return err }
+		reads["ReadMsgUnix"] = func(p []byte) error { _, _, _, _, err := c.ReadMsgUnix(p, oob); return err }
+		return reads, c.UnixConn
+	case *lifecycle.IPConn:
+		reads["ReadFromIP"] = func(p []byte) error { _, _, err := c.ReadFromIP(p); return err }
+		reads["ReadMsgIP"] = func(p []byte) error { _, _, _, _, err := c.ReadMsgIP(p, oob); return err }
+		return reads, c.IPConn
 	}
-	return all
+	t.Fatalf("%T is no type that ListenPacket returns", conn)
+	return nil, nil
 }
 
-// readRaw reads by system calls of its own, and if it is impatient tells EAGAIN.
-func readRaw(c syscall.Conn, impatient bool, p []byte) (n int, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var readErr error
-	err = raw.Read(func(fd uintptr) bool {
-		n, _, readErr = syscall.Recvfrom(int(fd), p, 0)
-		return impatient || !errors.Is(readErr, syscall.EAGAIN)
-	})
-	return max(n, 0), errors.Join(err, readErr)
-}
-
-// eachReader runs a test for each method, over UDP and Unix sockets.
-func eachReader(t *testing.T, test func(t *testing.T, g *gated, read func(p []byte) (int, error))) {
-	for _, network := range []string{"udp", "unixgram"} {
-		names := len(readers(newGated(t, network).PacketConn))
-		for i := range names {
-			g := newGated(t, network)
-			r := readers(g.PacketConn)[i]
-			t.Run(network+"/"+r.name, func(t *testing.T) { test(t, g, r.read) })
+// TestPacketTypes goes through what a program may do with the types that it
+// gets: each way to read heeds the drain, but that of the socket inside.
+func TestPacketTypes(t *testing.T) {
+	for _, test := range []struct{ network, address string }{
+		{"udp", "127.0.0.1:0"},
+		{"unixgram", filepath.Join(t.TempDir(), "gated")},
+		{"ip4:253", "127.0.0.1"}, // a protocol for experiments
+	} {
+		if test.network == "ip4:253" && os.Geteuid() != 0 {
+			continue // which is root's alone
 		}
-	}
-}
-
-func checkShut(t *testing.T, n int, err error) {
-	t.Helper()
-	if n > 0 || !errors.Is(err, net.ErrClosed) || !errors.Is(err, lifecycle.ErrLeaving) {
-		t.Errorf("read %d, %v, want net.ErrClosed and ErrLeaving", n, err)
-	}
-	var passing interface {
-		Timeout() bool
-		Temporary() bool
-	}
-	if errors.As(err, &passing) && (passing.Timeout() || passing.Temporary()) {
-		t.Errorf("%v is temporary, so that servers would try again for ever", err)
-	}
-	if !strings.Contains(err.Error(), "use of closed network connection") {
-		t.Errorf("%v is not what older servers look for", err)
-	}
-}
-
-// TestPacketReads goes through the life of a socket by each method that reads.
-func TestPacketReads(t *testing.T) {
-	eachReader(t, func(t *testing.T, g *gated, read func(p []byte) (int, error)) {
-		p := make([]byte, 10)
-		g.receive(t, "first")
-		_ = g.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-		if n, err := read(p); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
-			t.Errorf("before its turn: read %d, %v, want the deadline", n, err)
+		socket, err := activation.BindPacket(test.network, test.address)
+		if err != nil {
+			t.Fatal(err)
 		}
-		_ = g.SetReadDeadline(time.Time{})
-		g.open()
-		if n, err := read(p); err != nil || string(p[:n]) != "first" {
-			t.Errorf("read %q, %v", p[:n], err)
+		conn, open, shut, err := lifecycle.Gate(socket)
+		if err != nil {
+			t.Fatal(err)
 		}
-		_ = g.SetDeadline(time.Now())
-		if _, err := read(p); !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
-			t.Errorf("%v, want the deadline", err)
+		open()
+		shut()
+		reads, inside := packetReads(t, conn)
+		for name, read := range reads {
+			if err := read(make([]byte, 10)); !errors.Is(err, net.ErrClosed) || !errors.Is(err, lifecycle.ErrDraining) {
+				t.Errorf("%T.%s: %v, want net.ErrClosed and ErrDraining", conn, name, err)
+			}
 		}
-		_ = g.SetDeadline(time.Time{})
-		g.shut()
-		g.receive(t, "next")
-		n, err := read(p)
-		checkShut(t, n, err)
-		_ = g.SetDeadline(time.Now().Add(time.Hour))
-		_ = g.SetReadDeadline(time.Time{})
-		n, err = read(p)
-		checkShut(t, n, err)
-		g.open()
-		n, err = read(p)
-		checkShut(t, n, err)
-		if _, err := g.WriteTo([]byte("answer"), g.peer.LocalAddr()); err != nil {
-			t.Errorf("an answer: %v", err)
+		if _, _, err := inside.ReadFrom(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%T: %v, want that of the deadline", inside, err)
 		}
-		if err := g.Close(); err != nil {
+		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
-		if _, err := read(p); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("after Close: %v", err)
+		if _, _, err := inside.ReadFrom(make([]byte, 10)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%T: %v after Close, want net.ErrClosed", inside, err)
 		}
-		if err := g.Close(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("a second Close: %v", err)
-		}
-	})
-}
-
-// TestPacketReadWakes has a read under way when something happens, before its turn and after.
-func TestPacketReadWakes(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		wake  func(g *gated)
-		check func(t *testing.T, n int, err error)
-	}{
-		{"shut", func(g *gated) { g.shut() }, checkShut},
-		{"closed", func(g *gated) { _ = g.Close() }, func(t *testing.T, _ int, err error) {
-			if !errors.Is(err, net.ErrClosed) || errors.Is(err, lifecycle.ErrLeaving) {
-				t.Errorf("%v, want net.ErrClosed alone", err)
-			}
-		}},
-		{"deadline", func(g *gated) { _ = g.SetReadDeadline(time.Now()) }, func(t *testing.T, _ int, err error) {
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("%v, want the deadline", err)
-			}
-		}},
-		{"datagram", func(g *gated) { g.open(); _, _ = g.peer.WriteTo([]byte("hello"), g.LocalAddr()) }, func(t *testing.T, n int, err error) {
-			if n != 5 || err != nil {
-				t.Errorf("read %d, %v", n, err)
-			}
-		}},
-	} {
-		for _, opened := range []bool{false, true} {
-			name := test.name + " before its turn"
-			if opened {
-				name = test.name
-			}
-			t.Run(name, func(t *testing.T) {
-				eachReader(t, func(t *testing.T, g *gated, read func(p []byte) (int, error)) {
-					if opened {
-						g.open()
-					}
-					_ = g.SetReadDeadline(time.Now().Add(time.Hour))
-					var n int
-					var err error
-					begun, done := make(chan struct{}), make(chan struct{})
-					go func() {
-						defer close(done)
-						close(begun)
-						n, err = read(make([]byte, 10))
-					}()
-					<-begun
-					runtime.Gosched()
-					test.wake(g)
-					<-done
-					test.check(t, n, err)
-				})
-			})
-		}
-	}
-}
-
-// TestPacketsAreNotLost shuts a socket under several readers while datagrams come and deadlines change: each datagram was read, or
-// is there for the next process.
-func TestPacketsAreNotLost(t *testing.T) {
-	const many = 100
-	eachReader(t, func(t *testing.T, g *gated, read func(p []byte) (int, error)) {
-		seen := make(chan string, 2*many)
-		var busy sync.WaitGroup
-		for range 3 {
-			busy.Go(func() {
-				for {
-					p := make([]byte, 10)
-					n, err := read(p)
-					if err == nil {
-						seen <- string(p[:n])
-						continue
-					}
-					if errors.Is(err, net.ErrClosed) {
-						return
-					}
-				}
-			})
-		}
-		busy.Go(func() {
-			for i := range 1000 {
-				_ = g.SetReadDeadline(time.Now().Add(time.Duration(i%2) * time.Hour))
-			}
-		})
-		g.open()
-		sent := make(chan struct{})
-		go func() {
-			defer close(sent)
-			for i := range many { // when nobody reads, one to a Unix socket waits
-				_, _ = g.peer.WriteTo([]byte{byte(i)}, g.LocalAddr())
-				if i == many/2 {
-					busy.Go(g.shut)
-				}
-			}
-		}()
-		g.rest(t, &busy, sent, seen)
-		all := make(map[string]bool)
-		for range len(seen) {
-			text := <-seen
-			if all[text] {
-				t.Errorf("%q came twice", text)
-			}
-			all[text] = true
-		}
-		if len(all) != many {
-			t.Errorf("%d datagrams of %d are left", len(all), many)
-		}
-	})
-}
-
-// rest reads what is left, as the next process would.
-func (g *gated) rest(t *testing.T, busy *sync.WaitGroup, sent <-chan struct{}, seen chan<- string) {
-	t.Helper()
-	busy.Wait()
-	type socket interface {
-		net.PacketConn
-		syscall.Conn
-	}
-	var c socket
-	switch gated := g.PacketConn.(type) {
-	case *lifecycle.UDPConn:
-		c = gated.UDPConn
-	case *lifecycle.UnixConn:
-		c = gated.UnixConn
-	}
-	_ = c.SetReadDeadline(time.Time{})
-	p := make([]byte, 10)
-	for all := false; ; {
-		n, err := readRaw(c, true, p)
-		switch {
-		case err == nil:
-			seen <- string(p[:n])
-			continue
-		case !errors.Is(err, syscall.EAGAIN):
-			t.Fatal(err)
-		case all:
-			return
-		}
-		select {
-		case <-sent:
-			all = true
-		default:
-			runtime.Gosched()
-		}
-	}
-}
-
-// TestPacketReadCosts compares the allocations with those of package net.
-func TestPacketReadCosts(t *testing.T) {
-	g := newGated(t, "udp")
-	g.open()
-	c := g.PacketConn.(*lifecycle.UDPConn)
-	p := make([]byte, 10)
-	measure := func(read func(p []byte) (int, netip.AddrPort, error)) float64 {
-		return testing.AllocsPerRun(100, func() {
-			g.receive(t, "hello")
-			if _, _, err := read(p); err != nil {
-				t.Fatal(err)
-			}
-		})
-	}
-	if ours, theirs := measure(c.ReadFromUDPAddrPort), measure(c.UDPConn.ReadFromUDPAddrPort); ours > theirs {
-		t.Errorf("%v allocations, and %v without lifecycle", ours, theirs)
 	}
 }
 
 // TestPacketConnUnsupported is for sockets of other kinds.
 func TestPacketConnUnsupported(t *testing.T) {
-	g := newGated(t, "udp")
-	if _, _, _, err := lifecycle.Gate(g.PacketConn); !errors.Is(err, errors.ErrUnsupported) {
+	socket, err := activation.BindPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	conn, _, _, err := lifecycle.Gate(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := lifecycle.Gate(conn); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("%v, want ErrUnsupported", err)
 	}
 }

@@ -16,7 +16,8 @@ import (
 // packetDelay is how long each answer takes.
 const packetDelay = 20 * time.Millisecond
 
-// packets answers each datagram with the generation and the datagram. It runs a server, or with HEIRLOOM_TEST_LOOP a worker.
+// packets answers each datagram with the generation and the datagram. It runs a
+// server, or with HEIRLOOM_TEST_LOOP a worker.
 func packets(options lifecycle.Options) error {
 	service, err := lifecycle.New(options)
 	if err != nil {
@@ -47,7 +48,8 @@ func packets(options lifecycle.Options) error {
 	return service.Run(context.Background())
 }
 
-// packetServer notes in a file each datagram that it has read, before anything else.
+// packetServer notes in a file each datagram that it has read, before anything
+// else.
 func packetServer(generation int) lifecycle.PacketServerFunc {
 	return func(conn net.PacketConn) error {
 		notes, err := os.OpenFile(inRuntimeDirectory("read"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
@@ -61,7 +63,7 @@ func packetServer(generation int) lifecycle.PacketServerFunc {
 			buffer := make([]byte, 1500)
 			n, client, err := conn.ReadFrom(buffer)
 			if err != nil {
-				if !errors.Is(err, net.ErrClosed) || !errors.Is(err, lifecycle.ErrLeaving) {
+				if !errors.Is(err, net.ErrClosed) || !errors.Is(err, lifecycle.ErrDraining) {
 					fmt.Fprintln(os.Stderr, "BAD", err)
 				}
 				return err

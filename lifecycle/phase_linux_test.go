@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -102,7 +103,8 @@ func untilCancelled(r *http.Request, name string) {
 		errors.Is(context.Cause(r.Context()), lifecycle.ErrDrainTimeout))
 }
 
-// answerInChunks answers a part, and when it is cancelled returns as if that had been all.
+// answerInChunks answers a part, and when it is cancelled returns as if that
+// had been all.
 func answerInChunks(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "first ")
 	_ = http.NewResponseController(w).Flush()
@@ -114,7 +116,7 @@ func waitStubbornly() { select {} }
 // cutOff reads an answer that must not be taken for a whole one.
 func (c *client) cutOff() {
 	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
 	response, err := http.ReadResponse(c.reader, nil)
 	if err != nil {
 		c.t.Fatal(err)
@@ -124,11 +126,12 @@ func (c *client) cutOff() {
 	}
 }
 
-// TestCutOff stops a service whose handlers last longer than it may take: they are told why, the log names them, and no client
-// takes what it was sent for an answer.
+// TestCutOff stops a service whose handlers last longer than it may take: they
+// are told why, the log names them, and no client takes what it was sent for an
+// answer.
 func TestCutOff(t *testing.T) {
 	t.Parallel()
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_DRAIN=500ms", "HEIRLOOM_TEST_LINGER=50ms")
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_DRAIN="+span(time.Second), "HEIRLOOM_TEST_LINGER=50ms")
 	nothing, chunks, length, stubborn, busy := d.dial(), d.dial(), d.dial(), d.dial(), d.dial()
 	nothing.ask("/nothing")
 	chunks.ask("/chunks")
@@ -157,10 +160,11 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestLameDuck has a service that is told to stop go on for a while, as if nothing were but that it says so to who asks.
+// TestLameDuck has a service that is told to stop go on for a while, as if
+// nothing were but that it says so to who asks.
 func TestLameDuck(t *testing.T) {
 	t.Parallel()
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_LAME=1500ms", "HEIRLOOM_TEST_LINGER=100ms")
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_LAME="+span(6*time.Second), "HEIRLOOM_TEST_LINGER=100ms")
 	kept := d.dial()
 	kept.ask("/")
 	kept.answer(1)
@@ -205,10 +209,11 @@ func (d *local) ready() int {
 	return response.StatusCode
 }
 
-// TestShortLameDuck has a lame duck want more time than there is: half of it is for what it has begun by then.
+// TestShortLameDuck has a lame duck want more time than there is: half of it is
+// for what it has begun by then.
 func TestShortLameDuck(t *testing.T) {
 	t.Parallel()
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_LAME=1h", "HEIRLOOM_TEST_DRAIN=6s")
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_LAME=1h", "HEIRLOOM_TEST_DRAIN="+span(8*time.Second))
 	d.signal(syscall.SIGTERM)
 	d.eventually("the service to be a lame duck", func() bool { return d.status().State == lifecycle.LameDuck })
 	busy := d.hold()
@@ -235,8 +240,8 @@ func TestLameDuckNow(t *testing.T) {
 	_ = d.awaitExit()
 }
 
-// TestSignalledPredecessor sends SIGTERM to a predecessor, twice as systemd may do, and to the service once: the predecessor answers
-// what it has begun.
+// TestSignalledPredecessor sends SIGTERM to a predecessor, twice as systemd may
+// do, and to the service once: the predecessor answers what it has begun.
 func TestSignalledPredecessor(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_LINGER=100ms")
@@ -245,7 +250,7 @@ func TestSignalledPredecessor(t *testing.T) {
 	d.reload()
 	for range 2 {
 		_ = syscall.Kill(old, syscall.SIGTERM)
-		time.Sleep(50 * time.Millisecond) // two signals at once are one
+		time.Sleep(patience.Of(50 * time.Millisecond)) // two signals at once are one
 	}
 	d.signal(syscall.SIGTERM)
 	_ = syscall.Kill(old, syscall.SIGTERM)
@@ -258,7 +263,8 @@ func TestSignalledPredecessor(t *testing.T) {
 	}
 }
 
-// TestStopDuringReload stops a service whose successor is slow to be ready: it is called off, and what was begun is answered.
+// TestStopDuringReload stops a service whose successor is slow to be ready: it
+// is called off, and what was begun is answered.
 func TestStopDuringReload(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_READY=1h", "HEIRLOOM_TEST_RELOAD=1h", "HEIRLOOM_TEST_LINGER=100ms")
@@ -287,16 +293,16 @@ func TestStopDuringReload(t *testing.T) {
 	}
 }
 
-// TestReloadDuringStop reloads a service that is being stopped: that fails, says why, and breaks nothing. Its status can be asked to
-// the end.
+// TestReloadDuringStop reloads a service that is being stopped: that fails,
+// says why, and breaks nothing. Its status can be asked to the end.
 func TestReloadDuringStop(t *testing.T) {
 	t.Parallel()
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_LINGER=100ms", "HEIRLOOM_TEST_DRAIN=20s")
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_LINGER=100ms", "HEIRLOOM_TEST_DRAIN=1h")
 	busy := d.hold()
 	pid := d.status().PID
 	d.signal(syscall.SIGTERM)
 	d.eventually("the service to drain", func() bool { return d.status().State == lifecycle.Draining })
-	time.Sleep(300 * time.Millisecond) // longer than the linger
+	time.Sleep(patience.Of(300 * time.Millisecond)) // longer than the linger
 	for range 3 {
 		if out, err := d.command("reload"); err == nil || !strings.Contains(out, lifecycle.ErrStopping.Error()) {
 			t.Errorf("the reload: %v, %s, want that the service is stopping", err, out)
@@ -305,7 +311,7 @@ func TestReloadDuringStop(t *testing.T) {
 	}
 	if s := d.status(); s.State != lifecycle.Draining || s.Requests != 1 || s.Drain == nil || s.Drain.Phase != lifecycle.Finishing {
 		t.Errorf("status %+v, want one request that is finished", s)
-	} else if s.Drain.Timeout != 20 || s.Drain.Source != "Options.DrainTimeout" {
+	} else if s.Drain.Timeout != 3600 || s.Drain.Source != "Options.DrainTimeout" {
 		t.Errorf("drain %v, want the timeout of the options", s.Drain)
 	}
 	d.release()

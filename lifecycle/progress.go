@@ -1,78 +1,88 @@
 package lifecycle
 
 import (
-	"bytes"
+	"context"
 	"fmt"
-	"runtime"
-	"runtime/pprof"
 	"strings"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/servicemanager"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// progressInterval is how often the service manager is told what is waited for, and asked for more time.
+// progressInterval is how often the service manager is told what is waited for,
+// and asked for more time.
 const progressInterval = time.Second
 
-// extendBy is how much more time is asked for at a time: enough for the next time to come, late as it may be.
+// extendBy is how much more time is asked for at a time: enough for the next
+// time to come, late as it may be.
 const extendBy = 3 * progressInterval
 
-// reportProgress begins to tell the service manager what is waited for, here and in older generations, once a second as long as
-// there is anything.
-func (m *machine) reportProgress() {
-	if m.notifier == nil {
+// A progress is what the service manager is told while something is waited for.
+type progress struct {
+	running bool
+	timer   *time.Timer
+}
+
+func newProgress() progress {
+	p := progress{timer: time.NewTimer(progressInterval)}
+	p.timer.Stop()
+	return p
+}
+
+// reportProgress begins to tell the service manager what is waited for, here
+// and in older generations, once a second as long as there is anything.
+func (m *supervisor) reportProgress() {
+	if !m.service.manager.Exists() {
 		return
 	}
-	if m.stopping {
+	if m.told.toStop {
 		m.extend()
 	}
-	if !m.reporting {
-		m.reporting = true
-		m.progress.Reset(progressInterval)
+	if !m.report.running {
+		m.report.running = true
+		m.report.timer.Reset(progressInterval)
 	}
 }
 
 // onProgress asks the older generations, which answer later or not at all.
-func (m *machine) onProgress() {
-	if m.heir != nil || len(m.ancestors) == 0 && m.state != Draining && m.state != LameDuck {
-		m.reporting = false
+func (m *supervisor) onProgress() {
+	if m.successor != nil || m.predecessors.Len() == 0 && m.state != Draining && m.state != LameDuck {
+		m.report.running = false
 		if m.state == Ready {
-			m.tell(m.readyLine())
+			m.service.manager.Say(servicemanager.Status, m.readyLine())
 		}
 		return
 	}
-	m.progress.Reset(progressInterval)
-	if m.stopping {
+	m.report.timer.Reset(progressInterval)
+	if m.told.toStop {
 		m.extend()
 	}
-	ancestors := m.newestFirst()
-	m.workers.Go(func() {
-		predecessors := reports(m.alive, ancestors)
-		select {
-		case m.reported <- predecessors:
-		case <-m.gone:
-		}
+	older := m.predecessors.NewestFirst()
+	m.background.Aside(func(alive context.Context) func() {
+		predecessors := reports(alive, older)
+		return func() { m.onReports(predecessors) }
 	})
 }
 
 // onReports tells the service manager what is waited for.
-func (m *machine) onReports(predecessors []Predecessor) {
-	if m.heir != nil || m.state == Starting {
+func (m *supervisor) onReports(predecessors []Predecessor) {
+	if m.successor != nil || m.state == Starting {
 		return
 	}
-	m.tell(m.statusLine(m.waitLine(predecessors)))
+	m.service.manager.Say(servicemanager.Status, m.statusLine(m.waitLine(predecessors)))
 }
 
 // waitLine says in one line what is waited for.
-func (m *machine) waitLine(predecessors []Predecessor) string {
+func (m *supervisor) waitLine(predecessors []Predecessor) string {
 	var parts []string
 	switch m.state {
 	case LameDuck:
 		parts = append(parts, "lame duck: still accepting")
 	case Draining:
-		parts = append(parts, fmt.Sprintf("%s: %s%s", m.phase, orNothing(m.leftover()), timeLeft(m.budget.finish)))
+		parts = append(parts, fmt.Sprintf("%s: %s%s", m.drain.Phase(), orNothing(m.leftover()), timeLeft(m.drain.Ends())))
 	case Ready:
-		parts = append(parts, m.readyText())
+		parts = append(parts, m.reloads.ReadyText())
 	default:
 		parts = append(parts, string(m.state))
 	}
@@ -82,87 +92,63 @@ func (m *machine) waitLine(predecessors []Predecessor) string {
 	return strings.Join(parts, "; ")
 }
 
-func orNothing(text string) string {
-	if text == "" {
-		return "nothing"
-	}
-	return text
-}
-
-// timeLeft says how much time there is, if there is a limit.
-func timeLeft(ends time.Time) string {
-	left := time.Until(ends)
-	if ends.IsZero() || left > endless/2 {
-		return ""
-	}
-	return fmt.Sprintf(", %d s left", max(int(left.Round(time.Second)/time.Second), 0))
-}
-
-// waits says what an older generation waits for.
-func (p Predecessor) waits() string {
-	if p.Error != "" {
-		return p.Error
-	}
-	return orNothing(leftover(p.Connections, p.Jobs)) + timeLeft(p.Ends)
-}
-
 // leftover says what this generation waits for, "" if for nothing.
-func (m *machine) leftover() string { return leftover(m.conns.count(), m.jobNames()) }
-
-func leftover(n Connections, jobs []string) string {
-	var parts []string
-	for _, kind := range []struct {
-		n    int
-		name string
-	}{
-		{n.Active, "request"},
-		{n.Idle + n.New, "idle connection"},
-		{n.Hijacked, "hijacked connection"},
-		{n.Streams, "stream"},
-		{n.Others, "other connection"},
-	} {
-		switch {
-		case kind.n == 1:
-			parts = append(parts, "1 "+kind.name)
-		case kind.n > 1:
-			parts = append(parts, fmt.Sprintf("%d %ss", kind.n, kind.name))
-		}
-	}
-	return strings.Join(append(parts, jobs...), ", ")
+func (m *supervisor) leftover() string {
+	return m.conns.Count().Leftover(m.tasks.jobs.Names())
 }
 
-// extend asks the service manager for more time, if Options says so and as long as the deadline allows.
-func (m *machine) extend() {
+// extend asks the service manager for more time, if Options says so and as long
+// as the deadline allows.
+func (m *supervisor) extend() {
 	if m.options.StopExtension <= 0 {
 		return
 	}
-	d := extendBy
-	if m.budget.source != "" {
-		d = min(d, time.Until(m.budget.end)+time.Second)
-	}
-	if d > 0 {
-		m.tell(notify.ExtendTimeout(d))
+	if d := m.drain.Within(extendBy-time.Second) + time.Second; d > 0 {
+		m.service.manager.Say(servicemanager.MoreTime, notify.ExtendTimeout(d))
 	}
 }
 
-// maxStacks is how many goroutines are shown one by one; more are shown by stack, with their number.
-const maxStacks = 200
-
-// stacks returns the stacks of all goroutines.
-func stacks() string {
-	detail := 2 // as in a panic
-	if runtime.NumGoroutine() > maxStacks {
-		detail = 1
+func (m *supervisor) status() statusAnswer {
+	answer := statusAnswer{status: m.service.identity(m.state)}
+	answer.status.Since = m.since
+	answer.status.Connections = Connections(m.conns.Count())
+	answer.status.Requests = answer.status.Connections.Active
+	if m.reloads.Last != nil {
+		answer.status.LastReload = lastReload(*m.reloads.Last)
 	}
-	var text bytes.Buffer
-	_ = pprof.Lookup("goroutine").WriteTo(&text, detail) // a bytes.Buffer does not fail
-	return text.String()
+	answer.status.Jobs = m.tasks.jobs.Names()
+	if m.options.MoveTLS {
+		moves := TLSMoves(m.conns.Sessions())
+		answer.status.TLS = &moves
+	}
+	if m.service.manager.Exists() {
+		answer.status.Ledger = m.ledgerStatus()
+	}
+	if m.state == Draining {
+		answer.status.Drain = m.drainStatus()
+	}
+	answer.predecessors = m.predecessors.NewestFirst()
+	return answer
 }
 
-func stoppedTimer() *time.Timer {
-	t := time.NewTimer(0)
-	if !t.Stop() {
-		<-t.C
+func (m *supervisor) drainStatus() *Drain {
+	source, timeout, limited := m.drain.Timeout()
+	status := &Drain{Phase: Phase(m.drain.Phase()), Source: source}
+	if limited {
+		status.Ends, status.Timeout = m.drain.Ends(), timeout.Seconds()
 	}
-	return t
+	return status
+}
+
+// ledgerStatus says what is kept.
+func (m *supervisor) ledgerStatus() *Ledger {
+	kept := m.stored.kept
+	s := &Ledger{Adopted: kept.Adopted.Connections, Cut: kept.Adopted.Cut, Lost: kept.Adopted.Lost}
+	if kept.Off != nil {
+		s.Off = kept.Off.Error()
+		return s
+	}
+	stats := kept.Stats()
+	s.Kept, s.Refused = stats.Kept, stats.Refused
+	return s
 }

@@ -11,18 +11,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
-// storedService keeps what it needs for a restart, its RuntimeDirectory included, where the tests say whom to kill.
+// storedService keeps what it needs for a restart, its RuntimeDirectory
+// included, where the tests say whom to kill.
 var storedService = strings.NewReplacer(
 	"[Service]\n", "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\n",
 	"Sockets=daemon.socket\n", "FileDescriptorStoreMax=16\n",
 	"RuntimeDirectory=daemon\n", "RuntimeDirectory=daemon\nRuntimeDirectoryPreserve=yes\n",
 ).Replace(daemonService)
 
-// TestKillRestart kills the old or the new process at each step of a restart, on each systemd. What a process has taken from
-// the queue dies with it; what waits there does not.
+// TestKillRestart kills the old or the new process at each step of a restart,
+// on each systemd. What a process has taken from the queue dies with it; what
+// waits there does not.
 func TestKillRestart(t *testing.T) {
 	tests := []struct {
 		kill   string
@@ -100,7 +103,7 @@ func (d *managedDaemon) connect(n int) []kept {
 
 // exchange asks, and returns which generation answered.
 func (c kept) exchange() (generation int, err error) {
-	_ = c.SetDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetDeadline(patience.Deadline(30 * time.Second))
 	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: test\r\n\r\n"); err != nil {
 		return 0, err
 	}

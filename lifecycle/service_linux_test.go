@@ -1,15 +1,17 @@
 package lifecycle_test
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
-// TestHostileEnvironment starts the daemon with variables that lie to it: it says so, and does not serve by accident.
+// TestHostileEnvironment starts the daemon with variables that lie to it: it
+// says so, and does not serve by accident.
 func TestHostileEnvironment(t *testing.T) {
 	tests := []struct {
 		name string
@@ -24,7 +26,7 @@ func TestHostileEnvironment(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := patience.Context(t.Context(), 30*time.Second)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, os.Args[0])
 			cmd.Env = append(os.Environ(), "HEIRLOOM_TEST_ROLE=daemon", "RUNTIME_DIRECTORY="+t.TempDir(),
@@ -38,7 +40,8 @@ func TestHostileEnvironment(t *testing.T) {
 	}
 }
 
-// TestFalsePredecessor starts the daemon with the variables of a reload, but without the predecessor's socket.
+// TestFalsePredecessor starts the daemon with the variables of a reload, but
+// without the predecessor's socket.
 func TestFalsePredecessor(t *testing.T) {
 	d := startLocal(t, "tcp", "HEIRLOOM_PREDECESSOR=1", "LISTEN_FDS=1", "LISTEN_FDNAMES=heirloom")
 	if s := d.status(); s.Generation != 1 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -33,6 +34,10 @@ func TestService(t *testing.T) {
 	if err := service.HTTP(listener, server); err != nil {
 		t.Fatal(err)
 	}
+	if err := service.HTTP(listener, server); !errors.Is(err, lifecycle.ErrServerInUse) {
+		t.Errorf("HTTP with the same server: %v, want ErrServerInUse", err)
+	}
+	checkValueListener(t, service)
 	checkState(t, service, lifecycle.Starting)
 
 	ctx, stop := context.WithCancel(t.Context())
@@ -75,5 +80,28 @@ func checkState(t *testing.T, service *lifecycle.Service, want lifecycle.State) 
 	s, err := service.Status(t.Context())
 	if err != nil || s.State != want || s.Generation != 1 || s.Version != "v1" {
 		t.Errorf("status %+v, %v, want %s", s, err, want)
+	}
+}
+
+// A valueListener cannot be compared.
+type valueListener struct {
+	net.Listener
+	names []string
+}
+
+// checkValueListener has the service compare a listener that cannot be
+// compared.
+func checkValueListener(t *testing.T, service *lifecycle.Service) {
+	t.Helper()
+	listener, err := service.Listen("value", "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := valueListener{listener, []string{"value"}}
+	if err := service.HTTP(value, new(http.Server)); err != nil {
+		t.Error(err)
+	}
+	if err := service.ServeHijacked(value, func(*lifecycle.Stream) {}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("ServeHijacked: %v, want ErrUnsupported", err)
 	}
 }

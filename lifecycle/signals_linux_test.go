@@ -45,7 +45,8 @@ func TestDefaultSignals(t *testing.T) {
 
 func signals(list ...os.Signal) []os.Signal { return append([]os.Signal{}, list...) }
 
-// TestStacks has the stacks of a worker that hangs in the log, before and while the service drains.
+// TestStacks has the stacks of a worker that hangs in the log, before and while
+// the service drains.
 func TestStacks(t *testing.T) {
 	p := newPatient(t, lifecycle.Options{})
 	release := make(chan struct{})
@@ -77,8 +78,9 @@ func signalSelf(t *testing.T, sig syscall.Signal) {
 	}
 }
 
-// TestToolSignalsInPlace sends signals that only write to the log, without a pause, while the program is replaced: none may kill
-// the new one before it catches them.
+// TestToolSignalsInPlace sends signals that only write to the log, without a
+// pause, while the program is replaced: none may kill the new one before it
+// catches them.
 func TestToolSignalsInPlace(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=watched", "HEIRLOOM_TEST_REPLACE=in-place", "HEIRLOOM_TEST_PROFILES="+t.TempDir())

@@ -3,248 +3,244 @@ package lifecycle
 import (
 	"context"
 	"errors"
-	"os"
-	"slices"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
-	"github.com/heirloom-go/heirloom/activation"
-	"github.com/heirloom-go/heirloom/internal/handover"
-	"github.com/heirloom-go/heirloom/internal/manager"
+	"github.com/heirloom-go/heirloom/internal/drainbudget"
+	"github.com/heirloom-go/heirloom/internal/fdstore"
+	"github.com/heirloom-go/heirloom/internal/ledger"
+	"github.com/heirloom-go/heirloom/internal/passedstate"
+	"github.com/heirloom-go/heirloom/internal/systemd"
+	"github.com/heirloom-go/heirloom/internal/transfer"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
 // endingTimeout bounds the question whether the service ends for good.
 const endingTimeout = 500 * time.Millisecond
 
-// errNotKept is the error of a store that is full, or that the unit does not have (FileDescriptorStoreMax=).
-var errNotKept = errors.New("the file descriptor store has no room")
+// adoptStored takes over the connections of generations that are gone.
+func (m *supervisor) adoptStored() {
+	for _, e := range m.service.inherited.Found.Entries {
+		m.adoptOne(e)
+	}
+}
 
-// store puts into the file descriptor store what a process needs that comes after this one by a restart or a crash, and takes
-// out what this one no longer wants.
-//
-// That is a handover socket, whose queue is empty yet, and every listener that is not systemd's own. systemd recognises a
-// socket that it has already, by whatever descriptor (kcmp(2)), so nothing is stored twice.
-func (m *machine) store() {
-	if m.notifier == nil {
+// adoptOne takes over the connections of one, which is counted in adopting.
+func (m *supervisor) adoptOne(e *fdstore.Entry) {
+	m.background.Go(func() {
+		e.Take(m.service.registered.receiver, m.service.stage.gone, func() { m.service.atStep("settle") })
+		m.background.Post(func() { m.forget(e) })
+	})
+}
+
+// forget notes that the connections of e are all taken over.
+func (m *supervisor) forget(e *fdstore.Entry) {
+	m.stored.adopting--
+	m.stored.Taken(e)
+	if m.stored.adopting > 0 {
 		return
 	}
-	m.atStep("store")
-	for _, name := range m.obsolete() {
-		m.tell(notify.FDStoreRemove(name))
-	}
-	if m.storeIsTight() {
-		m.removeOlder()
-	}
-	err := m.openStore()
-	if errors.Is(err, errNotKept) && m.removeOlder() {
-		err = m.openStore()
-	}
-	if errors.Is(err, errNotKept) {
-		return
-	}
-	for _, l := range m.listeners {
-		socket, ok := l.socket.(syscall.Conn)
-		if !ok || !l.isStored() {
-			continue
-		}
-		states := []notify.State{notify.FDStoreConn(l.name, socket)}
-		if _, ok := l.socket.(packetSocket); ok { // which an ICMP error must not remove (IP_RECVERR in ip(7))
-			states = append(states, notify.FDStoreNoPoll())
-		}
-		m.tell(states...)
-	}
-	m.removeOlder()
-	m.atStep("stored")
-}
-
-// storeIsTight reports whether the store has no room for the handover sockets of two generations at once, as far as systemd
-// tells (254 and newer do).
-func (m *machine) storeIsTight() bool {
-	room, err := strconv.Atoi(os.Getenv("FDSTORE"))
-	for _, l := range m.listeners {
-		if l.isStored() {
-			room--
-		}
-	}
-	return err == nil && room < 2
-}
-
-// removeOlder removes what the generation before has in the store, unless its connections are still to be taken out. It
-// reports whether there was anything to remove.
-func (m *machine) removeOlder() bool {
-	name := storedName(m.generation - 1)
-	isEstate := func(e *estate) bool { return e.name == name }
-	if m.generation == 1 || slices.ContainsFunc(m.estates, isEstate) || slices.Contains(m.foreign, name) {
-		return false
-	}
-	m.tell(notify.FDStoreRemove(name))
-	return true
-}
-
-// openStore stores a handover socket. The error matches errNotKept if it was refused.
-//
-// The store is silent. But when it has refused the end to be read, nobody has that, which shows on the other end: not at
-// once, since systemd closes it in the background. So this is certain only later, when it matters.
-func (m *machine) openStore() error {
-	if m.stored != nil {
-		m.stored.close()
-	}
-	var err error
-	m.stored, err = newQueue(m.inheritance(), m.keepInStore, m.Service)
-	switch _, has := os.LookupEnv("FDSTORE"); {
-	case err == nil:
-	case len(m.estates) > 0: // what they take up is about to be given back
-	case has || !errors.Is(err, errNotKept):
-		m.log.Warn("a restart will break connections", "error", err)
-	default:
-		m.log.Debug("a restart will break connections: the unit has no file descriptor store", "error", err)
-	}
-	return err
-}
-
-// keepInStore stores the end of a handover socket that is to be read, and forgets it here. When the other end is closed here
-// systemd would drop it, but for FDPOLL=0.
-func (m *machine) keepInStore(end int) error {
-	err := m.notifier.Notify(notify.FDStore(storedName(m.generation), end), notify.FDStoreNoPoll())
-	closeDescriptors([]int{end})
-	if err != nil {
-		return err
-	}
-	return m.awaitManager() // until then nothing shows
-}
-
-// awaitManager waits until the service manager has read all that it was told.
-func (m *machine) awaitManager() error {
-	ctx, cancel := context.WithTimeout(context.Background(), barrierTimeout)
-	defer cancel()
-	err := m.notifier.Barrier(ctx)
-	if err != nil {
-		m.log.Warn("the service manager is slow to read what it is told", "error", err)
-	}
-	return err
-}
-
-// obsolete returns the names in the store of what nobody has asked for in this process: listeners of an earlier configuration,
-// and files that somebody else has put there.
-func (m *machine) obsolete() []string {
-	var names []string
-	for _, b := range m.handed {
-		if b.Name != controlName && !slices.ContainsFunc(m.listeners, func(l *listener) bool { return l.bound != nil && *l.bound == b }) {
-			names = append(names, b.Name)
-		}
-	}
-	for _, f := range m.table.Files() {
-		if !f.Claimed && f.Name != "" && !slices.Contains(m.foreign, f.Name) && !strings.HasPrefix(f.Name, activation.HandoverName) {
-			names = append(names, f.Name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// forget is told that the connections of e are all taken over. Estates of one generation have one name.
-func (m *machine) forget(e *estate) {
-	m.settling--
-	e.settled = true
-	if m.settling > 0 {
-		return
-	}
-	for _, e := range m.estates {
-		if e.name != "" && e.settled && m.notifier != nil {
-			m.tell(notify.FDStoreRemove(e.name))
-		}
-	}
-	m.estates = nil
-	if m.state == Ready && (m.stored == nil || !m.stored.kept()) { // there was no room while they were there
+	m.stored.Forget()
+	if m.state == Ready && !m.stored.IsCertain() { // perhaps there was no room while they were there
 		m.store()
 	}
 	m.next()
 }
 
-// leaveToStore makes the queue in the store the taker of connections, if there is one.
-func (m *machine) leaveToStore() {
-	if m.stored != nil && m.stored.kept() {
-		m.leaveTo(m.stored)
+// keep has connections at rest outlive a crash of this process, and takes over
+// those that have outlived that of the process before. Without a right to the
+// store, which a predecessor that died may still have, it does neither.
+func (m *supervisor) keep(entitled bool) {
+	kept, left := &m.stored.kept, m.service.inherited.Ledger
+	switch {
+	case !m.service.manager.Exists():
+		return
+	case !entitled:
+		kept.Off = errOrphan
+		return
+	case left != nil:
+		kept.GoOn(left)
+		m.takeOverKept(left)
+	case m.service.inherited.HasLedger:
+		m.tell(notify.FDStoreRemove(fdstore.LedgerName))
+	}
+	switch {
+	case m.service.registered.noLedger:
+		kept.End(errNoLedger, m.tell)
+		kept.Off = errNoLedger
+	case left == nil:
+		kept.Begin(m.stored.Store, len(m.service.sockets.Stored()))
+		time.AfterFunc(fdstore.Doubt, func() { m.background.Post(m.checkKept) })
 	}
 }
 
-// tryStoreAgain makes use of room that there may be by now.
-func (m *machine) tryStoreAgain() {
-	err := m.openStore()
-	if err == nil && !m.stored.socket.HasReader(refusal) {
-		err = errNotKept
+// checkKept ends a ledger that the store has refused, as it has the handover
+// socket, which does not show at once: there is no store.
+func (m *supervisor) checkKept() {
+	if m.state == Ready && m.stored.adopting == 0 && m.stored.Queue() == nil {
+		m.stored.kept.End(fdstore.ErrNoStore, m.tell)
 	}
-	if err != nil {
-		m.log.Warn("connections are told to close instead of being kept for the next process", "reason", err)
+}
+
+// takeOverKept takes over the connections in the ledger of a process that has
+// crashed.
+func (m *supervisor) takeOverKept(l *ledger.Ledger) {
+	m.stored.adopting++
+	m.background.Go(func() {
+		adopted, err := m.service.registered.receiver.TakeKept(l)
+		m.background.Post(func() {
+			m.stored.kept.TookOver(adopted)
+			if err != nil {
+				m.log.Error("cannot read which connections the process before had", "error", err)
+				m.stored.kept.End(err, m.tell)
+			}
+			m.forget(&fdstore.Entry{})
+		})
+	})
+}
+
+// newStore makes the file descriptor store of a service that runs.
+func (m *supervisor) newStore() *fdstore.Store {
+	return fdstore.New(fdstore.Config{
+		Manager:    m.service.manager,
+		Generation: m.service.inherited.Generation,
+		Hello:      m.service.hello(),
+		Owner:      m.conns,
+		Log:        m.log,
+	}, m.service.inherited.Found)
+}
+
+// store puts into the file descriptor store what the process after this one
+// needs, and takes out what nobody here has asked for.
+func (m *supervisor) store() {
+	if !m.service.manager.Exists() {
+		return
 	}
-	m.leaveToStore()
+	m.service.atStep("store")
+	if m.stored.Save(m.service.sockets.Stored(), m.service.sockets.Obsolete(m.stored.Store)) {
+		m.service.atStep("stored")
+	}
+}
+
+// leaveToStore has connections at rest queued in the store, if there is one.
+func (m *supervisor) leaveToStore() {
+	if q := m.stored.NeededQueue(); q != nil {
+		m.conns.LeaveTo(q)
+	}
 }
 
 // queue returns the queue that takes connections now, nil if there is none.
-func (m *machine) queue() *queue {
-	q, _ := m.currentTaker().(*queue)
+func (m *supervisor) queue() *transfer.Queue {
+	q, _ := m.conns.Sink().(*transfer.Queue)
 	return q
 }
 
-func (m *machine) flushNow() <-chan struct{} {
+func (m *supervisor) flushNow() <-chan struct{} {
 	if q := m.queue(); q != nil {
-		return q.wake
+		return q.Full()
 	}
 	return nil
 }
 
-func (m *machine) flushSoon() <-chan time.Time {
+func (m *supervisor) flushSoon() <-chan time.Time {
 	if q := m.queue(); q != nil {
-		return q.timer.C
+		return q.Due()
 	}
 	return nil
 }
 
 // leave queues last what is to be handed down, once every connection is gone.
-func (m *machine) leave() {
+func (m *supervisor) leave() {
 	q := m.queue()
 	if q == nil {
 		return
 	}
-	q.flush()
-	m.atStep("queued")
-	heirlooms, names, err := m.collect()
-	if err != nil {
-		m.log.Error("the next process has to do without", "error", err)
-	}
-	for i, h := range heirlooms {
-		err := q.send(func(send func(handover.Message, ...int) error) error { return h.send(names[i], send) })
-		if err != nil {
-			m.log.Error("the next process has to do without", "error", err)
+	q.Flush()
+	m.service.atStep("queued")
+	for _, given := range m.collectLast() {
+		if err := q.Send(given.Send); err != nil {
+			m.log.Error("cannot pass state to the next process", "error", err)
 		}
 	}
 	if m.inPlace == nil {
-		m.removePaths()
-		_ = m.awaitManager() // it does not listen to the dead
+		m.service.sockets.RemovePaths(m.isEnding)
+		_ = m.service.manager.Await() // it does not listen to the dead
 	}
 }
 
-// removePaths removes the paths of Unix sockets that are in the store if the service ends for good. If it is to be restarted
-// they stay, and so they do if that cannot be found out: the next process replaces them.
-func (m *machine) removePaths() {
-	isPath := func(l *listener) bool { return l.isStored() && l.bound.File != handover.FileID{} }
-	if !slices.ContainsFunc(m.listeners, isPath) {
-		return
-	}
+// isEnding reports whether the service ends for good, as far as systemd can be
+// asked.
+func (m *supervisor) isEnding() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), endingTimeout)
 	defer cancel()
-	ending, err := manager.Ending(ctx)
+	ending, err := systemd.Ending(ctx)
 	if err != nil {
 		m.log.Debug("cannot ask whether the service ends: its Unix socket paths stay", "error", err)
 	}
-	for _, l := range m.listeners {
-		if ending && isPath(l) && fileOf(*l.bound) == l.bound.File {
-			if err := os.Remove(l.bound.Address); err != nil {
-				m.log.Warn("cannot remove the path of a socket", "error", err)
-			}
+	return ending
+}
+
+// collectLast asks for every state when this process has nothing else left to
+// do, and returns those that can be had. Each function may take an equal share
+// of the time that is left.
+//
+// The loop has ended, so what it would have to do meanwhile is done here.
+func (m *supervisor) collectLast() []passedstate.Given {
+	var states []passedstate.Given
+	var errs []error
+	sources := m.service.registered.states
+	for i, b := range sources {
+		g := m.awaitLast(b, len(sources)-i)
+		if g.Err != nil {
+			errs = append(errs, g.Err)
+			continue
 		}
+		states = append(states, g)
+	}
+	if err := errors.Join(errs...); err != nil {
+		m.log.Error("cannot pass state to the next process", "error", err)
+	}
+	return states
+}
+
+// awaitLast asks for one of so many passed states that are still to be asked
+// for. A signal to stop says that there is no time.
+func (m *supervisor) awaitLast(b *passedstate.Source, left int) passedstate.Given {
+	answer := b.Ask(m.log)
+	timer := time.NewTimer(m.lastShare(left))
+	defer timer.Stop()
+	for {
+		select {
+		case g := <-answer:
+			return g
+		case <-timer.C:
+			return b.Late()
+		case found := <-m.drain.Found:
+			m.onBudget(found)
+		case sig := <-m.service.caught.Stop:
+			m.log.Warn("told to stop: not waiting for state", "signal", sig)
+			m.told.atOnce = true
+		case <-m.watchdog.Expired():
+			m.beatLast()
+			continue
+		}
+		timer.Reset(m.lastShare(left))
+	}
+}
+
+// lastShare is how long one of so many functions may take.
+func (m *supervisor) lastShare(left int) time.Duration {
+	if m.told.atOnce {
+		return drainbudget.ExitGrace
+	}
+	return max(time.Until(m.drain.ExitBy())/time.Duration(left), drainbudget.ExitGrace)
+}
+
+// beatLast gives a sign of life on the way to another program in this process:
+// only a stop takes back what the service manager expects.
+func (m *supervisor) beatLast() {
+	if m.inPlace != nil && m.watchdog.IsOn() {
+		m.tell(notify.Watchdog())
+		m.unwatch()
+		m.watchdog.Again()
 	}
 }

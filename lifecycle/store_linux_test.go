@@ -1,21 +1,22 @@
 package lifecycle_test
 
 import (
-	"context"
 	"os"
+	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/internal/handover"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// eachSystemd runs a test with the daemon on each systemd, its unit changed by pairs of old and new text.
+// eachSystemd runs a test with the daemon on each systemd, its unit changed by
+// pairs of old and new text.
 func eachSystemd(t *testing.T, test func(t *testing.T, d *managedDaemon), edits ...string) {
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
@@ -39,10 +40,16 @@ func (d *managedDaemon) listen(config string) {
 	d.machine.WriteFile("/run/daemon/listen", config, 0o644)
 }
 
-// stores waits until so many descriptors are stored: what the daemon says on its way arrives a moment later.
-func (d *managedDaemon) stores(want string) {
+// stores waits until so many descriptors are stored beside the three of the
+// ledger: what the daemon says on its way arrives a moment later.
+func (d *managedDaemon) stores(sockets int) {
 	d.t.Helper()
-	got := ""
+	d.storesInAll(sockets + 3)
+}
+
+func (d *managedDaemon) storesInAll(n int) {
+	d.t.Helper()
+	got, want := "", strconv.Itoa(n)
 	err := eventually(func() bool {
 		got = d.machine.Property("daemon.service", "NFileDescriptorStore")
 		return got == want
@@ -62,7 +69,8 @@ func (d *managedDaemon) mustExchange(clients []kept, generation int) {
 	}
 }
 
-// TestStoreJustLargeEnough has room for the listener and one handover socket, so that a successor's own must wait.
+// TestStoreJustLargeEnough has room for the listener and one handover socket,
+// so that a successor's own must wait.
 func TestStoreJustLargeEnough(t *testing.T) {
 	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
 		clients := d.connect(10)
@@ -76,7 +84,8 @@ func TestStoreJustLargeEnough(t *testing.T) {
 	}, "FileDescriptorStoreMax=16", "FileDescriptorStoreMax=2")
 }
 
-// TestStoreTooSmall has no room for the listener, or no store at all: connections are told to close, and the service works.
+// TestStoreTooSmall has no room for the listener, or no store at all:
+// connections are told to close, and the service works.
 func TestStoreTooSmall(t *testing.T) {
 	for _, max := range []string{"0", "1"} {
 		t.Run(max, func(t *testing.T) {
@@ -98,20 +107,21 @@ func TestStoreTooSmall(t *testing.T) {
 	}
 }
 
-// TestStoreFollowsConfiguration changes name and address of the listener: what is stored follows.
+// TestStoreFollowsConfiguration changes name and address of the listener: what
+// is stored follows.
 func TestStoreFollowsConfiguration(t *testing.T) {
 	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
 		clients := d.connect(5)
 		d.listen("web!127.0.0.1:8080") // the same socket by another name
 		d.restart()
 		d.mustExchange(d.connect(1), 2)
-		d.stores("2")
+		d.stores(2)
 		if _, err := clients[0].exchange(); err == nil {
 			t.Error("connections of a listener that is not configured any more were served")
 		}
 		d.listen("web!127.0.0.1:8081") // another socket by the same name
 		d.restart()
-		d.stores("2")
+		d.stores(2)
 		if nc, err := d.machine.Dial(t.Context(), "tcp", "127.0.0.1:8080"); err == nil {
 			_ = nc.Close()
 			t.Error("the old address is still open")
@@ -119,72 +129,61 @@ func TestStoreFollowsConfiguration(t *testing.T) {
 		d.listen("web!127.0.0.1:8080")
 		d.reload()
 		d.mustExchange(d.connect(1), 4)
-		d.stores("2")
+		d.stores(2)
 		clients = d.connect(5)
 		d.restart()
 		d.mustExchange(clients, 5)
 	})
 }
 
-// TestStoredPath has a Unix socket that the service binds itself, outside of what systemd cleans up.
-func TestStoredPath(t *testing.T) {
-	const path = "/srv/http"
-	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
-		dial := func() *kept {
-			nc, err := d.machine.Dial(t.Context(), "unix", path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = nc.Close() })
-			return newKept(nc)
-		}
-		exists := func() bool {
-			_, err := os.Lstat(d.machine.Root() + path)
-			return err == nil
-		}
-		c := dial()
-		for generation := 2; generation <= 4; generation++ {
-			d.restart()
-			d.mustExchange([]kept{*c, *dial()}, generation)
-		}
-		d.machine.Kill(d.machine.Processes("daemon.service")[0].PID, syscall.SIGKILL)
-		d.mustExchange([]kept{*dial()}, 5)
-		d.machine.MustRun("rm", path) // then it must be bound anew
-		d.restart()
-		d.mustExchange([]kept{*dial()}, 6)
-		d.stores("2")
-		d.machine.MustRun("systemctl", "stop", "daemon.service")
-		if exists() {
-			t.Error("the path is left after the stop")
-		}
-		d.machine.MustRun("systemctl", "start", "daemon.service")
-		d.mustExchange([]kept{*dial()}, 1)
-	}, "HEIRLOOM_TEST_LISTEN=tcp!127.0.0.1:8080", "HEIRLOOM_TEST_LISTEN=unix!"+path)
-}
-
-// TestForeignEstate finds in the store what a later version has left there, and must leave it to one that understands it.
-func TestForeignEstate(t *testing.T) {
+// TestForeignStoredState finds in the store what a later version has left
+// there, and must leave it to one that understands it.
+func TestForeignStoredState(t *testing.T) {
 	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
 		waiting := d.connect(3)
 		d.listen("http!127.0.0.1:8080")
 		d.machine.WriteFile("/run/daemon/role", "future", 0o644)
 		d.restart() // leaves what nobody can read
-		d.stores("3")
+		d.storesInAll(3)
 		d.machine.MustRun("rm", "/run/daemon/role")
 		d.restart()
 		d.mustExchange(waiting, 100)
-		d.stores("3")
+		d.stores(3)
 		d.restart()
 		d.mustExchange(waiting, 101)
-		d.stores("3")
-		if !strings.Contains(d.machine.Journal("-u", "daemon.service"), "left alone what an earlier process queued") {
+		d.stores(3)
+		if !strings.Contains(d.machine.Journal("-u", "daemon.service"), "ignoring connections that an earlier process queued") {
 			t.Error("the journal does not say that something was left alone")
 		}
 	})
 }
 
-// leaveForTheFuture is a main that stores a handover socket which takes a later version to read, and does no more.
-func leaveForTheFuture() error {
+// TestOutdatedStoredState finds in the store what a build of protocol 1 has
+// left there. It is dropped, with one warning, and all else is kept.
+func TestOutdatedStoredState(t *testing.T) {
+	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
+		waiting := d.connect(3)
+		d.listen("http!127.0.0.1:8080")
+		d.machine.WriteFile("/run/daemon/role", "past", 0o644)
+		d.restart() // leaves what nobody reads any more
+		d.storesInAll(3)
+		d.machine.MustRun("rm", "/run/daemon/role")
+		d.restart()
+		d.mustExchange(waiting, 100)
+		d.stores(2)
+		d.restart()
+		d.mustExchange(waiting, 101)
+		d.stores(2)
+		journal := d.machine.Journal("-u", "daemon.service")
+		if n := strings.Count(journal, "dropping what a process of an older version stored"); n != 1 || !strings.Contains(journal, "the other process speaks 1") {
+			t.Errorf("%d warnings in the journal, want one with the reason", n)
+		}
+	})
+}
+
+// leaveStored is a main that stores a handover socket, from the future or the
+// past, which this version cannot read, and does no more.
+func leaveStored(when string) error {
 	notifier, err := notify.New()
 	if err != nil {
 		return err
@@ -194,8 +193,14 @@ func leaveForTheFuture() error {
 		return err
 	}
 	const later = handover.Protocol + 1
-	err = conn.Send(handover.Message{Type: handover.Inheritance, Protocol: later, MinReader: later, Generation: 98})
-	if err != nil {
+	m := handover.Message{Type: handover.Hello, Process: handover.Process{Protocol: later, MinReader: later, Generation: 98}}
+	if when == "past" {
+		m.Type, m.Protocol, m.MinReader = "inheritance", 1, 1
+	}
+	if err := conn.Send(m); err != nil {
+		return err
+	}
+	if err := conn.Send(handover.Message{Type: handover.Stop}); err != nil { // which is not for a reader of another protocol
 		return err
 	}
 	if err := notifier.Notify(notify.FDStore("heirloom-99", end), notify.FDStoreNoPoll()); err != nil {
@@ -204,7 +209,7 @@ func leaveForTheFuture() error {
 	if err := notifier.Notify(notify.Ready()); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(background, time.Minute)
+	ctx, cancel := patience.Context(background, time.Minute)
 	defer cancel()
 	_ = notifier.Barrier(ctx)
 	_ = unix.Pause()

@@ -11,13 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// replacements are the ways of a reload without a service manager, over each kind of socket.
+// replacements are the ways of a reload without a service manager, over each
+// kind of socket, of which "tls" is TCP with sessions that move.
 func replacements(t *testing.T, test func(t *testing.T, network, replace string)) {
 	for _, replace := range []string{"beside", "in-place"} {
-		for _, network := range []string{"tcp", "unix"} {
+		for _, network := range []string{"tcp", "unix", "tls"} {
 			t.Run(replace+"-"+network, func(t *testing.T) {
 				t.Parallel()
 				test(t, network, "HEIRLOOM_TEST_REPLACE="+replace)
@@ -26,7 +28,8 @@ func replacements(t *testing.T, test func(t *testing.T, network, replace string)
 	}
 }
 
-// startEcho starts an echoServer, which must not write of anything BAD to its log, to the very end.
+// startEcho starts an echoServer, which must not write of anything BAD to its
+// log, to the very end.
 func startEcho(t *testing.T, network string, env ...string) *local {
 	t.Helper()
 	_ = t.TempDir() // the log is in another one, and those are removed last of all
@@ -36,7 +39,13 @@ func startEcho(t *testing.T, network string, env ...string) *local {
 			t.Errorf("the log says what should not be so:\n%s", d.logged())
 		}
 	})
-	d = startLocal(t, network, append(env, "HEIRLOOM_TEST_ROLE=echo")...)
+	env = append(env, "HEIRLOOM_TEST_ROLE=echo")
+	if network == "tls" {
+		d = startLocal(t, "tcp", append(env, "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_MOVE_TLS=yes")...)
+		d.secure = true
+		return d
+	}
+	d = startLocal(t, network, env...)
 	return d
 }
 
@@ -47,7 +56,8 @@ func (d *local) write(file, text string) {
 	}
 }
 
-// awaitAlone waits until the predecessors have ended. A line that is said before may be answered by one of them.
+// awaitAlone waits until the predecessors have ended. A line that is said
+// before may be answered by one of them.
 func (d *local) awaitAlone() {
 	d.t.Helper()
 	d.eventually("the predecessors to end", func() bool { return len(d.processes()) == 1 })
@@ -55,7 +65,7 @@ func (d *local) awaitAlone() {
 
 func (c *client) say(text string) {
 	c.t.Helper()
-	_ = c.SetWriteDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetWriteDeadline(patience.Deadline(30 * time.Second))
 	if _, err := io.WriteString(c, text); err != nil {
 		c.t.Fatal(err)
 	}
@@ -63,7 +73,7 @@ func (c *client) say(text string) {
 
 func (c *client) expect(line string) {
 	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
 	got, err := c.reader.ReadString('\n')
 	if got != line+"\n" || err != nil {
 		c.t.Fatalf("read %.200q, %v, want %.200q", got, err, line)
@@ -127,7 +137,7 @@ func TestStream(t *testing.T) {
 func (c *client) readFlood() {
 	c.t.Helper()
 	got := make([]byte, len(flood))
-	_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
 	if _, err := io.ReadFull(c.reader, got); err != nil {
 		c.t.Fatal(err)
 	}
@@ -136,7 +146,8 @@ func (c *client) readFlood() {
 	}
 }
 
-// TestStreamLines has clients send lines all the time, in pieces, during fifteen reloads.
+// TestStreamLines has clients send lines all the time, in pieces, during
+// fifteen reloads.
 func TestStreamLines(t *testing.T) {
 	replacements(t, func(t *testing.T, network, replace string) {
 		d := startEcho(t, network, replace)
@@ -147,15 +158,15 @@ func TestStreamLines(t *testing.T) {
 			clients.Go(func() { c.chatter(stop) })
 		}
 		for range 15 {
-			d.reload()
+			d.reloadHere()
 		}
 		close(stop)
 		clients.Wait()
 	})
 }
 
-// chatter sends lines, up to five at a time and cut in pieces anywhere, and checks that all are answered in order, by later and
-// later generations.
+// chatter sends lines, up to five at a time and cut in pieces anywhere, and
+// checks that all are answered in order, by later and later generations.
 func (c *client) chatter(stop chan struct{}) {
 	last := 0
 	for n := 0; ; n += 5 {
@@ -168,6 +179,7 @@ func (c *client) chatter(stop chan struct{}) {
 		for i := range 5 {
 			text += fmt.Sprintf("line %d\n", n+i)
 		}
+		time.Sleep(rand.N(10 * time.Millisecond)) // or they would take all of the processor
 		for len(text) > 0 {
 			cut := 1 + rand.IntN(len(text))
 			if _, err := io.WriteString(c, text[:cut]); err != nil {
@@ -178,7 +190,7 @@ func (c *client) chatter(stop chan struct{}) {
 		}
 		for i := range 5 {
 			var generation, number int
-			_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+			_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
 			line, err := c.reader.ReadString('\n')
 			if err == nil {
 				_, err = fmt.Sscanf(line, "%d line %d\n", &generation, &number)
@@ -192,7 +204,8 @@ func (c *client) chatter(stop chan struct{}) {
 	}
 }
 
-// TestStreamLargeStates hands over 300 connections with as much state as there may be.
+// TestStreamLargeStates hands over 300 connections with as much state as there
+// may be.
 func TestStreamLargeStates(t *testing.T) {
 	half := strings.Repeat("x", lifecycle.MaxStreamState)
 	replacements(t, func(t *testing.T, network, replace string) {
@@ -217,11 +230,16 @@ func TestStreamLargeStates(t *testing.T) {
 }
 
 // TestManyStreams hands over 2,000 connections, each with a state of its own.
+// Of those of TLS it has fewer, since their handshakes take time.
 func TestManyStreams(t *testing.T) {
 	replacements(t, func(t *testing.T, network, replace string) {
 		d := startEcho(t, network, replace)
 		var clients []*client
-		for i := range 2000 {
+		count := 2000
+		if network == "tls" {
+			count = 500
+		}
+		for i := range count {
 			c := d.dial()
 			c.sayHalf(fmt.Sprintf("client %d", i))
 			clients = append(clients, c)
@@ -239,7 +257,8 @@ func TestManyStreams(t *testing.T) {
 	})
 }
 
-// TestStreamLate has a handler take its time, so that the successor is replaced itself meanwhile: the one after that gets it.
+// TestStreamLate has a handler take its time, so that the successor is replaced
+// itself meanwhile: the one after that gets it.
 func TestStreamLate(t *testing.T) {
 	d := startEcho(t, "tcp", "HEIRLOOM_TEST_REPLACE=beside")
 	c := d.dial()

@@ -17,11 +17,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// ticket serves HTTPS, with session ticket keys that it hands down unless HEIRLOOM_TEST_TICKETS is no.
+// ticket serves HTTPS, with session ticket keys that it hands down unless
+// HEIRLOOM_TEST_TICKETS is no.
 func ticket(options lifecycle.Options) error {
 	service, err := lifecycle.New(options)
 	if err != nil {
@@ -48,14 +49,15 @@ func ticket(options lifecycle.Options) error {
 	return service.Run(context.Background())
 }
 
-// handDownTickets gives config the session ticket keys of the generation before, behind a new one, and hands down both.
+// handDownTickets gives config the session ticket keys of the generation
+// before, behind a new one, and hands down both.
 func handDownTickets(service *lifecycle.Service, config *tls.Config) error {
 	var key [32]byte
 	if _, err := rand.Read(key[:]); err != nil {
 		return err
 	}
 	keys := [][32]byte{key} // the first makes tickets, all understand them
-	switch h, err := service.Heirloom("tickets"); {
+	switch h, err := service.InheritedState("tickets"); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
@@ -66,12 +68,12 @@ func handDownTickets(service *lifecycle.Service, config *tls.Config) error {
 	}
 	keys = keys[:min(len(keys), 3)]
 	config.SetSessionTicketKeys(keys)
-	return service.Bequeath("tickets", func() (lifecycle.Heirloom, error) {
+	return service.PassState("tickets", func() (lifecycle.PassedState, error) {
 		var data []byte
 		for _, k := range keys {
 			data = append(data, k[:]...)
 		}
-		return lifecycle.Heirloom{Data: data}, nil
+		return lifecycle.PassedState{Data: data}, nil
 	})
 }
 
@@ -113,7 +115,8 @@ func (h *ticketHolder) resumes() bool {
 // tlsVersions are those in which tickets differ.
 var tlsVersions = []uint16{tls.VersionTLS12, tls.VersionTLS13}
 
-// TestTickets has clients resume their TLS sessions after reloads, which they cannot where the keys are not handed down.
+// TestTickets has clients resume their TLS sessions after reloads, which they
+// cannot where the keys are not handed down.
 func TestTickets(t *testing.T) {
 	for _, replace := range []string{"beside", "in-place"} {
 		for _, handed := range []bool{true, false} {
@@ -163,7 +166,8 @@ func newOpenSSL(t *testing.T) *openSSL {
 	return &openSSL{t, filepath.Join(t.TempDir(), "session")}
 }
 
-// connect connects with the session of the time before, if there is one. openssl then prints "New" or "Reused".
+// connect connects with the session of the time before, if there is one.
+// openssl then prints "New" or "Reused".
 func (o *openSSL) connect(address, want string) {
 	o.t.Helper()
 	args := []string{"s_client", "-connect", address, "-tls1_2", "-sess_out", o.session}
@@ -178,8 +182,10 @@ func (o *openSSL) connect(address, want string) {
 	}
 }
 
-// TestTicketsManaged has clients resume their TLS sessions after reloads and restarts on each systemd.
+// TestTicketsManaged has clients resume their TLS sessions after reloads and
+// restarts on each systemd.
 func TestTicketsManaged(t *testing.T) {
+	t.Parallel()
 	for _, v := range sdtest.Versions() {
 		for _, handed := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s-%t", v, handed), func(t *testing.T) {

@@ -37,3 +37,14 @@ func (d *local) dialTLS() *client {
 	d.t.Cleanup(func() { _ = nc.Close() })
 	return &client{d.t, nc, bufio.NewReader(nc)}
 }
+
+// trustClients has config accept clients with this certificate alone.
+func trustClients(config *tls.Config, der []byte) error {
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return err
+	}
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+	config.ClientCAs.AddCert(certificate)
+	return nil
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/lifecycle"
 	"github.com/heirloom-go/heirloom/notify"
 )
@@ -28,8 +30,9 @@ type listening struct {
 	messages chan string
 }
 
-// listenAsManager makes the test's process one that a service manager has started, which expects signs of life as often as usec
-// says, unless that is empty.
+// listenAsManager makes the test's process one that a service manager has
+// started, which expects signs of life as often as usec says, unless that is
+// empty.
 func listenAsManager(t *testing.T, usec string) *listening {
 	t.Helper()
 	l := &listening{t: t, path: filepath.Join(t.TempDir(), "notify"), messages: make(chan string, 1000)}
@@ -40,6 +43,7 @@ func listenAsManager(t *testing.T, usec string) *listening {
 	t.Cleanup(func() { _ = socket.Close() })
 	go l.read(socket)
 	t.Setenv("NOTIFY_SOCKET", l.path)
+	t.Setenv("SYSTEMD_EXEC_PID", fmt.Sprint(os.Getpid()))
 	t.Setenv("WATCHDOG_USEC", usec)
 	return l
 }
@@ -67,7 +71,7 @@ func (l *listening) next() string {
 	select {
 	case m := <-l.messages:
 		return m
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience.Of(30 * time.Second)):
 		l.t.Fatal("the service manager is told nothing more")
 		return ""
 	}
@@ -102,7 +106,8 @@ func (l *listening) count(line string) (n int) {
 	return n
 }
 
-// A patient is a service in this process, with its health in the hands of the test.
+// A patient is a service in this process, with its health in the hands of the
+// test.
 type patient struct {
 	t       *testing.T
 	service *lifecycle.Service
@@ -161,7 +166,7 @@ func (p *patient) beAsked() context.Context {
 	select {
 	case ctx := <-p.asked:
 		return ctx
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience.Of(30 * time.Second)):
 		p.t.Fatal("the health is not checked")
 		return nil
 	}
@@ -201,7 +206,7 @@ func (p *patient) awaitEnd() {
 		if err != nil {
 			p.t.Error(err)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience.Of(30 * time.Second)):
 		p.t.Fatal("the service does not end")
 	}
 }
@@ -232,9 +237,11 @@ func (b *safeBuffer) String() string {
 
 const sign = "WATCHDOG=1"
 
-// TestWatchdog goes through what a health check may do, and counts the signs of life that come of it.
+// TestWatchdog goes through what a health check may do, and counts the signs of
+// life that come of it.
 func TestWatchdog(t *testing.T) {
-	manager := listenAsManager(t, "100000")
+	watchdog := patience.Of(400 * time.Millisecond).Truncate(2 * time.Millisecond)
+	manager := listenAsManager(t, fmt.Sprint(watchdog.Microseconds()))
 	var p *patient
 	p = newPatient(t, lifecycle.Options{Health: func(ctx context.Context) error { return p.check(ctx) }})
 	release := make(chan struct{})
@@ -263,7 +270,7 @@ func TestWatchdog(t *testing.T) {
 	}
 
 	ctx = p.beAsked() // and hangs
-	p.awaitLog("did not end within 50ms")
+	p.awaitLog("did not end within " + (watchdog / 2).String())
 	<-ctx.Done()
 	if n := manager.count(sign); n != 0 {
 		t.Errorf("%d signs of life while the check hangs", n)
@@ -272,8 +279,16 @@ func TestWatchdog(t *testing.T) {
 		t.Errorf("liveness is %d %q while the check hangs", status, text) // and p.asked has no second check
 	}
 	p.verdict <- nil
-	p.awaitLog("passes again")
+	passed := make(chan struct{})
+	go func() { // it may have come between two questions
+		select {
+		case <-p.asked:
+			p.verdict <- nil
+		case <-passed:
+		}
+	}()
 	manager.await(sign)
+	close(passed)
 
 	p.beAsked()
 	p.stop()
@@ -332,7 +347,8 @@ func TestWatchdogPassesBy(t *testing.T) {
 	})
 }
 
-// TestDead has a probe find the process dead: the manager is told at once, and once.
+// TestDead has a probe find the process dead: the manager is told at once, and
+// once.
 func TestDead(t *testing.T) {
 	manager := listenAsManager(t, "")
 	dead := fmt.Errorf("no pulse: %w", lifecycle.ErrDead)

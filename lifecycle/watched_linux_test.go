@@ -15,11 +15,13 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// watched is the daemon with a health check, which says what the file named health in its RuntimeDirectory has, or that named
-// health-2 for the second generation, and answers /readyz and /livez. A file named slow is how long it takes to start.
+// watched is the daemon with a health check, which says what the file named
+// health in its RuntimeDirectory has, or that named health-2 for the second
+// generation, and answers /readyz and /livez. A file named slow is how long it
+// takes to start.
 //
-// SIGUSR2 profiles it, into HEIRLOOM_TEST_PROFILES, which HEIRLOOM_TEST_FILL fills beforehand. HEIRLOOM_TEST_LAST is how long it
-// lives after Run.
+// SIGUSR2 profiles it, into HEIRLOOM_TEST_PROFILES, which HEIRLOOM_TEST_FILL
+// fills beforehand. HEIRLOOM_TEST_LAST is how long it lives after Run.
 func watched(options lifecycle.Options) error {
 	generation := 0
 	options.Health = func(context.Context) error { return healthByFile(generation) }

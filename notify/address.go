@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-// maxPath is what fits into sun_path of unix(7) beside its final NUL byte.
+// maxPath is the longest path that fits in sun_path of unix(7) with its final
+// NUL byte.
 const maxPath = 107
 
 // address is a parsed $NOTIFY_SOCKET: either path, or the rest.
 type address struct {
-	path string // of a Unix socket; begins with / or @
+	path string // of a Unix socket, starts with / or @
 	cid  uint32
 	port uint32
 	kind vsockKind
@@ -28,7 +29,8 @@ const (
 	vsockStream
 )
 
-// parseAddress reads what sd_notify reads with socket_address_parse_unix and socket_address_parse_vsock.
+// parseAddress accepts the addresses that sd_notify accepts with
+// socket_address_parse_unix and socket_address_parse_vsock.
 func parseAddress(value string) (address, error) {
 	a, problem := parseUnix(value)
 	if scheme, rest, found := strings.Cut(value, ":"); found && strings.HasPrefix(scheme, "vsock") {
@@ -40,17 +42,18 @@ func parseAddress(value string) (address, error) {
 	return a, nil
 }
 
-// parseUnix and the functions after it return what is wrong, or an empty problem.
+// parseUnix and the functions after it return what is wrong with the value as
+// problem, which is empty if the value is valid.
 func parseUnix(value string) (a address, problem string) {
 	switch {
 	case value == "" || value[0] != '/' && value[0] != '@':
-		return a, "begins neither with /, @ nor vsock:"
+		return a, "does not start with /, @ or vsock:"
 	case len(value) == 1:
 		return a, "has no name"
 	case len(value) > maxPath:
-		return a, fmt.Sprintf("is %d bytes long, and may be %d", len(value), maxPath)
+		return a, fmt.Sprintf("is %d bytes long, more than the limit of %d", len(value), maxPath)
 	case strings.IndexByte(value, 0) >= 0:
-		return a, "holds a NUL byte"
+		return a, "contains a NUL byte"
 	}
 	return address{path: value}, ""
 }
@@ -66,7 +69,7 @@ func parseVsock(scheme, rest string) (a address, problem string) {
 	case "vsock-stream":
 		a.kind = vsockStream
 	default:
-		return a, "is of no known socket type"
+		return a, "has an unknown socket type"
 	}
 	cid, port, _ := strings.Cut(rest, ":")
 	if a.cid, problem = parseCID(cid); problem != "" {
@@ -86,9 +89,9 @@ func parseCID(value string) (cid uint32, problem string) {
 		return 2, ""
 	}
 	number, err := strconv.ParseUint(value, 10, 32)
-	// The largest number is VMADDR_CID_ANY, which only a receiver may say.
+	// The largest number is VMADDR_CID_ANY, which only a receiver may use.
 	if err != nil || number == math.MaxUint32 {
-		return 0, fmt.Sprintf("CID %q is neither hypervisor, local, host nor a number below %d", value, uint32(math.MaxUint32))
+		return 0, fmt.Sprintf("CID %q is not hypervisor, local, host or a number below %d", value, uint32(math.MaxUint32))
 	}
 	return uint32(number), ""
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
@@ -30,15 +31,15 @@ var addresses = []struct {
 	{value: "vsock-dgram:3:4", want: "dgram 3 4"},
 	{value: "vsock-seqpacket:3:4", want: "seqpacket 3 4"},
 	{value: "vsock-stream:4294967294:4294967294", want: "stream 4294967294 4294967294"},
-	{value: "", say: "begins neither"},
-	{value: "run/notify", say: "begins neither"},
-	{value: "unix:/run/notify", say: "begins neither"},
+	{value: "", say: "does not start with"},
+	{value: "run/notify", say: "does not start with"},
+	{value: "unix:/run/notify", say: "does not start with"},
 	{value: "/", say: "no name"},
 	{value: "@", say: "no name"},
 	{value: "/" + strings.Repeat("x", 107), say: "108 bytes"},
 	{value: "@" + strings.Repeat("x", 107), say: "108 bytes"},
 	{value: "/a\x00b", say: "NUL"},
-	{value: "vsock", say: "begins neither"},
+	{value: "vsock", say: "does not start with"},
 	{value: "vsock:", say: `CID ""`},
 	{value: "vsock:2", say: `port ""`},
 	{value: "vsock::1", say: `CID ""`},
@@ -50,7 +51,7 @@ var addresses = []struct {
 	{value: "vsock:4294967296:1", say: `CID "4294967296"`},
 	{value: "vsock:1:4294967295", say: `port "4294967295"`},
 	{value: "vsock:1:x", say: `port "x"`},
-	{value: "vsock-mux:1:2", say: "no known socket type"},
+	{value: "vsock-mux:1:2", say: "unknown socket type"},
 }
 
 func TestAddresses(t *testing.T) {
@@ -87,15 +88,16 @@ func FuzzAddress(f *testing.F) {
 }
 
 func TestDialInvalid(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	if n, err := notify.Dial("tcp://host"); n != nil || !errors.Is(err, notify.ErrInvalid) {
 		t.Errorf("got %v, %v", n, err)
 	}
 }
 
-// TestVsock compares with what the kernel itself says about each type of vsock: few have datagrams, or a receiver.
+// TestVsock compares with what the kernel itself says about each type of vsock:
+// few have datagrams, or a receiver.
 func TestVsock(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	for _, test := range []struct {
 		address string
 		kinds   []int
@@ -128,8 +130,8 @@ func TestVsock(t *testing.T) {
 	}
 }
 
-// askKernel returns the error of opening a vsock of the first type it has, and that of connecting it to port 1 of this
-// machine, where nobody listens.
+// askKernel returns the error of opening a vsock of the first type it has, and
+// that of connecting it to port 1 of this machine, where nobody listens.
 func askKernel(t *testing.T, kinds []int) (opening, sending error) {
 	t.Helper()
 	for _, kind := range kinds {
@@ -138,7 +140,8 @@ func askKernel(t *testing.T, kinds []int) (opening, sending error) {
 			opening = err
 			continue
 		}
-		// ETIMEDOUT, which some kernels say here, comes after two seconds by default.
+		// ETIMEDOUT, which some kernels say here, comes after two seconds by
+		// default.
 		soon := unix.NsecToTimeval(int64(time.Millisecond))
 		if err := unix.SetsockoptTimeval(fd, unix.AF_VSOCK, unix.SO_VM_SOCKETS_CONNECT_TIMEOUT_OLD, &soon); err != nil {
 			t.Fatal(err)
@@ -152,16 +155,17 @@ func askKernel(t *testing.T, kinds []int) (opening, sending error) {
 	return opening, nil
 }
 
-// TestConversation is the way of a vsock without datagrams, over Unix sockets: a connection for each message.
+// TestConversation is the way of a vsock without datagrams, over Unix sockets:
+// a connection for each message.
 func TestConversation(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	for network, kind := range map[string]int{"unix": unix.SOCK_STREAM, "unixpacket": unix.SOCK_SEQPACKET} {
 		path := socketPath(t)
 		listener, err := net.Listen(network, path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := notify.DialConnecting(path, kind, 20*time.Second)
+		n := notify.DialConnecting(path, kind, 5*time.Minute)
 		for _, text := range []string{"one", "two"} {
 			done := make(chan error, 1)
 			go func() { done <- n.Notify(notify.Ready(), notify.Status(text)) }()
@@ -189,7 +193,8 @@ func TestConversation(t *testing.T) {
 	}
 }
 
-// readAll reads to the end. io.ReadAll does not see the end of a seqpacket connection, which is an empty read.
+// readAll reads to the end. io.ReadAll does not see the end of a seqpacket
+// connection, which is an empty read.
 func readAll(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	var text []byte
@@ -204,20 +209,21 @@ func readAll(t *testing.T, conn net.Conn) string {
 }
 
 func TestConversationFails(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	for name, test := range map[string]struct {
 		answer func(net.Conn)
+		limit  time.Duration
 		want   error
 	}{
-		"an answer": {func(conn net.Conn) { _, _ = conn.Write([]byte("x")) }, syscall.EPROTO},
-		"silence":   {func(net.Conn) {}, os.ErrDeadlineExceeded},
+		"an answer": {func(conn net.Conn) { _, _ = conn.Write([]byte("x")) }, 5 * time.Minute, syscall.EPROTO},
+		"silence":   {func(net.Conn) {}, 100 * time.Millisecond, os.ErrDeadlineExceeded},
 	} {
 		path := socketPath(t)
 		listener, err := net.Listen("unix", path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := notify.DialConnecting(path, unix.SOCK_STREAM, 100*time.Millisecond)
+		n := notify.DialConnecting(path, unix.SOCK_STREAM, test.limit)
 		done := make(chan error, 1)
 		go func() { done <- n.Notify(notify.Ready()) }()
 		conn, err := listener.Accept()

@@ -10,12 +10,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// TestFullQueue sends into a queue without room: the message must wait, and arrive.
+// TestFullQueue sends into a queue without room: the message must wait, and
+// arrive.
 func TestFullQueue(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n, path := pairAt(t, notify.SendTimeout)
 	fillers := fill(t, path)
 	done := make(chan error, 1)
@@ -36,7 +38,7 @@ func TestFullQueue(t *testing.T) {
 }
 
 func TestQueueStaysFull(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n, path := pairAt(t, time.Millisecond)
 	fillers := fill(t, path)
 	if err := n.Notify(notify.Ready()); !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(err.Error(), path) {
@@ -53,7 +55,7 @@ func TestQueueStaysFull(t *testing.T) {
 
 // TestBarrierGivesUp ends the context of a Barrier that waits for room.
 func TestBarrierGivesUp(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	_, n, path := pairAt(t, notify.SendTimeout)
 	fill(t, path)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -66,9 +68,10 @@ func TestBarrierGivesUp(t *testing.T) {
 	}
 }
 
-// TestBarrierGivesUpItsPlace ends the context of a Barrier that waits behind a Notify, which must not end with it.
+// TestBarrierGivesUpItsPlace ends the context of a Barrier that waits behind a
+// Notify, which must not end with it.
 func TestBarrierGivesUpItsPlace(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n, path := pairAt(t, notify.SendTimeout)
 	fillers := fill(t, path)
 	done := make(chan error, 1)
@@ -92,7 +95,7 @@ func TestBarrierGivesUpItsPlace(t *testing.T) {
 }
 
 func TestBarrier(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	done := make(chan error, 1)
 	go func() { done <- n.Barrier(t.Context()) }()
@@ -100,8 +103,9 @@ func TestBarrier(t *testing.T) {
 	if got.text != "BARRIER=1" || len(got.fds) != 1 {
 		t.Fatalf("received %q with %d descriptors", got.text, len(got.fds))
 	}
-	// The writing end is here, so that the barrier stands as long as we do not close it. Nothing else could end it: the
-	// next message goes through meanwhile, and the barrier is still there.
+	// The writing end is here, so that the barrier stands as long as we do not
+	// close it. Nothing else could end it: the next message goes through
+	// meanwhile, and the barrier is still there.
 	if err := n.Notify(notify.Watchdog()); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +124,7 @@ func TestBarrier(t *testing.T) {
 }
 
 func TestBarrierNeverLifted(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -144,7 +148,7 @@ func TestBarrierNeverLifted(t *testing.T) {
 }
 
 func TestBarrierWithEndedContextSendsNothing(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -157,7 +161,7 @@ func TestBarrierWithEndedContextSendsNothing(t *testing.T) {
 }
 
 func TestBarrierManagerDies(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	done := make(chan error, 1)
 	go func() { done <- n.Barrier(t.Context()) }()

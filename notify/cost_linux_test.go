@@ -7,11 +7,12 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
 func TestNotifyAllocatesNothing(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	buffer := make([]byte, 4096)
 	pid := os.Getpid()
@@ -28,7 +29,8 @@ func TestNotifyAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkNotify sends READY, STATUS and MAINPID to a receiver that reads each message at once.
+// BenchmarkNotify sends READY, STATUS and MAINPID to a receiver that reads each
+// message at once.
 func BenchmarkNotify(b *testing.B) {
 	path := socketPath(b)
 	r := receive(b, path)

@@ -11,11 +11,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
 func TestFDStore(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	file, err := os.CreateTemp(t.TempDir(), "state")
 	if err != nil {
@@ -60,7 +61,8 @@ func TestFDStore(t *testing.T) {
 	}
 }
 
-// descriptor returns the number behind conn, which stays valid as long as conn is open.
+// descriptor returns the number behind conn, which stays valid as long as conn
+// is open.
 func descriptor(t *testing.T, conn syscall.Conn) int {
 	t.Helper()
 	raw, err := conn.SyscallConn()
@@ -75,7 +77,7 @@ func descriptor(t *testing.T, conn syscall.Conn) int {
 }
 
 func TestMostDescriptors(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	fds, conns := make([]int, 253), make([]syscall.Conn, 253)
 	for i := range conns {
@@ -94,7 +96,7 @@ func TestMostDescriptors(t *testing.T) {
 }
 
 func TestClosedDescriptors(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -112,7 +114,7 @@ func TestClosedDescriptors(t *testing.T) {
 }
 
 func TestMainPIDFD(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {

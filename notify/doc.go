@@ -1,18 +1,25 @@
-// Package notify tells the service manager what this process is doing: the sd_notify protocol of systemd, whole.
+// Package notify implements all of systemd's sd_notify protocol, by which a
+// process reports its state to the service manager.
 //
-// A notification is one datagram of lines KEY=VALUE, sometimes with descriptors attached, sent to the socket that
-// $NOTIFY_SOCKET names. Nothing comes back. Three facts follow, and they are the whole model:
+// A notification is one datagram of lines KEY=VALUE, sometimes with descriptors
+// attached, sent to the socket that $NOTIFY_SOCKET names. The manager sends no
+// reply. Three facts follow:
 //
-//   - What belongs together goes into one [Notifier.Notify]. The manager acts on a datagram as a unit, so that
-//     MainPID(successor) with Ready() is one step, and never half of one.
-//   - A nil error means "queued", not "accepted". NotifyAccess=, Type= and FileDescriptorStoreMax= of the unit decide
-//     what the manager does with it, and it tells only its journal. So that a mistake does not end there, whatever the
-//     manager would drop or misread is refused here, before anything is sent, with an error that matches [ErrInvalid].
-//   - A process that must not end before its messages were read, or that stores descriptors and then closes its own,
-//     waits with [Notifier.Barrier].
+//   - Send states that belong together in one [Notifier.Notify]. The manager
+//     acts on a datagram as a unit, so MainPID(successor) with Ready() is one
+//     step, and never half of one.
+//   - A nil error means "queued", not "accepted". NotifyAccess=, Type= and
+//     FileDescriptorStoreMax= of the unit decide what the manager does with it,
+//     and the result is only in the manager's journal. So this package refuses
+//     every value that the manager would drop or misread, before it sends
+//     anything, with an error that matches [ErrInvalid]. The one exception is
+//     text for people, which may come from anywhere: [Status] makes it valid.
+//   - A process that must not end before its messages were read, or that stores
+//     descriptors and then closes its own, calls [Notifier.Barrier].
 //
-// Outside a service manager there is no socket. That is normal: [New] then returns a nil *Notifier, which works and
-// does nothing, so that one main serves both a unit and a terminal:
+// Outside a service manager there is no socket, which is normal. [New] then
+// returns a nil *Notifier, whose methods do nothing, so the same main works in
+// a unit and in a terminal:
 //
 //	func main() {
 //		manager, err := notify.New()
@@ -31,7 +38,9 @@
 //		log.Fatal(http.Serve(listener, nil))
 //	}
 //
-// The protocol is that of sd_notify(3) in systemd 262. An older manager ignores the assignments it does not know; the
-// comments say since which version each one is understood. It needs Linux: elsewhere the package builds, New without
-// $NOTIFY_SOCKET answers as above, and [Dial] answers an error that matches [errors.ErrUnsupported].
+// The protocol is that of sd_notify(3) in systemd 262. An older manager ignores
+// the assignments it does not know. The comments name the first version that
+// understands each one. The protocol needs Linux. On other systems the package
+// builds, New without $NOTIFY_SOCKET works as above, and [Dial] returns an
+// error that matches [errors.ErrUnsupported].
 package notify

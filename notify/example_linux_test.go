@@ -63,7 +63,8 @@ func ExampleNotifier_Notify() {
 	// READY=1
 }
 
-// A service that restarts leaves its listener with the manager, and ends when the manager has it.
+// A service that restarts leaves its listener with the manager, and ends when
+// the manager has it.
 func ExampleNotifier_Barrier() {
 	manager, err := notify.New()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -12,7 +12,8 @@ func DialFor(address string, patience time.Duration) (*Notifier, error) {
 	return dial(address, patience)
 }
 
-// DialConnecting returns a Notifier that sends to a listening Unix socket as it does to a vsock without datagrams.
+// DialConnecting returns a Notifier that sends to a listening Unix socket as it
+// does to a vsock without datagrams.
 func DialConnecting(path string, kind int, patience time.Duration) *Notifier {
 	to := &unix.SockaddrUnix{Name: path}
 	link := &link{fd: -1, family: unix.AF_UNIX, kind: kind, to: to, patience: patience}

@@ -10,22 +10,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waitSlice is how long the kernel waits for room in the receiver's queue before we look at context and clock again.
-// Room is noticed at once, being an event inside the kernel; the slice bounds only how late an ended context is noticed.
+// waitSlice is how long the kernel waits for room in the receiver's queue
+// before we check context and clock again. The kernel notices room at once. The
+// slice bounds only how late we notice an ended context.
 const waitSlice = 100 * time.Millisecond
 
-// link is the way to one receiver.
+// link sends messages to one receiver.
 //
-// For datagrams it is a socket that is never connected: each message names the address, and the kernel looks it up anew,
-// as it does for sd_notify, which opens a socket for every message. A connected socket would stay with the socket that
-// was bound when it connected. systemd hands that one on through daemon-reexec, but a user manager that was restarted, a
-// container manager or a supervisor binds a new one at the same path, and every later message would end in ECONNREFUSED.
+// For datagrams it has a socket that is never connected. Each message names the
+// address, and the kernel looks it up each time, as it does for sd_notify,
+// which opens a socket for every message. A connected socket would stay with
+// the receiver that was bound when it connected. systemd keeps that one through
+// daemon-reexec. But a restarted user manager, a container manager or a
+// supervisor binds a new one at the same path, and every later message would
+// fail with ECONNREFUSED.
 //
-// It is a blocking socket, because poll(2) does not wait for the queue of a receiver one is not connected to. The
-// kernel's send does (unix_wait_for_peer), for at most SO_SNDTIMEO. So a full queue holds one thread, woken by the
-// receiver's next read.
+// It is a blocking socket, because poll(2) does not wait for the queue of a
+// receiver that the socket is not connected to. The kernel's send does
+// (unix_wait_for_peer), for at most SO_SNDTIMEO. So a full queue holds one
+// thread, which the receiver's next read wakes.
 type link struct {
-	fd       int // the datagram socket, or -1 where every message takes a connection of its own
+	fd       int // the datagram socket, or -1 where every message takes its own connection
 	family   int // AF_UNIX, which alone carries descriptors, or AF_VSOCK
 	kind     int // SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM
 	to       unix.Sockaddr
@@ -44,7 +49,7 @@ func openLink(a address, patience time.Duration) (*link, error) {
 	return &link{fd: fd, family: unix.AF_UNIX, kind: unix.SOCK_DGRAM, to: to, patience: patience}, nil
 }
 
-// openSocket opens a socket on which neither sending nor receiving blocks longer than limit.
+// openSocket opens a socket whose sends and receives block for at most limit.
 func openSocket(family, kind int, limit time.Duration) (int, error) {
 	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -60,7 +65,7 @@ func openSocket(family, kind int, limit time.Duration) (int, error) {
 	return fd, nil
 }
 
-// send sends one message. It neither keeps text nor fds.
+// send sends one message. It keeps neither text nor fds.
 func (l *link) send(ctx context.Context, text []byte, fds []int) error {
 	if l.family != unix.AF_UNIX && len(fds) > 0 {
 		return fmt.Errorf("vsock carries no descriptors: %w", errors.ErrUnsupported)
@@ -79,8 +84,9 @@ func (l *link) send(ctx context.Context, text []byte, fds []int) error {
 	return os.NewSyscallError("sendmsg", err)
 }
 
-// sendPatiently goes on with a send that has found the queue full for a slice, or was interrupted: the kernel restarts
-// no call that waits with SO_SNDTIMEO, see signal(7), and Go's scheduler interrupts threads by signals.
+// sendPatiently repeats a send that has found the queue full for a slice, or
+// was interrupted. The kernel does not restart a call that waits with
+// SO_SNDTIMEO, see signal(7), and Go's scheduler interrupts threads by signals.
 func (l *link) sendPatiently(ctx context.Context, text, rights []byte) error {
 	for end := time.Now().Add(l.patience); time.Now().Before(end); {
 		if err := ctx.Err(); err != nil {
@@ -101,10 +107,12 @@ func (l *link) close() error {
 	return os.NewSyscallError("close", unix.Close(l.fd))
 }
 
-// monotonicMicroseconds is the clock systemd compares MONOTONIC_USEC with. Go's own monotonic reading has no fixed zero.
+// monotonicMicroseconds reads the clock that systemd compares MONOTONIC_USEC
+// with. Go's own monotonic reading has no fixed zero.
 func monotonicMicroseconds() uint64 {
 	var now unix.Timespec
-	// CLOCK_MONOTONIC is always there and now is always writable, which leaves clock_gettime(2) no reason to fail.
+	// clock_gettime(2) cannot fail here: CLOCK_MONOTONIC always exists, and
+	// now is writable.
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
 	return uint64(now.Nano()) / 1000
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// errNoLink is the answer to everything that needs a socket.
+// errNoLink is the error of every call that needs a socket.
 var errNoLink = fmt.Errorf("sd_notify on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 
 // link is never opened here.
@@ -24,5 +24,5 @@ func (*link) send(context.Context, []byte, []int) error { return errNoLink }
 
 func (*link) close() error { return nil }
 
-// monotonicMicroseconds is never sent, for want of a link.
+// monotonicMicroseconds is never sent, since there is no link.
 func monotonicMicroseconds() uint64 { return 0 }

@@ -18,7 +18,8 @@ import (
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// homeVariable names the socket on which the test waits for the processes of a service.
+// homeVariable names the socket on which the test waits for the processes of a
+// service.
 const homeVariable = "NOTIFY_TEST_HOME"
 
 // hello is the first line a managed process writes home.
@@ -29,8 +30,9 @@ type hello struct {
 	Files    map[string]string // what it was started with: names, and contents or "listener"
 }
 
-// managed is a process of a service that does what the test orders, one line at a time, and answers each order with a
-// line: what went wrong, or nothing. When the test hangs up it exits.
+// managed is a process of a service that does what the test orders, one line at
+// a time, and answers each order with a line: what went wrong, or nothing. When
+// the test hangs up it exits.
 type managed struct {
 	notifier *notify.Notifier
 	home     net.Conn
@@ -117,7 +119,8 @@ func inherited() (map[string]string, error) {
 	return files, nil
 }
 
-// obey follows an order: one of these, or to send a message of tab-separated assignments.
+// obey follows an order: one of these, or to send a message of tab-separated
+// assignments.
 func (m *managed) obey(order string) error {
 	verb, value, _ := strings.Cut(order, " ")
 	switch verb {
@@ -213,8 +216,9 @@ var (
 	}
 )
 
-// state makes a State of an assignment written as it will be sent, but for durations, which have a unit, and for
-// MAINPIDFD and the stored files, whose values say what to open. Release is to be called when the State was sent.
+// state makes a State of an assignment written as it will be sent, but for
+// durations, which have a unit, and for MAINPIDFD and the stored files, whose
+// values say what to open. Release is to be called when the State was sent.
 func (m *managed) state(assignment string) (s notify.State, release func(), err error) {
 	release = func() {}
 	if state, found := plainStates[assignment]; found {

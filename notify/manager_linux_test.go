@@ -6,17 +6,21 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
-// TestManager says each State to real systemds and looks at what they make of it. Where one is too old for a State it
-// must ignore it, as the package comment has it.
+// TestManager says each State to real systemds and looks at what they make of
+// it. Where one is too old for a State it must ignore it, as the package
+// comment has it.
 func TestManager(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	tests := []struct {
 		name     string // of the unit as well
 		settings string
@@ -33,10 +37,10 @@ func TestManager(t *testing.T) {
 		{"main-pid", "", 0, testMainPID},
 		{"main-pid-guarded", "", 0, testMainPIDFDID},
 		{"main-pidfd", "", 0, testMainPIDFD},
-		{"watchdog", "WatchdogSec=500ms", 0, testWatchdog},
+		{"watchdog", fmt.Sprintf("WatchdogSec=%dms", watchdogTime().Milliseconds()), 0, testWatchdog},
 		{"watchdog-trigger", "WatchdogSec=1h\nRestart=on-watchdog\nRestartSec=1ms", 0, testWatchdogTrigger},
 		{"watchdog-usec", "WatchdogSec=1h", 0, testWatchdogUsec},
-		{"extend-timeout", "TimeoutStartSec=1s", 0, testExtendTimeout},
+		{"extend-timeout", fmt.Sprintf("TimeoutStartSec=%dms", startTime().Milliseconds()), 0, testExtendTimeout},
 		{"restart-reset", "Restart=always\nRestartSec=1ms", 0, testRestartReset},
 		{"notify-access", "NotifyAccess=main", 0, testNotifyAccess},
 		{"store", "FileDescriptorStoreMax=3", 0, testStore},
@@ -62,6 +66,13 @@ func TestManager(t *testing.T) {
 		})
 	}
 }
+
+// Limits that processes keep or break: what is ordinary, and more where the
+// machine is slow. systemd knows whole milliseconds of them.
+var (
+	watchdogTime = sync.OnceValue(func() time.Duration { return patience.Of(500 * time.Millisecond).Truncate(time.Millisecond) })
+	startTime    = sync.OnceValue(func() time.Duration { return patience.Of(time.Second).Truncate(time.Millisecond) })
+)
 
 func testReady(u *unit) {
 	main, started := u.launch("start")
@@ -96,7 +107,7 @@ func testBarrier(u *unit) {
 		u.t.Errorf("barrier of a stopped manager: answer %q", answer)
 	}
 	u.machine.Kill(1, syscall.SIGCONT)
-	main.order("barrier 20s")
+	main.order("barrier 5m")
 	u.want("StatusText", "behind the barrier")
 }
 
@@ -110,7 +121,8 @@ func testReloading(u *unit) {
 	u.want("StatusText", "reloading")
 }
 
-// testReloadingAsked leaves the sub-state reload-signal only if MONOTONIC_USEC is later than the signal.
+// testReloadingAsked leaves the sub-state reload-signal only if MONOTONIC_USEC
+// is later than the signal.
 func testReloadingAsked(u *unit) {
 	main := u.start()
 	reloaded := u.machine.Start("systemctl", "reload", u.name)
@@ -183,10 +195,10 @@ func testMainPIDFD(u *unit) {
 // testWatchdog lives for more than two intervals, and then no longer than one.
 func testWatchdog(u *unit) {
 	main := u.start()
-	if main.Watchdog != 500*time.Millisecond {
+	if main.Watchdog != watchdogTime() {
 		u.t.Errorf("WatchdogInterval returned %v", main.Watchdog)
 	}
-	main.order("tend 1200ms")
+	main.order(fmt.Sprint("tend ", watchdogTime()*12/5))
 	main.awaitEnd()
 	u.machine.WaitInactive(u.name)
 	u.want("Result", "watchdog")
@@ -212,7 +224,8 @@ func testWatchdogUsec(u *unit) {
 	u.want("WatchdogUSec", "1min")
 }
 
-// testExtendTimeout starts twice, and takes longer than TimeoutStartSec the second time only.
+// testExtendTimeout starts twice, and takes longer than TimeoutStartSec the
+// second time only.
 func testExtendTimeout(u *unit) {
 	main, started := u.launch("start")
 	if out, err := started.Wait(); err == nil {
@@ -222,8 +235,8 @@ func testExtendTimeout(u *unit) {
 	u.want("Result", "timeout")
 
 	main, started = u.launch("start")
-	main.say("EXTEND_TIMEOUT_USEC=20s")
-	<-time.After(1200 * time.Millisecond)
+	main.say("EXTEND_TIMEOUT_USEC=10m")
+	<-time.After(startTime() * 6 / 5)
 	stillRunning(u.t, started)
 	main.say("READY=1")
 	u.succeeds(started)
@@ -265,7 +278,8 @@ func testStore(u *unit) {
 	u.start().wantFiles(map[string]string{})
 }
 
-// testStorePoll hangs up on both files. That the polled one is gone, and it alone, is told by which can be removed.
+// testStorePoll hangs up on both files. That the polled one is gone, and it
+// alone, is told by which can be removed.
 func testStorePoll(u *unit) {
 	main := u.start()
 	main.say("pipe=kept", "FDPOLL=0")

@@ -6,15 +6,17 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"unicode/utf8"
 )
 
 const (
-	// maxMessage is systemd's NOTIFY_BUFFER_MAX, which is PIPE_BUF: it drops a longer datagram whole.
+	// maxMessage is systemd's NOTIFY_BUFFER_MAX, which is PIPE_BUF: it
+	// drops a longer datagram whole.
 	maxMessage = 4096
-	// maxDescriptors is the kernel's SCM_MAX_FD: sendmsg answers EINVAL to more.
+	// maxDescriptors is the kernel's SCM_MAX_FD: with more, sendmsg returns
+	// EINVAL.
 	maxDescriptors = 253
-	// maxErrno is the largest error number there is, in the kernel as in systemd's parse_errno.
+	// maxErrno is the largest error number, in the kernel and in systemd's
+	// parse_errno.
 	maxErrno = 4095
 	// maxName is the longest FDNAME, by systemd's fdname_is_valid.
 	maxName = 255
@@ -71,24 +73,28 @@ func (k key) String() string {
 	}[k]
 }
 
-// keys is a set of them.
+// keys is a set of keys.
 type keys uint32
 
 func (s keys) has(k key) bool { return s&(1<<k) != 0 }
 
-// message is one datagram in the making. Its buffer is used again after reset.
+// message is one datagram while it is built. reset keeps its buffer for the
+// next.
 type message struct {
 	text  []byte
 	fds   []int
 	conns []syscall.Conn
 	keys  keys
+
+	statusFrom, statusTo int // where in text the text of a Status is
 }
 
 func (m *message) reset() {
 	*m = message{text: m.text[:0]}
 }
 
-// add appends the lines and descriptors of s, if they are valid by themselves and its key is not there yet.
+// add appends the lines and descriptors of s, if they are valid by themselves
+// and the message does not have the key yet.
 func (m *message) add(s *State) error {
 	if err := s.check(); err != nil {
 		return err
@@ -98,9 +104,12 @@ func (m *message) add(s *State) error {
 	}
 	m.keys |= 1 << s.key
 	m.line(s.key.String())
-	if s.isNumber {
+	switch {
+	case s.isNumber:
 		m.number(uint64(s.number))
-	} else {
+	case s.key == status:
+		m.status(s.text)
+	default:
 		m.text = append(m.text, s.text...)
 	}
 	if s.key == reloading {
@@ -117,7 +126,8 @@ func (m *message) add(s *State) error {
 	return nil
 }
 
-// check looks for what is wrong only in this company.
+// check finds states that are valid alone and wrong together, and a message
+// that is too long. Call it after fit.
 func (m *message) check() error {
 	switch {
 	case m.keys.has(mainPIDFDID) && !m.keys.has(mainPID):
@@ -129,7 +139,7 @@ func (m *message) check() error {
 	case m.keys.has(fdStore) && m.keys.has(mainPIDFD):
 		return invalid(fdStore, "in one message with MAINPIDFD, which takes the only descriptor")
 	case len(m.text) > maxMessage:
-		return fmt.Errorf("%w: message of %d bytes, and the manager takes %d", ErrInvalid, len(m.text), maxMessage)
+		return fmt.Errorf("%w: message of %d bytes, more than the manager takes, %d", ErrInvalid, len(m.text), maxMessage)
 	}
 	return nil
 }
@@ -153,13 +163,12 @@ func (m *message) number(value uint64) {
 	m.text = strconv.AppendUint(m.text, value, 10)
 }
 
-// check says what is wrong with s alone, by the rules of service_notify_message in systemd's src/core/service.c.
+// check returns an error if s alone breaks the rules of service_notify_message
+// in systemd's src/core/service.c.
 func (s *State) check() error {
 	switch s.key {
 	case noKey:
 		return fmt.Errorf("%w: the zero State", ErrInvalid)
-	case status:
-		return s.checkStatus()
 	case busError, varlinkError:
 		return s.checkErrorName()
 	case notifyAccess:
@@ -188,19 +197,7 @@ func (s *State) check() error {
 	return nil
 }
 
-func (s *State) checkStatus() error {
-	// systemd splits a message at carriage returns too (strv_split_newlines), so that one of them would let a text
-	// from outside begin an assignment of its own.
-	if strings.ContainsAny(s.text, "\n\r\x00") {
-		return invalidValue(s.key, s.text, "line break or NUL byte")
-	}
-	if !utf8.ValidString(s.text) {
-		return invalidValue(s.key, s.text, "not UTF-8")
-	}
-	return nil
-}
-
-// checkErrorName is systemd's string_is_safe_ascii.
+// checkErrorName checks the text as systemd's string_is_safe_ascii does.
 func (s *State) checkErrorName() error {
 	for i := range len(s.text) {
 		if c := s.text[i]; c < ' ' || c > '~' || strings.IndexByte(`"'\`, c) >= 0 {
@@ -210,19 +207,20 @@ func (s *State) checkErrorName() error {
 	return nil
 }
 
-// checkAccess matters more than it seems: systemd goes on with the result of its own parsing even when that failed.
+// checkAccess is needed because systemd uses the result of its own parsing even
+// when that failed.
 func (s *State) checkAccess() error {
 	switch s.text {
 	case "none", "main", "exec", "all":
 		return nil
 	}
-	return invalidValue(s.key, s.text, "neither none, main, exec nor all")
+	return invalidValue(s.key, s.text, "not none, main, exec or all")
 }
 
-// checkName is systemd's fdname_is_valid.
+// checkName checks the name as systemd's fdname_is_valid does.
 func (s *State) checkName() error {
 	if len(s.name) > maxName {
-		return invalid(s.key, "FDNAME=%q is %d bytes long, and may be %d", s.name, len(s.name), maxName)
+		return invalid(s.key, "FDNAME=%q is %d bytes long, more than the limit of %d", s.name, len(s.name), maxName)
 	}
 	for i := range len(s.name) {
 		if c := s.name[i]; c < ' ' || c > '~' || c == ':' {
@@ -234,7 +232,7 @@ func (s *State) checkName() error {
 
 func (s *State) checkRange(least, most int64) error {
 	if s.number < least || s.number > most {
-		return fmt.Errorf("%w: %s=%d: not from %d to %d", ErrInvalid, s.key, s.number, least, most)
+		return fmt.Errorf("%w: %s=%d: not in %d to %d", ErrInvalid, s.key, s.number, least, most)
 	}
 	return nil
 }
@@ -242,7 +240,7 @@ func (s *State) checkRange(least, most int64) error {
 func (s *State) checkDescriptors() error {
 	count := len(s.fds) + len(s.conns)
 	if count == 0 || count > maxDescriptors {
-		return invalid(s.key, "with %d descriptors, and a message carries 1 to %d", count, maxDescriptors)
+		return invalid(s.key, "with %d descriptors: a message carries 1 to %d", count, maxDescriptors)
 	}
 	for _, fd := range s.fds {
 		if fd < 0 {

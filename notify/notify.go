@@ -10,39 +10,47 @@ import (
 	"time"
 )
 
-// ErrInvalid is matched by every error that says the caller or the environment got the protocol wrong: a value the
-// manager would drop or misread, an address that is none, a malformed variable. Nothing was sent.
+// ErrInvalid is matched by every error for a mistake in the protocol by the
+// caller or the environment: a value that the manager would drop or misread, an
+// invalid address, a malformed variable. Nothing was sent.
 var ErrInvalid = errors.New("notify: invalid")
 
-// SendTimeout is how long one message waits for room in the manager's queue before it is given up with an error that
-// matches os.ErrDeadlineExceeded.
+// SendTimeout is how long one message waits for room in the manager's queue.
+// After that the error matches os.ErrDeadlineExceeded.
 //
-// The queue is one for all services, a few hundred messages long (net.unix.max_dgram_qlen), and stands still while the
-// manager reloads its units. sd_notify(3) waits without end there. Half a minute of silence from PID 1 would stop a
-// daemon that waits so, and one that does not wait at all loses its READY=1: hence a wait, with an end.
+// All services share one queue. It holds a few hundred messages
+// (net.unix.max_dgram_qlen), and the manager does not read it while it reloads
+// its units. sd_notify(3) waits without end there, so half a minute of silence
+// from PID 1 would stop a daemon that waits in this way. A daemon that does not
+// wait at all loses its READY=1. Hence a wait with an end.
 const SendTimeout = 10 * time.Second
 
-// A Notifier sends notifications to one service manager. It holds one socket for the life of the process.
+// A Notifier sends notifications to one service manager. It holds one socket
+// for the life of the process.
 //
-// The nil *Notifier is the one for processes without a manager: every method does nothing and returns nil.
+// A nil *Notifier is for processes without a manager: every method does nothing
+// and returns nil.
 //
-// Goroutines may share a Notifier. Messages go out one at a time, each from the same reused buffer; while one waits for
-// room in the manager's queue the others wait behind it, so their order is the order of the calls.
+// Goroutines may share a Notifier. Messages go out one at a time, each from the
+// same reused buffer. While one message waits for room in the manager's queue
+// the others wait behind it, so their order is the order of the calls.
 type Notifier struct {
 	address string
 
-	// turn has one place. Who has put something into it is sending, and owns what follows. It is a mutex in all but
-	// type: waiting for a sync.Mutex cannot be ended by the context of Barrier.
+	// turn has one place. The goroutine that has filled it is sending, and
+	// owns the fields below. It is a mutex in all but type: the context of
+	// Barrier could not end a wait for a sync.Mutex.
 	turn    chan struct{}
 	link    *link // nil once closed
 	message message
 }
 
-// New opens the socket that $NOTIFY_SOCKET names, and leaves the variable in place: a successor started with this
-// process's environment needs it.
+// New opens the socket that $NOTIFY_SOCKET names. It leaves the variable in
+// place, because a successor started with this process's environment needs it.
 //
-// If the variable is unset or empty there is no manager: New returns a nil *Notifier, which works, and an error that
-// matches os.ErrNotExist. All other errors are those of Dial and name the variable.
+// If the variable is unset or empty there is no manager. New then returns a nil
+// *Notifier, which is safe to use, and an error that matches os.ErrNotExist.
+// All other errors are those of Dial, and name the variable.
 func New() (*Notifier, error) {
 	value := os.Getenv("NOTIFY_SOCKET")
 	if value == "" {
@@ -60,13 +68,14 @@ func New() (*Notifier, error) {
 //	/run/systemd/notify   a socket in the file system, up to 107 bytes
 //	@name                 a socket in Linux's abstract namespace, up to 107 bytes
 //	vsock:CID:PORT        a socket of the host of this virtual machine, see vsock(7); the CID may be
-//	                      written hypervisor, local or host. Datagrams if the kernel has them, else
-//	                      one connection a message.
+//	                      written hypervisor, local or host. Datagrams if the kernel has them,
+//	                      otherwise one connection per message.
 //	vsock-dgram:CID:PORT, vsock-seqpacket:CID:PORT, vsock-stream:CID:PORT
 //	                      the same with the socket type fixed
 //
-// An address of no such form gives an error that matches ErrInvalid. That nobody receives there is no error of Dial but
-// of each Notify, since a manager may come back. The caller closes the Notifier.
+// An address of any other form gives an error that matches ErrInvalid. Dial
+// does not check for a receiver: if there is none, each Notify returns an
+// error, since a manager may come back. The caller closes the Notifier.
 func Dial(address string) (*Notifier, error) {
 	return dial(address, SendTimeout)
 }
@@ -83,15 +92,20 @@ func dial(address string, patience time.Duration) (*Notifier, error) {
 	return &Notifier{address: address, turn: make(chan struct{}, 1), link: link}, nil
 }
 
-// Notify sends the states as one message, in the order given. Without states it does nothing.
+// Notify sends the states as one message, in the order given. Without states it
+// does nothing.
 //
-// It takes one system call (and one to read the clock for Reloading), and none of its own memory unless descriptors go
-// along. If the manager's queue is full it waits, up to SendTimeout.
+// Notify never refuses a message for the text of its Status.
 //
-// Errors match ErrInvalid if the states break the protocol, os.ErrDeadlineExceeded if the queue stayed full,
-// os.ErrClosed after Close, and otherwise the error number of the system call: syscall.ECONNREFUSED or syscall.ENOENT
-// if nobody receives. On any error nothing was sent (of a vsock connection this cannot be known), and the next call may
-// well succeed.
+// Notify makes one system call (and one to read the clock for Reloading), and
+// allocates no memory unless there are descriptors. If the manager's queue is
+// full it waits, up to SendTimeout.
+//
+// Errors match ErrInvalid if the states break the protocol,
+// os.ErrDeadlineExceeded if the queue stayed full, os.ErrClosed after Close,
+// and otherwise the error number of the system call: syscall.ECONNREFUSED or
+// syscall.ENOENT if there is no receiver. On any error nothing was sent (over a
+// vsock connection this cannot be known), and the next call may succeed.
 func (n *Notifier) Notify(states ...State) error {
 	if n == nil || len(states) == 0 {
 		return nil
@@ -105,19 +119,24 @@ func (n *Notifier) Notify(states ...State) error {
 			return err
 		}
 	}
+	n.message.fit()
 	if err := n.message.check(); err != nil {
 		return err
 	}
 	return n.send(context.Background())
 }
 
-// Barrier waits until the manager has read every message this process sent before it. That is all it waits for:
-// whether the manager agreed with them it does not say, and a manager that dies also ends the wait.
+// Barrier waits until the manager has read every message that this process sent
+// before. It does not say whether the manager accepted them, and a manager that
+// dies also ends the wait.
 //
-// It sends BARRIER=1 with the writing end of a pipe, which the manager closes when its turn comes (systemd 246; an older
-// one closes it as well, as it does with any descriptor it did not ask for). If ctx ends first, the error matches
-// ctx.Err(), and whether the manager has read anything is unknown. Other errors are those of Notify; over vsock, which
-// carries no descriptors, the error matches errors.ErrUnsupported. Nothing remains open after it returns.
+// It sends BARRIER=1 with the writing end of a pipe, which the manager closes
+// when it reads the message (systemd 246). An older manager closes it as well,
+// as it does with any descriptor it did not ask for. If ctx ends first, the
+// error matches ctx.Err(), and it is unknown whether the manager has read
+// anything. Other errors are those of Notify. Over vsock, which carries no
+// descriptors, the error matches errors.ErrUnsupported. Barrier leaves no
+// descriptor open.
 func (n *Notifier) Barrier(ctx context.Context) error {
 	if n == nil {
 		return nil
@@ -139,9 +158,10 @@ func (n *Notifier) Barrier(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the socket, after the message that is being sent, if any. Later calls of Notify and Barrier return an
-// error that matches os.ErrClosed; a second Close does nothing and returns nil. It does not wait for the manager to
-// read anything: see Barrier.
+// Close closes the socket, after the message that is being sent, if any. Later
+// calls of Notify and Barrier return an error that matches os.ErrClosed. A
+// second Close does nothing and returns nil. Close does not wait for the
+// manager to read anything: see Barrier.
 func (n *Notifier) Close() error {
 	if n == nil || n.takeTurn(context.Background()) != nil {
 		return nil
@@ -152,7 +172,8 @@ func (n *Notifier) Close() error {
 	return link.close()
 }
 
-// takeTurn waits until this goroutine alone may use the link and the message. It fails when ctx ends or n is closed.
+// takeTurn waits until this goroutine alone may use the link and the message.
+// It fails when ctx ends or n is closed.
 func (n *Notifier) takeTurn(ctx context.Context) error {
 	select {
 	case n.turn <- struct{}{}:
@@ -172,7 +193,8 @@ func (n *Notifier) endTurn() {
 }
 
 func (n *Notifier) sendBarrier(ctx context.Context, writer *os.File) error {
-	// Of several ready cases, a select takes any: an ended context would sometimes send.
+	// If several cases are ready a select takes any of them, so an ended
+	// context would sometimes send.
 	if err := ctx.Err(); err != nil {
 		return n.sendError(err)
 	}
@@ -203,8 +225,9 @@ func (n *Notifier) sendError(err error) error {
 	return fmt.Errorf("notify: send to %s: %w", n.address, err)
 }
 
-// withDescriptors calls do with fds and the descriptors of conns. It goes one call deeper for each of them, because a
-// descriptor is certain not to be closed, and its number not to be reused, only inside of Control.
+// withDescriptors calls do with fds and the descriptors of conns. It goes one
+// call deeper for each conn, because only inside Control is a descriptor
+// certain to stay open, and its number not to be reused.
 func withDescriptors(conns []syscall.Conn, fds []int, do func(fds []int) error) error {
 	if len(conns) == 0 {
 		return do(fds)
@@ -222,7 +245,7 @@ func withDescriptors(conns []syscall.Conn, fds []int, do func(fds []int) error) 
 	return done
 }
 
-// waitEOF waits until nobody has the other end of r open any more.
+// waitEOF waits until no process has the other end of r open.
 func waitEOF(ctx context.Context, r *os.File) error {
 	stop := context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()

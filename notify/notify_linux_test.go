@@ -12,11 +12,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
 func TestNewWithoutManager(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	t.Setenv("NOTIFY_SOCKET", "") // remembers, then unset
 	for _, prepare := range []func() error{
 		func() error { return nil },
@@ -33,7 +34,7 @@ func TestNewWithoutManager(t *testing.T) {
 }
 
 func TestNewNamesTheVariable(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	t.Setenv("NOTIFY_SOCKET", "run/notify")
 	n, err := notify.New()
 	if n != nil || !errors.Is(err, notify.ErrInvalid) || !strings.Contains(err.Error(), `NOTIFY_SOCKET: `) ||
@@ -54,7 +55,7 @@ func TestNilNotifier(t *testing.T) {
 }
 
 func TestNoStatesNoMessage(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	if err := n.Notify(); err != nil {
 		t.Error(err)
@@ -64,7 +65,7 @@ func TestNoStatesNoMessage(t *testing.T) {
 
 // TestService runs a real service, whose messages bear its pid.
 func TestService(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	abstract := "@heirloom-notify-" + strconv.Itoa(os.Getpid())
 	for _, address := range []string{socketPath(t), abstract} {
 		r := receive(t, address)
@@ -78,7 +79,7 @@ func TestService(t *testing.T) {
 }
 
 func TestSocketEndsAtExec(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	path := socketPath(t)
 	r := receive(t, path)
 	command := startRole(t, "executor", path)
@@ -108,7 +109,7 @@ func awaitRole(t *testing.T, command *exec.Cmd) {
 }
 
 func TestNobodyReceives(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n, path := pairAt(t, notify.SendTimeout)
 	r.close()
 	if err := n.Notify(notify.Ready()); !errors.Is(err, syscall.ECONNREFUSED) || !strings.Contains(err.Error(), path) {
@@ -122,9 +123,10 @@ func TestNobodyReceives(t *testing.T) {
 	}
 }
 
-// TestManagerBindsAnew is a manager that was started again: an unlinked path, a new socket.
+// TestManagerBindsAnew is a manager that was started again: an unlinked path, a
+// new socket.
 func TestManagerBindsAnew(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n, path := pairAt(t, notify.SendTimeout)
 	for i := range 3 {
 		if err := n.Notify(notify.Status(strconv.Itoa(i))); err != nil {
@@ -142,7 +144,7 @@ func TestManagerBindsAnew(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	for range 2 {
 		if err := n.Close(); err != nil {
@@ -159,7 +161,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestManyGoroutines(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	const senders, each = 8, 50
 	var group sync.WaitGroup

@@ -14,7 +14,8 @@ import (
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// receiver is a manager's end of the protocol, written without the package under test.
+// receiver is a manager's end of the protocol, written without the package
+// under test.
 type receiver struct {
 	t  testing.TB
 	fd int
@@ -111,7 +112,8 @@ func (d datagram) close() {
 	}
 }
 
-// pair returns a receiver at a path, and a Notifier that sends to it and is closed with the test.
+// pair returns a receiver at a path, and a Notifier that sends to it and is
+// closed with the test.
 func pair(t testing.TB) (*receiver, *notify.Notifier) {
 	t.Helper()
 	r, n, _ := pairAt(t, notify.SendTimeout)
@@ -145,7 +147,8 @@ func socketPath(t testing.TB) string {
 	return filepath.Join(folder, "s")
 }
 
-// fill sends to address until its queue is full, and returns how many messages that took.
+// fill sends to address until its queue is full, and returns how many messages
+// that took.
 func fill(t *testing.T, address string) int {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
@@ -164,7 +167,8 @@ func fill(t *testing.T, address string) int {
 	}
 }
 
-// awaitSendmsg returns once a thread of this process sits in sendmsg, and fails the test if done closes before.
+// awaitSendmsg returns once a thread of this process sits in sendmsg, and fails
+// the test if done closes before.
 func awaitSendmsg[T any](t *testing.T, done <-chan T) {
 	t.Helper()
 	want := strconv.Itoa(unix.SYS_SENDMSG) + " "

@@ -3,20 +3,23 @@ package notify_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
 // TestStates sends each State alone or in the company it needs.
 func TestStates(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	for _, test := range []struct {
 		states []notify.State
@@ -66,7 +69,7 @@ func TestStates(t *testing.T) {
 func states(s ...notify.State) []notify.State { return s }
 
 func TestReloadingCarriesTheTimeOfSending(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	state := notify.Reloading() // made before, sent after
 	before := monotonic(t)
@@ -101,11 +104,8 @@ var invalid = []struct {
 }{
 	{states(notify.State{}), "zero State"},
 	{states(notify.Ready(), notify.State{}), "zero State"},
-	{states(notify.Status("a\nSTOPPING=1")), `STATUS="a\nSTOPPING=1"`},
-	{states(notify.Status("a\rSTOPPING=1")), `STATUS="a\rSTOPPING=1"`},
-	{states(notify.Status("a\x00b")), `STATUS="a\x00b"`},
-	{states(notify.Status("\xff")), `STATUS="\xff"`},
-	{states(notify.Status(strings.Repeat("x", 4097-len("STATUS=")))), "4097 bytes"},
+	{states(notify.BusError(strings.Repeat("x", 4097-len("BUSERROR=")))), "4097 bytes"},
+	{states(notify.Status("a"), notify.BusError(strings.Repeat("x", 4097-len("STATUS=a\nBUSERROR=")))), "4097 bytes"},
 	{states(notify.Errno(4096)), "ERRNO=4096"},
 	{states(notify.Errno(^syscall.Errno(0))), "ERRNO=-1"},
 	{states(notify.BusError("a\nb")), `BUSERROR="a\nb"`},
@@ -145,7 +145,7 @@ var invalid = []struct {
 
 // TestInvalid: nothing of it may be sent.
 func TestInvalid(t *testing.T) {
-	leakless(t)
+	leakcheck.Check(t)
 	r, n := pair(t)
 	for _, test := range invalid {
 		err := n.Notify(test.states...)
@@ -163,15 +163,87 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-// FuzzStatus looks for a text that breaks out of its line.
-func FuzzStatus(f *testing.F) {
-	for _, text := range []string{"", "ready", "a\nREADY=1", "a\rb", "\x00", "\xff", "…", strings.Repeat("x", 5000)} {
-		f.Add(text, "name")
-		f.Add("x", text)
+// texts are what a Status may be given, and what is sent.
+var texts = []struct{ text, want string }{
+	{"a\nSTOPPING=1", "a STOPPING=1"},
+	{"a\rSTOPPING=1", "a STOPPING=1"},
+	{"a\r\nb\vc\fd\u0085e\u2028f\u2029g\u00a0h", "a  b c d e f g h"},
+	{"open conf\x00.yaml", "open conf\ufffd.yaml"},
+	{"\xff\xc3", "\ufffd\ufffd"},
+	{"\ufffd", "\ufffd"},
+	{"\xed\xa0\x80", "\ufffd\ufffd\ufffd"}, // half of a surrogate pair
+	{"\x1b[2J\x1b]0;title\a\x7f\u009b31m", "\ufffd[2J\ufffd]0;title\ufffd\ufffd\ufffd31m"},
+	{"user\u202egnp.exe", "user\ufffdgnp.exe"}, // turns the line around
+	{"می\u200cخواهم", "می\u200cخواهم"},
+	{strings.Repeat("\x00", 1<<20), strings.Repeat("\ufffd", 1356) + "..."},
+	{strings.Repeat("x", 1<<20), strings.Repeat("x", 4068) + "..."},
+	{strings.Repeat("ä", 1<<20), strings.Repeat("ä", 2034) + "..."},
+	{strings.Repeat("x", 4071), strings.Repeat("x", 4071)},
+	{strings.Repeat("x", 4072), strings.Repeat("x", 4068) + "..."},
+}
+
+// TestText: what is said beside a text does not depend on it, in whatever
+// order.
+func TestText(t *testing.T) {
+	leakcheck.Check(t)
+	r, n := pair(t)
+	for _, test := range texts {
+		for _, order := range [][]notify.State{
+			{notify.MainPID(7), notify.Ready(), notify.Status(test.text)},
+			{notify.MainPID(7), notify.Status(test.text), notify.Ready()},
+			{notify.Status(test.text), notify.MainPID(7), notify.Ready()},
+		} {
+			if err := n.Notify(order...); err != nil {
+				t.Errorf("%.60q: %v", test.text, err)
+				continue
+			}
+			got := strings.Split(r.next().text, "\n")
+			slices.Sort(got)
+			if want := []string{"MAINPID=7", "READY=1", "STATUS=" + test.want}; !slices.Equal(got, want) {
+				t.Errorf("%.60q: received %.90q, want %.90q", test.text, got, want)
+			}
+		}
+	}
+	r.none()
+}
+
+// FuzzText looks for a text that breaks out of its line, does something to a
+// terminal, or keeps the rest of a message from being sent.
+func FuzzText(f *testing.F) {
+	for _, test := range texts {
+		f.Add(test.text)
+	}
+	f.Add("")
+	f.Add("a\nREADY=1")
+	r, n := pair(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		r := receiver{t: t, fd: r.fd}
+		if err := n.Notify(notify.Ready(), notify.Status(text), notify.FDStoreRemove("name")); err != nil {
+			t.Fatal(err)
+		}
+		message := r.next().text
+		got := strings.FieldsFunc(message, func(c rune) bool { return c == '\n' || c == '\r' })
+		if len(got) != 4 || got[0] != "READY=1" || got[2] != "FDSTOREREMOVE=1" || got[3] != "FDNAME=name" {
+			t.Fatalf("received %q", got)
+		}
+		if len(message) > 4096 || !utf8.ValidString(message) || strings.ContainsAny(message, "\x00\x1b") {
+			t.Errorf("received %q", message)
+		}
+		printable := !strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) })
+		if printable && len(text) < 4000 && got[1] != "STATUS="+text {
+			t.Errorf("received %q for %q, which needs no change", got[1], text)
+		}
+	})
+}
+
+// FuzzName looks for a name that breaks out of its line.
+func FuzzName(f *testing.F) {
+	for _, name := range []string{"", "name", "a\nREADY=1", "a\rb", "\x00", "\xff", "…", strings.Repeat("x", 5000)} {
+		f.Add(name)
 	}
 	r, n := pair(f)
-	f.Fuzz(func(t *testing.T, text, name string) {
-		err := n.Notify(notify.Status(text), notify.FDStoreRemove(name))
+	f.Fuzz(func(t *testing.T, name string) {
+		err := n.Notify(notify.FDStoreRemove(name))
 		if err != nil {
 			if !errors.Is(err, notify.ErrInvalid) {
 				t.Fatal(err)
@@ -179,10 +251,8 @@ func FuzzStatus(f *testing.F) {
 			return
 		}
 		r := receiver{t: t, fd: r.fd}
-		got := strings.FieldsFunc(r.next().text, func(c rune) bool { return c == '\n' || c == '\r' })
-		want := []string{"STATUS=" + text, "FDSTOREREMOVE=1", "FDNAME=" + name}
-		if strings.Join(got, "\n") != strings.Join(want, "\n") {
-			t.Errorf("received %q, want %q", got, want)
+		if got := r.next().text; got != "FDSTOREREMOVE=1\nFDNAME="+name || strings.ContainsAny(name, "\n\r") {
+			t.Errorf("received %q", got)
 		}
 	})
 }

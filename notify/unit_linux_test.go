@@ -11,11 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
-// patience is how long a test waits for a process of its unit.
-const patience = 20 * time.Second
+// limit is how long a test waits for a process of its unit, as package patience
+// stretches it.
+const limit = 30 * time.Second
 
 // unit is a service of a machine, whose processes do what the test orders.
 type unit struct {
@@ -35,7 +37,7 @@ type process struct {
 }
 
 func unitFile(settings string) string {
-	return "[Service]\nType=notify\nExecStart=/usr/bin/daemon\nTimeoutStartSec=20s\n" +
+	return "[Service]\nType=notify\nExecStart=/usr/bin/daemon\nTimeoutStartSec=5min\n" +
 		"Environment=" + roleVariable + "=managed " + homeVariable + "=@%n GORACE=atexit_sleep_ms=0\n" + settings + "\n"
 }
 
@@ -70,7 +72,8 @@ func (u *unit) up(verb string) *process {
 	return main
 }
 
-// launch returns the main process of the unit, which systemctl is still starting.
+// launch returns the main process of the unit, which systemctl is still
+// starting.
 func (u *unit) launch(verb string) (*process, *sdtest.Command) {
 	u.t.Helper()
 	command := u.machine.Start("systemctl", verb, u.name)
@@ -87,7 +90,7 @@ func (u *unit) fork(parent *process) *process {
 // accept waits for the next process of the unit.
 func (u *unit) accept() *process {
 	u.t.Helper()
-	if err := u.home.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := u.home.SetDeadline(patience.Deadline(limit)); err != nil {
 		u.t.Fatal(err)
 	}
 	conn, err := u.home.Accept()
@@ -129,7 +132,7 @@ func (u *unit) since(v sdtest.Version, now, before string) string {
 func (p *process) say(assignments ...string) {
 	p.t.Helper()
 	p.order(strings.Join(assignments, "\t"))
-	p.order("barrier " + patience.String())
+	p.order("barrier " + patience.Of(limit).String())
 }
 
 // order returns when p has obeyed.
@@ -155,7 +158,7 @@ func (p *process) write(order string) {
 
 func (p *process) read() string {
 	p.t.Helper()
-	if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := p.conn.SetReadDeadline(patience.Deadline(limit)); err != nil {
 		p.t.Fatal(err)
 	}
 	line, err := p.lines.ReadString('\n')
@@ -177,7 +180,7 @@ func (p *process) exit() {
 // awaitEnd waits until p is no more, which closes its end of the connection.
 func (p *process) awaitEnd() {
 	p.t.Helper()
-	if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := p.conn.SetReadDeadline(patience.Deadline(limit)); err != nil {
 		p.t.Fatal(err)
 	}
 	if line, err := p.lines.ReadString('\n'); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openVsock prepares a link to a, of the first type that this kernel has.
+// openVsock prepares a link to a, with the first socket type that this kernel
+// has.
 func openVsock(a address, patience time.Duration) (*link, error) {
 	var err error
 	for _, kind := range vsockTypes(a.kind) {
@@ -24,7 +25,8 @@ func openVsock(a address, patience time.Duration) (*link, error) {
 	return nil, err
 }
 
-// tryVsock opens a socket of l's type: a datagram socket to keep it, another to see that the kernel has the type.
+// tryVsock opens a socket of l's type. It keeps a datagram socket, and opens
+// the others only to see whether the kernel has the type.
 func (l *link) tryVsock() error {
 	fd, err := openSocket(l.family, l.kind, waitSlice)
 	if err != nil {
@@ -54,7 +56,8 @@ func vsockTypes(kind vsockKind) []int {
 	return []int{unix.SOCK_DGRAM, unix.SOCK_SEQPACKET, unix.SOCK_STREAM}
 }
 
-// isMissing tells a socket type that the kernel lacks from other troubles. ENODEV is what virtio says to datagrams.
+// isMissing reports whether err says that the kernel lacks the socket type.
+// virtio returns ENODEV for datagrams.
 func isMissing(err error) bool {
 	for _, errno := range []error{unix.ENODEV, unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT, unix.ESOCKTNOSUPPORT, unix.EOPNOTSUPP} {
 		if errors.Is(err, errno) {
@@ -64,8 +67,8 @@ func isMissing(err error) bool {
 	return false
 }
 
-// bindPrivileged takes a port below 1024, by which a host knows that root of the guest speaks. Who may not take one
-// speaks without.
+// bindPrivileged binds a port below 1024, by which the host knows that the
+// sender is root in the guest. A process that may not bind one sends without.
 func bindPrivileged(fd int) error {
 	var err error
 	for port := uint32(1023); port > 0; port-- {
@@ -81,8 +84,9 @@ func bindPrivileged(fd int) error {
 	return os.NewSyscallError("bind", err)
 }
 
-// converse sends one message over a connection of its own, whose end is the end of the message, and waits until the
-// receiver has closed it too, as sd_notify does.
+// converse sends one message over its own connection, whose end is the end of
+// the message. It waits until the receiver has closed the connection as well,
+// as sd_notify does.
 func (l *link) converse(text []byte) error {
 	fd, err := openSocket(l.family, l.kind, l.patience)
 	if err != nil {
@@ -130,12 +134,13 @@ func (l *link) awaitEnd(fd int) error {
 		return l.failed("read", err)
 	}
 	if n > 0 {
-		return fmt.Errorf("receiver answered, which it must not: %w", unix.EPROTO)
+		return fmt.Errorf("receiver sent a reply, which the protocol does not allow: %w", unix.EPROTO)
 	}
 	return nil
 }
 
-// failed names the system call, and the limit if it was that.
+// failed returns an error with the system call, and with the limit if the call
+// timed out.
 func (l *link) failed(call string, err error) error {
 	if err == unix.EAGAIN {
 		return fmt.Errorf("%s took %v: %w", call, l.patience, os.ErrDeadlineExceeded)

@@ -29,6 +29,7 @@ var full = lifecycle.Status{
 	Connections: lifecycle.Connections{New: 1, Active: 2, Idle: 3, Hijacked: 4, Streams: 5, Others: 6},
 	Requests:    8,
 	Jobs:        []string{"cron", "grpc"},
+	TLS:         &lifecycle.TLSMoves{Arrived: 11, Left: 12, Lost: 1, Stayed: map[string]uint64{"http2": 13, "old_version": 14}},
 	Drain:       &lifecycle.Drain{Phase: lifecycle.Finishing, Ends: at(1700000018), Timeout: 18},
 	Predecessors: []lifecycle.Predecessor{
 		{Generation: 6, Connections: lifecycle.Connections{New: 10, Active: 20, Idle: 30, Hijacked: 40, Streams: 50, Others: 60}, Requests: 80, Ends: at(1700000017)},
@@ -98,6 +99,15 @@ heirloom_state{state="starting"} 0
 # HELP heirloom_state_timestamp_seconds When the process came to its state.
 # TYPE heirloom_state_timestamp_seconds gauge
 heirloom_state_timestamp_seconds 1.7000000005e+09
+# HELP heirloom_tls_connections TLS connections that moved here, moved on, or were lost on the way.
+# TYPE heirloom_tls_connections gauge
+heirloom_tls_connections{moved="here"} 11
+heirloom_tls_connections{moved="lost"} 1
+heirloom_tls_connections{moved="on"} 12
+# HELP heirloom_tls_unmovable TLS connections that could not move, by reason.
+# TYPE heirloom_tls_unmovable gauge
+heirloom_tls_unmovable{reason="http2"} 13
+heirloom_tls_unmovable{reason="old_version"} 14
 `
 
 func of(s lifecycle.Status) prometheus.Collector {
@@ -130,7 +140,8 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestNothingToTell has a service without a reload, a drain or older generations: what is not known is missing, not 0.
+// TestNothingToTell has a service without a reload, a drain or older
+// generations: what is not known is missing, not 0.
 func TestNothingToTell(t *testing.T) {
 	c := of(lifecycle.Status{Generation: 1, State: lifecycle.Ready, Predecessors: []lifecycle.Predecessor{{}}})
 	registry := prometheus.NewPedanticRegistry()
@@ -151,7 +162,8 @@ func TestNothingToTell(t *testing.T) {
 	}
 }
 
-// TestNoAnswer has a service that does not answer: the scrape fails, rather than tell of nothing.
+// TestNoAnswer has a service that does not answer: the scrape fails, rather
+// than tell of nothing.
 func TestNoAnswer(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(heirloom.NewCollectorOf(func(ctx context.Context) (lifecycle.Status, error) {

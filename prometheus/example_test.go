@@ -13,7 +13,8 @@ import (
 	heirloom "github.com/heirloom-go/heirloom/prometheus"
 )
 
-// A daemon that Prometheus scrapes, and a load balancer and a supervisor probe, on a server of their own.
+// A daemon that Prometheus scrapes, and a load balancer and a supervisor probe,
+// on a server of their own.
 func Example() {
 	service, err := lifecycle.New(lifecycle.Options{})
 	if err != nil {

@@ -7,6 +7,11 @@ replace github.com/heirloom-go/heirloom => ../
 require github.com/heirloom-go/heirloom v0.0.0
 
 require (
+	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
+	golang.org/x/crypto v0.52.0 // indirect
+)
+
+require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/fatih/color v1.13.0 // indirect

@@ -8,14 +8,14 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// A metric is what is told of a status.
+// A metric is one metric of a status.
 type metric struct {
 	name    string
 	desc    *prometheus.Desc
 	collect func(s lifecycle.Status, tell tell)
 }
 
-// tell tells a value, with those of the labels.
+// tell reports a value, with the values of the labels.
 type tell func(value float64, labels ...string)
 
 func newMetric(name, help string, labels []string, collect func(lifecycle.Status, tell)) metric {
@@ -53,6 +53,20 @@ var metrics = []metric{
 	}),
 	newMetric("jobs", "Servers of other protocols and workers that run.", nil, func(s lifecycle.Status, tell tell) {
 		tell(float64(len(s.Jobs)))
+	}),
+	newMetric("tls_connections", "TLS connections that moved here, moved on, or were lost on the way.", []string{"moved"}, func(s lifecycle.Status, tell tell) {
+		if s.TLS != nil {
+			tell(float64(s.TLS.Arrived), "here")
+			tell(float64(s.TLS.Left), "on")
+			tell(float64(s.TLS.Lost), "lost")
+		}
+	}),
+	newMetric("tls_unmovable", "TLS connections that could not move, by reason.", []string{"reason"}, func(s lifecycle.Status, tell tell) {
+		if s.TLS != nil {
+			for reason, n := range s.TLS.Stayed {
+				tell(float64(n), reason)
+			}
+		}
 	}),
 	newMetric("drain_deadline_timestamp_seconds", "When this process, which drains, has to end.", nil, func(s lifecycle.Status, tell tell) {
 		if s.Drain != nil {
@@ -101,7 +115,7 @@ func tellConnections(tell tell, c lifecycle.Connections) {
 	tell(float64(c.Others), "other")
 }
 
-// tellTime tells nothing of a time that is not known.
+// tellTime reports a time, unless it is not known.
 func tellTime(tell tell, t time.Time) {
 	if !t.IsZero() {
 		tell(float64(t.UnixMicro()) / 1e6)

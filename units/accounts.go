@@ -15,8 +15,9 @@ func (s *Service) accounts() []File {
 	files := []File{{Path: "/usr/lib/sysusers.d/" + s.base() + ".conf", Text: lines, Mode: 0o644}}
 	var paths strings.Builder
 	for _, path := range s.ReadWritePaths {
-		// The colons leave a directory as it is that is there already, and maybe not the daemon's. A path with an instance in it cannot
-		// be made before there is one.
+		// The colons leave a directory as it is that is there already, and
+		// maybe not the daemon's. A path with an instance in it cannot be made
+		// before there is one.
 		if !strings.Contains(strings.ReplaceAll(path, "%%", ""), "%") {
 			paths.WriteString("d " + quote(path) + " :0750 :" + s.User + " :" + s.group() + " - -\n")
 		}

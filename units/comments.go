@@ -11,7 +11,8 @@ type comment struct {
 	line, text string
 }
 
-// comments are what an administrator should know who reads a unit. Hash does not see them, so an upgrade that adds one is a reload.
+// comments are what an administrator should know who reads a unit. Hash does
+// not see them, so an upgrade that adds one is a reload.
 var comments = []comment{
 	{"", "StartLimitIntervalSec=", "systemd refuses the sixth start in ten seconds by default, and each restart is a start."},
 	{".service", "TimeoutStartSec=", "For a start, and for a reload: longer than the program waits for its successor."},
@@ -28,7 +29,8 @@ var comments = []comment{
 
 const sandboxed = "From here on: what the program may not do. systemd-analyze security tells more."
 
-// commented puts the comments into the text of a unit, and says first where changes go.
+// commented puts the comments into the text of a unit, and says first where
+// changes go.
 func (s *Service) commented(name, text string) string {
 	edit, edited := "systemctl edit ", name
 	if s.Scope == User {

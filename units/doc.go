@@ -1,9 +1,11 @@
-// Package units renders the files that systemd reads to run a daemon built with heirloom: its service, its sockets, and, where it
-// has a user or paths of its own, sysusers.d(5) and tmpfiles.d(5).
+// Package units renders the files that systemd reads to run a daemon built with
+// heirloom: its service, its sockets, and, where it has a user or paths of its
+// own, sysusers.d(5) and tmpfiles.d(5).
 //
-// A [Service] describes the daemon. What the description does not ask for the daemon cannot do: it runs as a user that exists only
-// while it runs, sees no network but the sockets that it is handed, writes nowhere, and has no capability. Each field that says
-// what it needs opens the sandbox by just that.
+// A [Service] describes the daemon. By default the daemon runs as a user that
+// exists only while it runs, has no network except the sockets that it is
+// handed, cannot write anywhere, and has no capability. Each field that names a
+// need opens the sandbox for just that.
 //
 //	hello := units.Service{
 //		Name:        "hello",
@@ -13,61 +15,74 @@
 //	}
 //	files, err := hello.Render(252)
 //
-// What else stands in the units is what reload, restart and upgrade need so that no client notices: what systemd keeps over a restart,
-// whom it believes, which processes it signals, how long it waits. Package [github.com/heirloom-go/heirloom/units/lint] has the reason
-// of each, and finds in a unit that was written by hand what would break them. Package
-// [github.com/heirloom-go/heirloom/units/packaging] makes a Debian or RPM package of the same description. The command
-// [github.com/heirloom-go/heirloom/units/cmd/heirloom-units] does all three, from a description in a file, see [ParseSpec].
+// The other lines of the units let a reload, restart and upgrade happen without
+// a client noticing: what systemd keeps over a restart, whose messages it
+// believes, which processes it signals, how long it waits. Package
+// [github.com/heirloom-go/heirloom/units/lint] has the reason for each line,
+// and finds mistakes in a unit that was written by hand. Package
+// [github.com/heirloom-go/heirloom/units/packaging] makes a Debian or RPM
+// package from the same description. The command
+// [github.com/heirloom-go/heirloom/units/cmd/heirloom-units] does all three,
+// from a description in a file, see [ParseSpec].
 //
-// The rendered units hold the hash of those settings that take a new start, see [Hash], so that an upgrade can tell
-// whether a reload is enough.
+// The rendered service holds the hash of the settings that take a new start,
+// see [Hash], so that an upgrade can find out whether a reload is enough.
 //
 // # Instances
 //
-// A Name with an @ at its end makes templates, of the sockets too. Addresses must differ by %i, as in "127.0.0.1:80%i" or
-// "/run/hello-%i.sock", and directories should: StateDirectory "hello-%i".
+// A Name with an @ at its end makes templates, also of the sockets. Addresses
+// must differ by %i, as in "127.0.0.1:80%i" or "/run/hello-%i.sock", and
+// directories should: StateDirectory "hello-%i".
 //
 //	systemctl enable --now hello@81.service       # its sockets with it, by Also= and Sockets=
 //	systemctl reload hello@81.service             # no other instance is touched
-//	RUNTIME_DIRECTORY=/run/hello-81 hello status  # each has a control socket of its own
+//	RUNTIME_DIRECTORY=/run/hello-81 hello status  # each has its own control socket
 //	systemctl disable --now hello@81.service
-//	systemctl stop hello@81.socket                # a socket goes on listening until it is stopped, too
+//	systemctl stop hello@81.socket                # a socket listens until it is stopped as well
 //
-// `systemctl enable hello@.service` needs DefaultInstance= in the section Install of the service and of each socket: see
-// Settings. All instances run as one user. For one each, set User=hello-%i in Settings: with DynamicUser= nothing else is needed.
+// `systemctl enable hello@.service` needs DefaultInstance= in the section
+// Install of the service and of each socket: see Settings. All instances run as
+// one user. To give each its own user, set User=hello-%i in Settings: with
+// DynamicUser= nothing else is needed.
 //
 // # Services of users
 //
-// With the Scope User the units are for `systemctl --user`, installed for all users in /usr/lib/systemd/user. Sockets may be
-// in the user's own folder: "%t/hello.sock".
+// With the Scope User the units are for `systemctl --user`, installed for all
+// users in /usr/lib/systemd/user. Sockets may be in the user's own folder:
+// "%t/hello.sock".
 //
-//	systemctl --user enable --now hello.service  # for everybody: systemctl --global enable hello.service
+//	systemctl --user enable --now hello.service  # for all users: systemctl --global enable hello.service
 //	systemctl --user reload hello.service        # from outside with -M one@.host
 //	hello status                                 # with XDG_RUNTIME_DIR set, as it is after a login
-//	loginctl enable-linger one                   # else the service ends with the user's last session
+//	loginctl enable-linger one                   # otherwise the service stops with the user's last session
 //
-// Reload, restart, the descriptor store, and drop-ins in ~/.config/systemd/user for the stop timeout are as ever. The sandbox
-// is that of system calls alone, and `systemd-analyze --user security` says 5.5 to 5.9. Where users may make user namespaces,
-// Settings may add PrivateUsers=yes, and with it ProtectSystem=strict, PrivateTmp=yes, PrivateDevices=yes: systemd 257 and 262
-// imply the first, 252 ignores the others without it, or fails. Never ProtectHome=: it hides systemd's own socket below
-// /run/user, and the start times out.
+// Reload, restart, the descriptor store, and drop-ins in ~/.config/systemd/user
+// for the stop timeout work as usual. The sandbox filters only system calls,
+// and `systemd-analyze --user security` says 5.5 to 5.9. If users may make user
+// namespaces, Settings may add PrivateUsers=yes, and with it
+// ProtectSystem=strict, PrivateTmp=yes, PrivateDevices=yes: systemd 257 and 262
+// imply the first, 252 ignores the others without it, or fails. Never
+// ProtectHome=: it hides systemd's own socket below /run/user, and the start
+// times out.
 //
 // # Containers
 //
-// [Service.Quadlet] renders a .container file for podman 5, and the same socket units: systemd listens, and the container is
-// handed the sockets, so it needs no network.
+// [Service.Quadlet] renders a .container file for podman 5, and the same socket
+// units: systemd listens, and the container is handed the sockets, so it needs
+// no network.
 //
 //	systemctl daemon-reload                   # podman makes hello.service, which cannot be enabled
 //	systemctl enable --now hello.socket       # a socket unit is an ordinary one
 //	systemctl start hello.service             # as every boot does
-//	systemctl reload hello.service            # the program of the same container anew, in place
+//	systemctl reload hello.service            # starts the program in the same container again, in place
 //	podman pull registry.example.org/hello:1  # first: a restart that pulls keeps clients waiting
 //	systemctl restart hello.service           # the new image; clients wait about half a second
 //	podman exec hello /usr/bin/hello status
 //
-// An image that does not start leaves clients waiting, not broken: tag the old one and restart. A template is enabled by its
-// sockets, hello@81.socket. The files of a user are in /etc/containers/systemd/users. See Quadlet for what was tried, and what
-// was not.
+// An image that does not start leaves clients waiting, not broken: tag the old
+// one and restart. A template is enabled by its sockets, hello@81.socket. The
+// files of a user are in /etc/containers/systemd/users. See Quadlet for the
+// versions that were tested.
 //
 // # Dependencies
 //

@@ -12,7 +12,8 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// A program of the project, for `go generate`, that writes the units of a description into a folder.
+// A program of the project, for `go generate`, that writes the units of a
+// description into a folder.
 func Example() {
 	const source = "../examples/hello/hello.heirloom"
 	description, err := os.ReadFile(source)
@@ -59,11 +60,12 @@ Memory=much
 	fmt.Println(err)
 	// Output:
 	// in line 4 the field StopTimeout
-	// hello.heirloom:4: [Service] StopTimeout=20 parsecs: it is no time span that ends, such as 1min 30s
+	// hello.heirloom:4: [Service] StopTimeout=20 parsecs: it is not a finite time span, such as 1min 30s
 	// hello.heirloom:5: [Service] Memory=much: "much" is no size: invalid syntax
 }
 
-// An upgrade asks whether a reload is enough for a unit that has changed. It is for a timeout, and is not for a sandbox.
+// An upgrade asks whether a reload is enough for a unit that has changed. It is
+// for a timeout, and is not for a sandbox.
 func ExampleHash() {
 	const before = "[Service]\nTimeoutStopSec=20s\n"
 	for _, after := range []string{
@@ -79,7 +81,8 @@ func ExampleHash() {
 	// a reload is enough: false
 }
 
-// The same daemon in a container of podman: the sockets are systemd's, and the container has no network.
+// The same daemon in a container of podman: the sockets are systemd's, and the
+// container has no network.
 func ExampleService_Quadlet() {
 	hello := units.Service{
 		Name:    "hello",

@@ -16,7 +16,8 @@ type hole struct {
 	field, benign string
 	fill          func(s *units.Service, value string)
 	varies        []string // settings that there may be more of, or fewer, with another value
-	// word is the setting of which the value is to be a word, in which section; else it is to be the whole.
+	// word is the setting of which the value is to be a word, in which section;
+	// else it is to be the whole.
 	word string
 }
 
@@ -60,8 +61,9 @@ func (h hole) render(value string) ([]units.File, error) {
 	return s.Render(units.Oldest)
 }
 
-// settings counts the assignments of each setting in units, and the lines of other files by their path's folder. A second result is
-// what the words of a setting are.
+// settings counts the assignments of each setting in units, and the lines of
+// other files by their path's folder. A second result is what the words of a
+// setting are.
 func (h hole) settings(t *testing.T, files []units.File) (counts map[string]int, words []string) {
 	t.Helper()
 	counts = map[string]int{}
@@ -92,8 +94,9 @@ func (h hole) settings(t *testing.T, files []units.File) (counts map[string]int,
 	return counts, words
 }
 
-// FuzzRender fills each field with the same text: either it is refused, or it is found in the units that are rendered, as what it was
-// meant to be, and nothing else has come of it.
+// FuzzRender fills each field with the same text: either it is refused, or it
+// is found in the units that are rendered, as what it was meant to be, and
+// nothing else has come of it.
 func FuzzRender(f *testing.F) {
 	for _, text := range append(hard(), "a", "a\nExecStartPre=/bin/b", "a\\", "\"", "'", "a\n[Service]\nNice=1", " a ", "\ufeff", "a\u00a0", ";", "#",
 		"A=a\nB=b", `A=\x41"`, "/a", `/a\`, "/a b", "/home/a", "/dev/a\nb", ":80", "@a b", "/a b", "%", "%%", "a,b", "A='", "man:a", "man:a%20b") {

@@ -8,16 +8,20 @@ import (
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
-// HashVariable is the environment variable in which a rendered unit holds its hash. A running daemon has the hash of the unit that it was
-// started with, and hands it on to its successors, as it does its sandbox.
+// HashVariable is the environment variable in which a rendered unit holds its
+// hash. A running daemon has the hash of the unit that it was started with. Its
+// successors inherit the hash, as they do the sandbox.
 const HashVariable = "HEIRLOOM_UNIT_HASH"
 
-// live are the settings of the section Service that systemd applies after a daemon-reload to a service that runs: it looks at them when
-// it reloads, stops, or has seen the end of a process. All others of that section are those of the processes, which a reload hands on
-// from one to the next, or of a start: only a new start applies them.
+// live are the settings of the section Service that systemd applies after a
+// daemon-reload to a service that runs: it reads them when it reloads, stops,
+// or sees a process exit. The other settings of that section belong to the
+// processes, and a successor inherits them on a reload, or to a start. Only a
+// new start applies them.
 //
-// Type= and NotifyAccess= decide whether the processes get $NOTIFY_SOCKET. Those of resource control are applied by some versions and not
-// by others: 257 does not apply IPAddressDeny=.
+// Type= and NotifyAccess= decide whether the processes get $NOTIFY_SOCKET. Some
+// versions apply settings of resource control and others do not: 257 does not
+// apply IPAddressDeny=.
 var live = map[string]bool{
 	"ExecReload": true, "ExecReloadPost": true, "ExecStop": true, "ExecStopPost": true,
 	"ExitType": true, "FileDescriptorStoreMax": true, "FileDescriptorStorePreserve": true, "FinalKillSignal": true,
@@ -29,11 +33,14 @@ var live = map[string]bool{
 	"TimeoutStopFailureMode": true, "TimeoutStopSec": true, "WatchdogSignal": true,
 }
 
-// Hash returns the hash of those settings in the text of a service's unit that take a new start to be applied, and the one that the unit
-// itself holds, or "". They differ if the unit was changed after it was rendered. Both are 16 hexadecimal digits.
+// Hash returns the hash of the settings in the text of a service's unit that
+// only a new start applies, and the hash that the unit itself holds, or "".
+// They differ if the unit was changed after it was rendered. Both are 16
+// hexadecimal digits.
 //
-// What a change of the other settings takes is a `systemctl daemon-reload`. A change of files that the unit names, such as
-// those of EnvironmentFile=, is not seen.
+// A `systemctl daemon-reload` applies a change of the other settings. Hash does
+// not see changes of files that the unit names, such as those of
+// EnvironmentFile=.
 func Hash(text string) (hash, held string) {
 	var settings []string
 	for _, a := range unitfile.Parse("", text).Assignments {
@@ -58,7 +65,8 @@ func hashOf(o options) string {
 	return digest(settings)
 }
 
-// startsAnew leaves out what systemd ignores, too.
+// startsAnew reports whether only a new start applies the setting. It is false
+// for settings that systemd ignores.
 func startsAnew(section, name string) bool {
 	return section == "Service" && !live[name] && !strings.HasPrefix(name, "X-")
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// TestHash changes each field of a description: the hash changes with what only a new start applies.
+// TestHash changes each field of a description: the hash changes with what only
+// a new start applies.
 func TestHash(t *testing.T) {
 	describe := func() units.Service {
 		return units.Service{
@@ -91,7 +92,8 @@ func renderedHash(t *testing.T, s units.Service) string {
 	return hash
 }
 
-// TestHashOfText has the hash tell apart settings, and not how they are written.
+// TestHashOfText has the hash tell apart settings, and not how they are
+// written.
 func TestHashOfText(t *testing.T) {
 	const text = "[Unit]\nDescription=a\n[Service]\nExecStart=/bin/a b\nEnvironment=A=1\nKillMode=process\n"
 	want, held := units.Hash(text)
@@ -114,7 +116,8 @@ func TestHashOfText(t *testing.T) {
 	}
 }
 
-// TestHashOfComments has the same hash with the comments of a rendered unit and without: an upgrade that brings others is a reload.
+// TestHashOfComments has the same hash with the comments of a rendered unit and
+// without: an upgrade that brings others is a reload.
 func TestHashOfComments(t *testing.T) {
 	files, err := whole.Render(262)
 	if err != nil {

@@ -1,7 +1,6 @@
 package units_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -13,14 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/loadtest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// TestKinds runs examples/hello under each systemd as instances of a template, and under the service manager of a user. There is
-// one machine for both.
+// TestKinds runs examples/hello under each systemd as instances of a template,
+// and under the service manager of a user. There is one machine for both.
 func TestKinds(t *testing.T) {
 	program := buildHello(t)
 	for _, v := range sdtest.Versions() {
@@ -125,14 +125,15 @@ func load(t *testing.T, m *sdtest.Machine, address string) *loadtest.Run {
 
 func waitFor(t *testing.T, run *loadtest.Run, generation int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := patience.Context(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := run.WaitGeneration(ctx, generation); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// statusIn asks for a status as an operator does, with one variable to find the control socket.
+// statusIn asks for a status as an operator does, with one variable to find the
+// control socket.
 func statusIn(t *testing.T, m *sdtest.Machine, variable string) lifecycle.Status {
 	t.Helper()
 	var s lifecycle.Status
@@ -144,7 +145,8 @@ func statusIn(t *testing.T, m *sdtest.Machine, variable string) lifecycle.Status
 
 const userID = 1234
 
-// testUserService does to a service of a user what is done to any other. Its user is not logged in, but lingers.
+// testUserService does to a service of a user what is done to any other. Its
+// user is not logged in, but lingers.
 func testUserService(t *testing.T, m *sdtest.Machine, v sdtest.Version) {
 	installUnits(t, m, v, units.Service{
 		Name: "hello", Scope: units.User, Program: "/usr/bin/hello", StopTimeout: 7 * time.Second,
@@ -191,7 +193,8 @@ func testUserService(t *testing.T, m *sdtest.Machine, v sdtest.Version) {
 
 func runtimeOf(id int) string { return fmt.Sprint("XDG_RUNTIME_DIR=/run/user/", id) }
 
-// startUserManager makes a user, and starts their service manager as systemd-logind does for those who linger.
+// startUserManager makes a user, and starts their service manager as
+// systemd-logind does for those who linger.
 func startUserManager(m *sdtest.Machine) {
 	// Where pam_systemd is not installed nobody says so.
 	m.WriteFile("/etc/systemd/system/user@.service.d/runtime.conf", "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n", 0o644)

@@ -8,7 +8,8 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// TestAddressBelowSpecifier has the paths of sockets that a service manager of a user expands.
+// TestAddressBelowSpecifier has the paths of sockets that a service manager of
+// a user expands.
 func TestAddressBelowSpecifier(t *testing.T) {
 	for address, want := range map[string]string{
 		"%t/hello.sock":           "ListenStream=%t/hello.sock\n",

@@ -9,7 +9,8 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// lively tells by what it is signalled, and ends with the exit status 7. Its child ends with it, or is left.
+// lively tells by what it is signalled, and ends with the exit status 7. Its
+// child ends with it, or is left.
 const lively = `#!/bin/bash
 trap 'echo TERM >>/run/live-$1; exit 7' TERM
 trap 'echo USR1 >>/run/live-$1; exit 7' USR1
@@ -45,7 +46,8 @@ var changes = map[string]struct {
 	"started":  {"Environment=CHANGED=yes\nLimitNOFILE=1000\nUMask=0123\n", checkStarted},
 }
 
-// testLive changes the units of services that run. What a daemon-reload applies is not in the hash, and what it does not apply is.
+// testLive changes the units of services that run. What a daemon-reload applies
+// is not in the hash, and what it does not apply is.
 func testLive(t *testing.T, m *machine) {
 	m.WriteFile("/usr/bin/lively", lively, 0o755)
 	m.WriteFile("/etc/systemd/system/live@.service", liveTemplate, 0o644)

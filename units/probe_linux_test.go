@@ -12,7 +12,8 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// probe tells what it was given, and what it can do of what the variables say that it shall try.
+// probe tells what it was given, and what it can do of what the variables say
+// that it shall try.
 const probe = `#!/bin/bash
 printf 'arg %s\n' "$@"
 for name in A B C D E F G H I J; do [ -v "$name" ] && printf 'env %s=%s\n' "$name" "${!name}"; done
@@ -28,7 +29,8 @@ if [ -v CHOWN ]; then : >/tmp/owned && chown daemon /tmp/owned 2>/dev/null && ec
 exit 0
 `
 
-// A probed is a description, and lines that the probe is to print and not to print. What it must not print are beginnings.
+// A probed is a description, and lines that the probe is to print and not to
+// print. What it must not print are beginnings.
 type probed struct {
 	name      string
 	change    func(*units.Service)
@@ -71,7 +73,8 @@ func probedServices() []probed {
 	return append(all, words)
 }
 
-// testProbe starts a service for each description, and looks at what the process gets of what that says.
+// testProbe starts a service for each description, and looks at what the
+// process gets of what that says.
 func testProbe(t *testing.T, m *machine) {
 	m.WriteFile("/usr/bin/probe", probe, 0o755)
 	m.WriteFile("/etc/probe environment", "SEE=\"/etc/probe environment\"\n", 0o644)
@@ -124,7 +127,8 @@ func (p probed) check(t *testing.T, out string) {
 	}
 }
 
-// addAddress gives the loopback interface of the machine an address that is not one of localhost.
+// addAddress gives the loopback interface of the machine an address that is not
+// one of localhost.
 func addAddress(t *testing.T, m *machine) {
 	t.Helper()
 	err := m.Inside(func() error {

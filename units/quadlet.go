@@ -10,54 +10,72 @@ import (
 	"time"
 )
 
-// A Container is what a Quadlet file says beside what a [Service] says.
+// A Container has the settings of a Quadlet file that a [Service] does not
+// have.
 type Container struct {
-	// Image is the container image, as podman takes it: registry.example.org/hello:1. Program
-	// is a path in it.
+	// Image is the container image, as podman takes it:
+	// registry.example.org/hello:1. Program is a path in it.
 	Image string
 
-	// User is whom the daemon is inside, a number or name of the image, with ":GROUP" if need
-	// be. The default is what the image says. Directories of the service belong to it only if
-	// it is said here.
+	// User is the daemon's user inside, a number or name of the image,
+	// optionally with ":GROUP". The default is the image's. Directories of
+	// the service belong to the user only if it is set here.
 	User string
 
 	// PodmanArgs are arguments for `podman run` that no setting of Quadlet has.
 	PodmanArgs []string
 
-	// Settings are whatever else there is to say in the section Container, or in Unit, Service,
-	// Install or Quadlet.
+	// Settings are further lines for the section Container, or for Unit,
+	// Service, Install or Quadlet.
 	Settings []Setting
 }
 
-// Quadlet returns the files that run the service in a container of podman under systemd: a .container file, of which podman's generator
-// makes the unit hello.service at each daemon-reload, and the socket units, as in Render. systemd listens, and podman passes the
-// sockets on. They are for podman 5.0 and newer: root's, or with the Scope User that of a user.
+// Quadlet returns the files that run the service in a container of podman under
+// systemd: a .container file, of which podman's generator makes the unit
+// hello.service at each daemon-reload, and the socket units, as in Render.
+// systemd listens, and podman passes the sockets on. They are for podman 5.0
+// and newer: root's, or with the Scope User that of a user.
 //
-// The daemon is process 1 of its container. `systemctl reload` replaces the program in that process by the file that the container has
-// now: clients wait as long as the longest request takes. A new image takes `systemctl restart`: clients wait until the new
-// container serves, and connections at rest move into it through systemd's file descriptor store.
+// The daemon is process 1 of its container. `systemctl reload` replaces the
+// program in that process by the file that the container has now, and clients
+// wait as long as the longest request takes. A new image needs `systemctl
+// restart`. Clients wait until the new container serves, and connections at
+// rest move into it through systemd's file descriptor store.
 //
-// What podman itself relays to systemd of the container's messages (Notify=) are a few texts and no descriptors (containers/conmon
-// issue 393). So systemd's own socket is mounted where podman puts that of the relay, /run/notify/notify.sock, and NOTIFY_SOCKET
-// leads there. systemd knows whose message it is by the control group, so CgroupsMode= must stay at Quadlet's default, split.
+// podman itself relays only a few texts of the container's messages to systemd
+// (Notify=), and no descriptors (containers/conmon issue 393). So systemd's own
+// socket is mounted where podman puts that of the relay,
+// /run/notify/notify.sock, and NOTIFY_SOCKET names it. systemd finds the
+// sender's unit by the control group, so CgroupsMode= must stay at Quadlet's
+// default, split.
 //
-// In a container a daemon cannot ask for its stop timeout, after which podman kills. It is told by $HEIRLOOM_STOP_TIMEOUT.
+// In a container a daemon cannot ask for its stop timeout, after which podman
+// kills. $HEIRLOOM_STOP_TIMEOUT gives it.
 //
-// The container takes the place of the sandbox. It has no network, or with AnyNetwork the machine's; no capability but
-// Capabilities, and no new privileges; and a root file system that is read-only but for directories in memory and those of the
-// service. These are mounted from the host under their names there, and $STATE_DIRECTORY and so on have them. ReadWritePaths
-// and EnvironmentFiles must exist. Memory and Tasks are limits of the container, twice what is said as in Render, and Watchdog is
-// passed on. Podman forbids no ExecutableMemory in any case.
+// The container replaces the sandbox. It has no network, or with AnyNetwork the
+// machine's. It has only the Capabilities, and no new privileges. Its root file
+// system is read-only except for directories in memory and those of the
+// service. These are mounted from the host under their names there, and
+// $STATE_DIRECTORY and so on have their paths. ReadWritePaths and
+// EnvironmentFiles must exist. Memory and Tasks are limits of the container,
+// twice the field's value as in Render, and Watchdog is passed on. Podman
+// always allows ExecutableMemory.
 //
-// What a container cannot have is refused: User and Group of the machine, for which Container has one of the image; NotifyReload;
-// LocalNetwork; SystemCalls, for which podman has SeccompProfile=; an EnvironmentFile that may be missing; arguments that are
-// empty or a semicolon. Such an error matches [ErrInvalid], and names the field, as those of Render do.
+// Quadlet refuses fields that a container cannot have: User and Group of the
+// machine (Container has a User of the image), NotifyReload, LocalNetwork,
+// SystemCalls (podman has SeccompProfile=), an EnvironmentFile that may be
+// missing, and arguments that are empty or a semicolon. Such an error matches
+// [ErrInvalid], and names the field, as those of Render do.
 //
-// This was tried with podman 5.4.2, crun 1.21 and conmon 2.1.12 on systemd 257, under load, as root and as a user: start,
-// reload, restart with another image, and stop; as root also a restart with an image that does not start and then with one that
-// does, templates, a watchdog that bites, directories for another user, capabilities, and a crash. No request was broken but
-// those that the crash had in hand. It was not tried on systems with SELinux, where the container needs leave to write to systemd's
-// socket (SecurityLabelDisable=), with limits of memory and tasks, with AnyNetwork and devices, and with other versions.
+// This was tested with podman 5.4.2, crun 1.21 and conmon 2.1.12 on systemd
+// 257, under load, as root and as a user: start, reload, restart with another
+// image, and stop. As root also: a restart with an image that does not start
+// and then with one that does, templates, a watchdog that fires, directories
+// for another user, capabilities, and a crash. Only the requests in the crashed
+// process broke. It was not tested on systems with SELinux, where the container
+// needs permission to write to systemd's socket (SecurityLabelDisable=), with
+// limits of memory and tasks, with AnyNetwork and devices, and with other
+// versions.
 func (s Service) Quadlet(c Container) ([]File, error) {
 	j := judge{section: "Service", errs: s.faultsInside()}
 	s.validateQuadlet(&j)
@@ -88,7 +106,7 @@ func (s Service) faultsInside() []*Error {
 
 func (s *Service) validateQuadlet(j *judge) {
 	if s.User != "" || s.Group != "" {
-		j.refuse("User", cmp.Or(s.User, s.Group), "it is of the machine, and a container has its own users: see Container")
+		j.refuse("User", cmp.Or(s.User, s.Group), "it is a user of the machine, and a container has its own users: see Container")
 	}
 	if s.NotifyReload {
 		j.refuse("NotifyReload", "yes", "Quadlet has Type=notify only")
@@ -97,7 +115,7 @@ func (s *Service) validateQuadlet(j *judge) {
 		j.refuse("Network", s.Network, "podman has no network for a container that reaches this machine only")
 	}
 	for _, name := range s.SystemCalls {
-		j.refuse("SystemCalls", name, "podman takes a file of them, see SeccompProfile= in podman-systemd.unit(5)")
+		j.refuse("SystemCalls", name, "podman takes a file of system calls, see SeccompProfile= in podman-systemd.unit(5)")
 	}
 	for _, arg := range s.Args {
 		if arg == "" || arg == ";" {
@@ -106,16 +124,16 @@ func (s *Service) validateQuadlet(j *judge) {
 	}
 	for _, name := range s.EnvironmentFiles {
 		if strings.HasPrefix(name, "-") {
-			j.refuse("EnvironmentFiles", name, "podman knows no dash: the file must be there")
+			j.refuse("EnvironmentFiles", name, "podman does not know the dash: the file must exist")
 		}
 	}
 	for _, name := range s.Devices {
 		if strings.ContainsAny(name, ": \t") {
-			j.refuse("Devices", name, "Quadlet takes what follows a colon or a blank for something else")
+			j.refuse("Devices", name, "Quadlet reads the part after a colon or a blank as something else")
 		}
 	}
 	if s.Name != "" && !isAlphanumeric(s.Name[0]) {
-		j.refuse("Name", s.Name, "the name of a container begins with a letter or digit")
+		j.refuse("Name", s.Name, "the name of a container starts with a letter or digit")
 	}
 }
 
@@ -131,10 +149,10 @@ var (
 func (c *Container) validate(j *judge) {
 	j.section = "Container"
 	if !imageName.MatchString(c.Image) {
-		j.refuse("Image", c.Image, "it is no name of a container image")
+		j.refuse("Image", c.Image, "it is not the name of a container image")
 	}
 	if c.User != "" && !inside.MatchString(c.User) {
-		j.refuse("User", c.User, "it is neither USER nor USER:GROUP")
+		j.refuse("User", c.User, "it is not USER or USER:GROUP")
 	}
 	if slices.Contains(c.PodmanArgs, "") {
 		j.refuse("PodmanArgs", "", "Quadlet passes on no empty argument, and none after it")
@@ -143,7 +161,7 @@ func (c *Container) validate(j *judge) {
 	j.settings(c.Settings, "Container", "Unit", "Service", "Install", "Quadlet")
 }
 
-// stopVariable tells a daemon its stop timeout where it cannot ask systemd.
+// stopVariable gives a daemon its stop timeout if it cannot ask systemd.
 const stopVariable = "HEIRLOOM_STOP_TIMEOUT"
 
 // podmanTime is what podman itself may take to make and to remove a container.
@@ -165,10 +183,12 @@ func (s *Service) containerUnit(c Container) options {
 	return o
 }
 
-// superviseContainer is what podman's generator copies into the unit. It adds Type=notify, NotifyAccess=all, and KillMode=mixed.
+// superviseContainer is what podman's generator copies into the unit. It adds
+// Type=notify, NotifyAccess=all, and KillMode=mixed.
 func (s *Service) superviseContainer(o *options) {
 	stop := s.stopSeconds()
-	// A reload in place finishes what was begun, which may take as long as a stop.
+	// A reload in place finishes what was begun, which may take as long as a
+	// stop.
 	start := max(s.startTimeout(), stop)
 	o.setIf("Service", "Sockets", strings.Join(s.socketUnits("%i"), " "))
 	o.set("Service", "ExecReload", "/usr/bin/podman exec "+s.containerName()+" "+command(s.Program, s.reloadArgs()))
@@ -235,7 +255,8 @@ func (s *Service) notifySocket() string {
 	return "/run/systemd/notify"
 }
 
-// homes are what a service manager calls the folders of systemd's directories, by specifiers, and what they are in the container.
+// homes are what a service manager calls the folders of systemd's directories,
+// by specifiers, and what they are in the container.
 var homes = map[string]struct{ outside, inside, variable, option string }{
 	"StateDirectory":         {"%S/", "/var/lib/", "STATE_DIRECTORY", ""},
 	"CacheDirectory":         {"%C/", "/var/cache/", "CACHE_DIRECTORY", ""},
@@ -243,7 +264,8 @@ var homes = map[string]struct{ outside, inside, variable, option string }{
 	"ConfigurationDirectory": {"%E/", "/etc/", "CONFIGURATION_DIRECTORY", ":ro"},
 }
 
-// mounts shows the daemon the directories that systemd has made, and tells it where they are as systemd would.
+// mounts shows the daemon the directories that systemd has made, and tells it
+// where they are as systemd would.
 func (s *Service) mounts(o *options, c Container) {
 	for _, d := range s.directories() {
 		home := homes[d.setting]
@@ -266,7 +288,8 @@ func (s *Service) mounts(o *options, c Container) {
 	}
 }
 
-// unexpanded keeps systemd from expanding variables: what Quadlet is told becomes a part of a command.
+// unexpanded keeps systemd from expanding variables: what Quadlet is told
+// becomes a part of a command.
 func unexpanded(text string) string { return strings.ReplaceAll(text, "$", "$$") }
 
 func (s *Service) variables(o *options) {
@@ -286,7 +309,8 @@ func (s *Service) variables(o *options) {
 // containerLimits are for the daemon and the command that asks it to reload.
 func (s *Service) containerLimits(o *options) {
 	if s.Descriptors > 0 {
-		// Without it the container has what podman may give. More than that fails, and is not made less as by LimitNOFILE=.
+		// Without it the container has what podman may give. More than that
+		// fails, and is not made less as by LimitNOFILE=.
 		files := strconv.Itoa(s.Descriptors)
 		o.set("Container", "Ulimit", "nofile="+files+":"+files)
 	}

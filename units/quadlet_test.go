@@ -12,7 +12,8 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// contained is a description that makes use of everything that a container can have. It was tried with podman 5.4.
+// contained is a description that makes use of everything that a container can
+// have. It was tried with podman 5.4.
 func contained() (units.Service, units.Container) {
 	service := units.Service{
 		Name: "full", Program: "/usr/bin/hello", Args: []string{"-listen", "127.0.0.1:1", `a "b"`}, Documentation: []string{"man:hello(8)"},

@@ -10,15 +10,17 @@ import (
 	"github.com/coreos/go-systemd/v22/unit"
 )
 
-// A File is one to install.
+// A File is a file to install.
 type File struct {
 	Path string // absolute: where packages install it
 	Text string
 	Mode fs.FileMode
 }
 
-// Name is how the file is called where all of a service are in one folder: hello.service, and, for those of sysusers.d and tmpfiles.d that
-// are both called hello.conf, hello.sysusers and hello.tmpfiles, as debhelper calls them.
+// Name is how the file is called where all of a service are in one folder:
+// hello.service, and, for those of sysusers.d and tmpfiles.d that are both
+// called hello.conf, hello.sysusers and hello.tmpfiles, as debhelper calls
+// them.
 func (f File) Name() string {
 	name := path.Base(f.Path)
 	for _, kind := range []string{"sysusers", "tmpfiles"} {
@@ -29,11 +31,14 @@ func (f File) Name() string {
 	return name
 }
 
-// Render returns the files for the given version of systemd and newer ones: the service first, then its sockets in their order, then, where
-// there is something to say in them, those for systemd-sysusers and systemd-tmpfiles. The same description always gives the same files.
+// Render returns the files for the given version of systemd and newer ones: the
+// service first, then its sockets in their order, then, where there is
+// something to say in them, those for systemd-sysusers and systemd-tmpfiles.
+// The same description always gives the same files.
 //
-// Versions older than [Oldest] are refused; so far all others get the same lines, and only have to know NotifyReload. An error matches
-// [ErrInvalid], and joins an *[Error] for each field of the description that is wrong.
+// Render refuses versions older than [Oldest]. So far all others get the same
+// lines, and only have to know NotifyReload. An error matches [ErrInvalid], and
+// joins an *[Error] for each field of the description that is wrong.
 func (s Service) Render(systemd int) ([]File, error) {
 	if err := s.validate(systemd); err != nil {
 		return nil, err
@@ -78,7 +83,8 @@ func (s *Service) unitFile(name string, o options) File {
 	return File{Path: folder + name, Text: s.commented(name, string(text)), Mode: 0o644}
 }
 
-// options are the lines of a unit. They are grouped by section when they are written.
+// options are the lines of a unit. They are grouped by section when they are
+// written.
 type options []*unit.UnitOption
 
 func (o *options) set(section, name, value string) {

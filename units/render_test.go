@@ -15,7 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "write what is rendered to testdata")
 
-// TestGolden compares what is rendered with what was looked through. To see what a change of the renderer does, run
+// TestGolden compares what is rendered with what was looked through. To see
+// what a change of the renderer does, run
 //
 //	go test ./units -run TestGolden -update && git diff units/testdata
 func TestGolden(t *testing.T) {
@@ -59,7 +60,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestComments has each comment once, above the first line that it is about, also where a setting is given twice.
+// TestComments has each comment once, above the first line that it is about,
+// also where a setting is given twice.
 func TestComments(t *testing.T) {
 	s := units.Service{Name: "hello", Program: "/usr/bin/hello", Settings: []units.Setting{{Section: "Service", Name: "TimeoutStopSec", Value: "5s"}}}
 	files, err := s.Render(units.Oldest)

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// sandbox takes away whatever the description does not ask for. `systemd-analyze security` rates what is left.
+// sandbox takes away whatever the description does not ask for.
+// `systemd-analyze security` rates what is left.
 func (s *Service) sandbox(o *options) {
 	if s.Scope == User {
 		s.userSandbox(o)
@@ -30,8 +31,8 @@ func (s *Service) sandbox(o *options) {
 	s.systemCalls(o)
 }
 
-// userSandbox is what a user's manager can take away without the privilege to do so: all of it is done by the seccomp of
-// an own process.
+// userSandbox is what a user's manager can take away without the privilege to
+// do so: all of it is done by the seccomp of an own process.
 func (s *Service) userSandbox(o *options) {
 	o.setAll("Service", "UMask", "0077", "NoNewPrivileges", "yes", "KeyringMode", "private")
 	families := "AF_UNIX"
@@ -42,7 +43,8 @@ func (s *Service) userSandbox(o *options) {
 	s.systemCalls(o)
 }
 
-// calls are the system calls that are of use to a capability only, and kept from daemons without it.
+// calls are the system calls that are of use to a capability only, and kept
+// from daemons without it.
 var calls = map[string]string{
 	"CAP_BPF":          "bpf",
 	"CAP_CHOWN":        "@chown",
@@ -64,7 +66,8 @@ func (s *Service) may(capabilities ...string) bool {
 	return slices.ContainsFunc(capabilities, func(name string) bool { return slices.Contains(s.Capabilities, name) })
 }
 
-// identity is whose rights the daemon has. In a user namespace of its own capabilities would be of no use outside of it.
+// identity is whose rights the daemon has. In a user namespace of its own
+// capabilities would be of no use outside of it.
 func (s *Service) identity(o *options) {
 	if s.User == "" {
 		o.set("Service", "DynamicUser", "yes")
@@ -125,8 +128,9 @@ func quoteAll(words []string) []string {
 	return quoted
 }
 
-// network opens what the description names. A socket that systemd handed over works in any case: it belongs to the network in which it
-// was made. AF_UNIX is for sd_notify and the handover.
+// network opens what the description names. A socket that systemd handed over
+// works in any case: it belongs to the network in which it was made. AF_UNIX is
+// for sd_notify and the handover.
 func (s *Service) network(o *options) {
 	switch s.Network {
 	case AnyNetwork:
@@ -139,7 +143,8 @@ func (s *Service) network(o *options) {
 	}
 }
 
-// systemCalls leaves what services need. @process, with which a reload starts the next process, is in @system-service.
+// systemCalls leaves what services need. @process, with which a reload starts
+// the next process, is in @system-service.
 func (s *Service) systemCalls(o *options) {
 	o.setAll("Service",
 		"RestrictNamespaces", "yes",

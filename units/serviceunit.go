@@ -29,11 +29,13 @@ func (s *Service) describe(o *options) {
 	if s.Network == AnyNetwork && s.Scope != User {
 		o.set("Unit", "After", "network.target")
 	}
-	// Restarts are ordinary here: by default systemd refuses the sixth start in ten seconds, and fails the service and its sockets.
+	// Restarts are ordinary here: by default systemd refuses the sixth start in
+	// ten seconds, and fails the service and its sockets.
 	o.setAll("Unit", "StartLimitIntervalSec", "30s", "StartLimitBurst", "20")
 }
 
-// supervise is what lets one process take over from another while the unit stays active.
+// supervise is what lets one process take over from another while the unit
+// stays active.
 func (s *Service) supervise(o *options) {
 	kind := "notify"
 	if s.NotifyReload {
@@ -52,7 +54,8 @@ func (s *Service) supervise(o *options) {
 		"TimeoutStopSec", span(cmp.Or(s.StopTimeout, defaultStopTimeout)),
 		"KillMode", "control-group",
 		"FileDescriptorStoreMax", strconv.Itoa(cmp.Or(s.StoredDescriptors, defaultStored)),
-		// A generation that drains and is killed for want of memory must not take the others with it.
+		// A generation that drains and is killed for want of memory must not
+		// take the others with it.
 		"OOMPolicy", "continue",
 	)
 	if s.Watchdog > 0 {
@@ -111,7 +114,8 @@ func (s *Service) install(o *options) {
 	o.setIf("Install", "Also", strings.Join(s.socketUnits("%i"), " "))
 }
 
-// command returns a command line of systemd.service(5). A semicolon of its own, without quotes, would begin another command.
+// command returns a command line of systemd.service(5). A semicolon of its own,
+// without quotes, would begin another command.
 func command(program string, args []string) string {
 	words := []string{quote(program)}
 	for _, arg := range args {
@@ -125,8 +129,8 @@ func command(program string, args []string) string {
 	return strings.Join(words, " ")
 }
 
-// quote writes a word so that systemd takes it for one, see "Quoting" in systemd.syntax(7). Specifiers, and variables in commands,
-// are still expanded.
+// quote writes a word so that systemd takes it for one, see "Quoting" in
+// systemd.syntax(7). Specifiers, and variables in commands, are still expanded.
 func quote(word string) string {
 	if word != "" && !strings.ContainsAny(word, " \t\\\"'") {
 		return word
@@ -134,7 +138,8 @@ func quote(word string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
 }
 
-// span writes a duration as systemd.time(7) reads it: in the largest unit of which it is a whole number.
+// span writes a duration as systemd.time(7) reads it: in the largest unit of
+// which it is a whole number.
 func span(d time.Duration) string {
 	units := []struct {
 		size time.Duration

@@ -9,34 +9,38 @@ import (
 	"strings"
 )
 
-// A Socket is what systemd listens on for the daemon, in a unit of its own: that of the first socket is named as the service, hello.socket,
-// and of any other after both, hello-admin.socket.
+// A Socket is what systemd listens on for the daemon, in a unit of its own:
+// that of the first socket is named as the service, hello.socket, and of any
+// other after both, hello-admin.socket.
 type Socket struct {
 	// Name is the one by which the daemon asks for it (FileDescriptorName=):
 	// service.Listen("http", ...).
 	Name string
 
-	// Addresses are where to listen: "0.0.0.0:8080", ":8080" for all addresses of either
-	// family, "[::1]:8080", a path such as "/run/hello.sock", or "@name" for an abstract Unix
-	// socket. Before it may stand the network as package net names it: tcp, udp, unix, unixgram
-	// or unixpacket, as in "udp:127.0.0.1:53"; the default is tcp, and unix for what looks like
-	// a path. "vsock:PORT" is for virtual machines.
+	// Addresses are where to listen: "0.0.0.0:8080", ":8080" for all
+	// addresses of either family, "[::1]:8080", a path such as
+	// "/run/hello.sock", or "@name" for an abstract Unix socket. The
+	// network may come first, as package net names it: tcp, udp, unix,
+	// unixgram or unixpacket, as in "udp:127.0.0.1:53". The default is tcp,
+	// and unix for a value that looks like a path. "vsock:PORT" is for
+	// virtual machines.
 	Addresses []string
 
-	// Backlog is how many connections may wait to be accepted, as they do while the service
-	// restarts. The default is 4096; the kernel takes the smaller one of this and
-	// net.core.somaxconn.
+	// Backlog is how many connections may wait to be accepted, as they do
+	// while the service restarts. The default is 4096. The kernel uses the
+	// smaller of this and net.core.somaxconn.
 	Backlog int
 
-	// Mode, User and Group are those of a Unix socket's file. The defaults are systemd's: 0666,
-	// root, root.
+	// Mode, User and Group are those of a Unix socket's file. The defaults are
+	// systemd's: 0666, root, root.
 	Mode        fs.FileMode
 	User, Group string
 
 	// FreeBind allows addresses that this machine does not have yet.
 	FreeBind bool
 
-	// Settings are whatever else there is to say in the section Socket, or in Unit or Install.
+	// Settings are further lines for the section Socket, or for Unit or
+	// Install.
 	Settings []Setting
 }
 
@@ -68,12 +72,12 @@ func parseAddress(text string) (listen, error) {
 		address, err = internetAddress(address)
 	case "vsock":
 		if _, err = strconv.ParseUint(address, 10, 32); err != nil {
-			err = errors.New("it is no port of vsock(7)")
+			err = errors.New("it is not a port of vsock(7)")
 		}
 		address = "vsock::" + address
 	default:
 		if !strings.HasPrefix(address, "@") && !isPath(address) && !isBelowSpecifier(address) || len(address) < 2 {
-			err = errors.New("the path of a Unix socket is absolute, without .. and the like, or begins with @")
+			err = errors.New("the path of a Unix socket is absolute, without .. and the like, or starts with @")
 		}
 	}
 	if err != nil {
@@ -82,8 +86,8 @@ func parseAddress(text string) (listen, error) {
 	return listen{setting, address}, nil
 }
 
-// internetAddress returns an address and port as systemd reads it, which is a port alone for all addresses. An instance may
-// be in either, as %i.
+// internetAddress returns an address and port as systemd reads it, which is a
+// port alone for all addresses. An instance may be in either, as %i.
 func internetAddress(address string) (string, error) {
 	colon := strings.LastIndexByte(address, ':')
 	if colon < 0 {
@@ -107,7 +111,7 @@ func internetAddress(address string) (string, error) {
 	}
 	ip, err := netip.ParseAddr(bare)
 	if err != nil || ip.Is6() != bracketed {
-		return "", fmt.Errorf("%q is no IP address (in brackets, if it is one of IPv6): systemd looks up no names", host)
+		return "", fmt.Errorf("%q is not an IP address (an IPv6 address needs brackets): systemd does not look up names", host)
 	}
 	return address, nil
 }
@@ -120,7 +124,8 @@ func (l listen) path() string {
 	return ""
 }
 
-// isBelowSpecifier reports whether a path begins with a folder of the service manager, such as %t, which is /run, or a user's own.
+// isBelowSpecifier reports whether a path begins with a folder of the service
+// manager, such as %t, which is /run, or a user's own.
 func isBelowSpecifier(path string) bool {
 	return len(path) > 2 && path[0] == '%' && strings.IndexByte("CEhLStTV", path[1]) >= 0 && isPath(path[2:])
 }

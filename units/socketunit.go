@@ -5,8 +5,9 @@ import (
 	"strconv"
 )
 
-// socketUnit returns the settings of the socket with this index. It has no PartOf= and no BindsTo= with the service, so
-// that it goes on listening whatever becomes of that.
+// socketUnit returns the settings of the socket with this index. It has no
+// PartOf= and no BindsTo= with the service, so that it goes on listening
+// whatever becomes of that.
 func (s *Service) socketUnit(i int) options {
 	socket := s.Sockets[i]
 	var o options

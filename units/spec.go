@@ -7,11 +7,13 @@ import (
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
-// PackageSection is the section of a description that [ParseSpec] leaves to package packaging.
+// PackageSection is the section of a description that [ParseSpec] leaves to
+// package packaging.
 const PackageSection = "Package"
 
-// ParseSpec reads a description in the syntax of unit files, systemd.syntax(7). Its settings are the fields of [Service] in the section
-// Service, and those of [Socket] in the section Socket, where each Name begins another socket:
+// ParseSpec reads a description in the syntax of unit files, systemd.syntax(7).
+// Its settings are the fields of [Service] in the section Service, and those of
+// [Socket] in the section Socket, where each Name starts another socket:
 //
 //	[Service]
 //	Name=hello
@@ -29,15 +31,18 @@ const PackageSection = "Package"
 //	Addresses=/run/hello-admin.sock
 //	Mode=0600
 //
-// A field of several values takes them on one line, divided by blanks and quoted where there is one in a value, or on several. Settings
-// takes one line for each, as in
+// A field with several values takes them on one line or on several, separated
+// by blanks. A value that has a blank is quoted. Settings takes one line for
+// each, as in
 //
 //	Settings=[Service] Nice=5
 //
-// Times are those of systemd.time(7), sizes those of systemd.resource-control(5), such as 512M.
+// Times are those of systemd.time(7), sizes those of
+// systemd.resource-control(5), such as 512M.
 //
-// The path is for messages. The error joins an [*Error], with path and line, for each thing that cannot be read or, once all can, that
-// [Service.Render] would refuse for every version of systemd.
+// The path is for messages. The error joins an [*Error], with path and line,
+// for each line that cannot be read. If all can be read, it joins one for each
+// field that [Service.Render] would refuse for every version of systemd.
 func ParseSpec(path, text string) (Service, error) {
 	r := specReader{lines: map[place]int{}}
 	file := unitfile.Parse(path, text)
@@ -59,7 +64,8 @@ func ParseSpec(path, text string) (Service, error) {
 	return r.service, join(errs)
 }
 
-// A place is where a value of a field stands; with the value "", where the field stands last.
+// A place is where a value of a field stands; with the value "", where the
+// field stands last.
 type place struct{ section, field, value string }
 
 type specReader struct {
@@ -74,14 +80,14 @@ func (r *specReader) take(a unitfile.Assignment) error {
 	case "Service":
 		set, known := serviceFields[a.Name]
 		if !known {
-			return errors.New("there is no such field; they are those of units.Service")
+			return errors.New("unknown field; see units.Service")
 		}
 		r.note(a)
 		return set(&r.service, a.Value)
 	case "Socket":
 		return r.takeSocket(a)
 	}
-	return fmt.Errorf("there is no such section; they are Service, Socket and %s", PackageSection)
+	return fmt.Errorf("unknown section; use Service, Socket or %s", PackageSection)
 }
 
 func (r *specReader) takeSocket(a unitfile.Assignment) error {
@@ -89,11 +95,11 @@ func (r *specReader) takeSocket(a unitfile.Assignment) error {
 	sockets := r.service.Sockets
 	switch {
 	case !known:
-		return errors.New("there is no such field; they are those of units.Socket")
+		return errors.New("unknown field; see units.Socket")
 	case a.Name == "Name":
 		r.service.Sockets = append(sockets, Socket{})
 	case len(sockets) == 0:
-		return errors.New("a socket begins with its Name")
+		return errors.New("a socket starts with its Name")
 	}
 	r.note(a)
 	return set(&r.service.Sockets[len(r.service.Sockets)-1], a.Value)
@@ -119,8 +125,9 @@ func (r *specReader) locate(errs []*Error) []*Error {
 	return errs
 }
 
-// SplitCommand splits a command line as in ExecStart= into the program and its arguments. The error matches [ErrInvalid] if there is no
-// program, or a quote is not closed.
+// SplitCommand splits a command line as in ExecStart= into the program and its
+// arguments. The error matches [ErrInvalid] if there is no program, or a quote
+// is not closed.
 func SplitCommand(line string) ([]string, error) {
 	words, err := unitfile.Split(line)
 	if err == nil && len(words) == 0 {

@@ -90,7 +90,7 @@ func duration[T any](field func(*T) *time.Duration) setter[T] {
 	return parsed(field, func(value string) (time.Duration, error) {
 		usec, err := unitfile.ParseSpan(value)
 		if err != nil || usec > uint64((1<<63-1)/time.Microsecond) {
-			return 0, errors.New("it is no time span that ends, such as 1min 30s")
+			return 0, errors.New("it is not a finite time span, such as 1min 30s")
 		}
 		return time.Duration(usec) * time.Microsecond, nil
 	})
@@ -100,7 +100,7 @@ func mode[T any](field func(*T) *fs.FileMode) setter[T] {
 	return parsed(field, func(value string) (fs.FileMode, error) {
 		bits, err := strconv.ParseUint(value, 8, 9)
 		if err != nil {
-			return 0, errors.New("it is no mode of a file, such as 0660")
+			return 0, errors.New("it is not a file mode, such as 0660")
 		}
 		return fs.FileMode(bits), nil
 	})
@@ -119,7 +119,7 @@ func setting[T any](field func(*T) *[]Setting) setter[T] {
 		section, assignment, closed := strings.Cut(strings.TrimPrefix(value, "["), "]")
 		name, value, assigned := strings.Cut(strings.TrimSpace(assignment), "=")
 		if !closed || !assigned {
-			return errors.New("it is not as in [Service] Nice=5")
+			return errors.New("it does not have the form [Service] Nice=5")
 		}
 		*field(target) = append(*field(target), Setting{section, name, value})
 		return nil

@@ -10,11 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// TestSystemd has each systemd read what is rendered, and run it. There is one machine for all of it.
+// TestSystemd has each systemd read what is rendered, and run it. There is one
+// machine for all of it.
 func TestSystemd(t *testing.T) {
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
@@ -34,7 +35,8 @@ type machine struct {
 	version sdtest.Version
 }
 
-// install renders a service and puts all its files where they belong, as packages do. It returns the paths of the units.
+// install renders a service and puts all its files where they belong, as
+// packages do. It returns the paths of the units.
 func (m *machine) install(t *testing.T, s units.Service) []string {
 	t.Helper()
 	files, err := s.Render(int(m.version))
@@ -62,7 +64,8 @@ func (m *machine) install(t *testing.T, s units.Service) []string {
 
 const program = "/usr/bin/true"
 
-// described are services that differ from the simplest one in one thing each, by what that is.
+// described are services that differ from the simplest one in one thing each,
+// by what that is.
 func described(v sdtest.Version) map[string]func(*units.Service) {
 	all := map[string]func(*units.Service){
 		"none":  func(*units.Service) {},

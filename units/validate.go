@@ -14,9 +14,10 @@ import (
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
-// An Error is what is wrong with one field of a description. It matches [ErrInvalid].
+// An Error says what is wrong with one field of a description. It matches
+// [ErrInvalid].
 type Error struct {
-	Path    string // the file that the description was read from, see [ParseSpec]; else ""
+	Path    string // the file that the description was read from, see [ParseSpec], otherwise ""
 	Line    int    // in that file, from 1; 0 if the field is not in it
 	Section string // Service, Socket or Container, for a field of the type of that name
 	Field   string
@@ -24,7 +25,8 @@ type Error struct {
 	Why     string
 }
 
-// Error returns where it is, the field, its value, and why it is wrong, in one line.
+// Error returns where it is, the field, its value, and why it is wrong, in one
+// line.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("[%s] %s=%s: %s", e.Section, e.Field, e.Value, e.Why)
 	switch {
@@ -39,7 +41,7 @@ func (e *Error) Error() string {
 // Is reports whether target is [ErrInvalid].
 func (e *Error) Is(target error) bool { return target == ErrInvalid }
 
-// A judge collects what is wrong with a description.
+// A judge collects the errors of a description.
 type judge struct {
 	section string
 	errs    []*Error
@@ -50,10 +52,12 @@ func (j *judge) refuse(field string, value any, why string) {
 }
 
 var (
-	// Of what systemd takes, without the colon, which has a meaning of its own in RuntimeDirectory=.
+	// Of what systemd takes, without the colon, which has a meaning of its own
+	// in RuntimeDirectory=.
 	unitName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@?$`)
 	socketName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
-	// The names that systemd takes everywhere (valid_user_group_name), without those of digits alone.
+	// The names that systemd takes everywhere (valid_user_group_name), without
+	// those of digits alone.
 	userName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,30}$`)
 	variable   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 	capability = regexp.MustCompile(`^CAP_[A-Z0-9_]+$`)
@@ -68,7 +72,7 @@ func (s *Service) validate(systemd int) error {
 		return fmt.Errorf("%w: systemd %d: units are rendered for %d and newer", ErrInvalid, systemd, Oldest)
 	}
 	if s.NotifyReload && systemd < 253 {
-		errs = append(errs, &Error{Section: "Service", Field: "NotifyReload", Value: "yes", Why: "Type=notify-reload is there since systemd 253"})
+		errs = append(errs, &Error{Section: "Service", Field: "NotifyReload", Value: "yes", Why: "Type=notify-reload needs systemd 253"})
 	}
 	return join(errs)
 }
@@ -81,7 +85,7 @@ func join(errs []*Error) error {
 	return errors.Join(joined...)
 }
 
-// faults returns what is wrong whatever the version.
+// faults returns the errors that do not depend on the version.
 func (s *Service) faults() []*Error {
 	j := judge{section: "Service"}
 	s.validateProgram(&j)
@@ -101,17 +105,18 @@ func (s *Service) validateProgram(j *judge) {
 	}
 	for _, suffix := range []string{".service", ".socket"} {
 		if strings.HasSuffix(s.base(), suffix) {
-			j.refuse("Name", s.Name, "the name is without "+suffix)
+			j.refuse("Name", s.Name, "write the name without "+suffix)
 		}
 	}
 	j.paths("Program", s.Program)
-	// systemd would take it, quoted, for the path of a file that hardly ever is there.
+	// systemd would take it, quoted, for the path of a file that hardly ever is
+	// there.
 	if strings.ContainsAny(s.Program, " \t") {
-		j.refuse("Program", s.Program, "it has a blank: arguments go to Args=")
+		j.refuse("Program", s.Program, "it has a blank: put arguments in Args=")
 	}
 	for _, uri := range s.Documentation {
 		if !document.MatchString(uri) {
-			j.refuse("Documentation", uri, "it is no URI of http, https, file, info or man")
+			j.refuse("Documentation", uri, "it is not a URI of http, https, file, info or man")
 		}
 	}
 	for _, name := range s.EnvironmentFiles {
@@ -135,7 +140,8 @@ func (s *Service) validateProgram(j *judge) {
 	j.lines("EnvironmentFiles", s.EnvironmentFiles...)
 }
 
-// lines refuses what systemd does not read as the one line that it is written on.
+// lines refuses what systemd does not read as the one line that it is written
+// on.
 func (j *judge) lines(field string, values ...string) {
 	for _, value := range values {
 		if !isLine(value) {
@@ -161,7 +167,8 @@ func isLine(value string) bool {
 		!strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
-// paths refuses what is not the absolute path of something, or what systemd does not take for one, quoted or not (string_is_safe).
+// paths refuses what is not the absolute path of something, or what systemd
+// does not take for one, quoted or not (string_is_safe).
 func (j *judge) paths(field string, values ...string) {
 	for _, value := range values {
 		if !isPath(value) || strings.ContainsAny(value, `"'\`) || !isLine(value) {
@@ -199,7 +206,7 @@ func (s *Service) validateTimes(j *judge) {
 		}
 	}
 	if s.Memory > math.MaxUint64/2 {
-		j.refuse("Memory", s.Memory, "there is no such memory")
+		j.refuse("Memory", s.Memory, "it is far too large")
 	}
 }
 
@@ -219,7 +226,7 @@ func (s *Service) validateRights(j *judge) {
 	j.account("User", s.User)
 	j.account("Group", s.Group)
 	if s.Group != "" && s.User == "" {
-		j.refuse("Group", s.Group, "a group of its own takes a User too")
+		j.refuse("Group", s.Group, "a Group also needs a User")
 	}
 	for _, name := range s.Capabilities {
 		if !capability.MatchString(name) {
@@ -228,7 +235,7 @@ func (s *Service) validateRights(j *judge) {
 	}
 	for _, name := range s.SystemCalls {
 		if !systemCall.MatchString(name) {
-			j.refuse("SystemCalls", name, "it is neither a system call nor a group of them, such as @mount")
+			j.refuse("SystemCalls", name, "it is not a system call or a group of system calls, such as @mount")
 		}
 	}
 	if s.Scope == User && (s.User != "" || len(s.Capabilities) > 0 || len(s.Devices) > 0) {
@@ -238,7 +245,7 @@ func (s *Service) validateRights(j *judge) {
 
 func (j *judge) account(field, name string) {
 	if name != "" && !userName.MatchString(name) {
-		j.refuse(field, name, "it is no name of a system user")
+		j.refuse(field, name, "it is not the name of a system user")
 	}
 }
 
@@ -253,10 +260,10 @@ func (s *Service) validatePaths(j *judge) {
 	j.paths("ReadWritePaths", s.ReadWritePaths...)
 	for _, name := range s.ReadWritePaths {
 		if strings.HasPrefix(name+"/", "/tmp/") || strings.HasPrefix(name+"/", "/var/tmp/") {
-			j.refuse("ReadWritePaths", name, "the service has a /tmp and /var/tmp of its own")
+			j.refuse("ReadWritePaths", name, "the service has its own /tmp and /var/tmp")
 		}
 		if strings.Contains(name, ":") {
-			j.refuse("ReadWritePaths", name, "systemd takes what follows a colon for another path")
+			j.refuse("ReadWritePaths", name, "systemd reads the part after a colon as another path")
 		}
 	}
 	j.paths("Devices", s.Devices...)
@@ -266,7 +273,7 @@ func (s *Service) validatePaths(j *judge) {
 		}
 	}
 	if len(s.ReadWritePaths) > 0 && s.User == "" && s.Scope != User {
-		j.refuse("ReadWritePaths", s.ReadWritePaths[0], "it needs a User whom the files belong to; without one, use StateDirectory")
+		j.refuse("ReadWritePaths", s.ReadWritePaths[0], "it needs a User that owns the files; without one, use StateDirectory")
 	}
 }
 
@@ -277,7 +284,7 @@ func (s *Service) validateSockets(j *judge) {
 			j.refuse("Name", socket.Name, "it takes letters, digits and _.-")
 		}
 		if seen[socket.Name] {
-			j.refuse("Name", socket.Name, "there are two; one socket may have several Addresses")
+			j.refuse("Name", socket.Name, "two sockets have this name; one socket may have several Addresses")
 		}
 		seen[socket.Name] = true
 		if len(socket.Addresses) == 0 {
@@ -305,7 +312,7 @@ func (s *Service) validateAddress(j *judge, address string) {
 		return
 	}
 	if len(l.value) > longestAddress {
-		j.refuse("Addresses", address, "the kernel takes no such long path of a socket")
+		j.refuse("Addresses", address, "the path is too long for a socket")
 	}
 	j.lines("Addresses", address)
 	if below, ok := strings.CutPrefix(l.path(), "%t/"); strings.HasPrefix(l.path(), "/run/"+s.runtimeDirectory()+"/") ||

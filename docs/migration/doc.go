@@ -1,2 +1,3 @@
-// Package migration holds the programs that docs/authors.md shows, which so compile: with other libraries, and with heirloom.
+// Package migration holds the programs that docs/authors.md shows, so that they
+// compile: with other libraries, and with heirloom.
 package migration

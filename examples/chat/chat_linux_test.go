@@ -8,15 +8,17 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
-// TestReplaced has people chat by programs that know nothing of the server, while it is reloaded and restarted. Each has one
-// connection from the first line to the last, and all see the same lines, in the same order, without gap or repetition.
+// TestReplaced has people chat by programs that know nothing of the server,
+// while it is reloaded and restarted. Each has one connection from the first
+// line to the last, and all see the same lines, in the same order, without gap
+// or repetition.
 func TestReplaced(t *testing.T) {
 	program := exampletest.Build(t, exampletest.Race()...)
-	for _, v := range sdtest.Versions() {
+	for _, v := range exampletest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			m := exampletest.Boot(t, v, program, exampletest.NoRaceExit)
@@ -36,8 +38,10 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// chatThrough has all but the first speak, while the server fails to be reloaded, is reloaded and is restarted that often. The first
-// types a line meanwhile, with each of that in the middle. It returns how many lines each of the others has said.
+// chatThrough has all but the first speak, while the server fails to be
+// reloaded, is reloaded and is restarted that often. The first types a line
+// meanwhile, with each of that in the middle. It returns how many lines each of
+// the others has said.
 func chatThrough(t *testing.T, m *sdtest.Machine, everybody []*client, rounds int) []int {
 	t.Helper()
 	typist, speakers := everybody[0], everybody[1:]
@@ -79,7 +83,8 @@ func chatThrough(t *testing.T, m *sdtest.Machine, everybody []*client, rounds in
 // good is the path of the program where no package manager replaces it.
 const good = "/usr/local/bin/good"
 
-// failReload reloads while a program is installed of which only the commands work.
+// failReload reloads while a program is installed of which only the commands
+// work.
 func failReload(t *testing.T, m *sdtest.Machine) {
 	t.Helper()
 	m.WriteFile("/usr/bin/chat", "#!/bin/sh\n[ $# -gt 0 ] && exec "+good+" \"$@\"\nexit 3\n", 0o755)
@@ -103,7 +108,8 @@ func awaitAll(t *testing.T, reader *client, speakers []*client) {
 	}
 }
 
-// checkScreens checks that all have seen the same, and that it is all that was said.
+// checkScreens checks that all have seen the same, and that it is all that was
+// said.
 func checkScreens(t *testing.T, everybody []*client, said []int) {
 	t.Helper()
 	var all []string
@@ -150,7 +156,8 @@ func around(lines []string, i int) []string {
 	return lines[min(max(0, i-1), len(lines)):min(i+2, len(lines))]
 }
 
-// checkNewcomer checks that somebody who comes now is told the topic and what was said last, and sees who is there.
+// checkNewcomer checks that somebody who comes now is told the topic and what
+// was said last, and sees who is there.
 func checkNewcomer(t *testing.T, m *sdtest.Machine, everybody []*client) {
 	t.Helper()
 	old := everybody[0].lines()

@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	limit "github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // programs connect what is typed, and the screen, to the server.
@@ -117,7 +118,7 @@ func (c *client) await(t *testing.T, from int, line string) {
 
 // waitUntil waits until there is on the screen what is wanted.
 func (c *client) waitUntil(ctx context.Context, there func(screen []string) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := limit.Context(ctx, 30*time.Second)
 	defer cancel()
 	for {
 		c.mu.Lock()
@@ -137,7 +138,8 @@ func (c *client) waitUntil(ctx context.Context, there func(screen []string) bool
 	}
 }
 
-// speak says numbers from 0, each when the one before is on the screen, until done is closed. It returns how many.
+// speak says numbers from 0, each when the one before is on the screen, until
+// done is closed. It returns how many.
 func (c *client) speak(ctx context.Context, done <-chan struct{}) (n int, err error) {
 	seen := 0
 	for ; ; n++ {

@@ -18,7 +18,8 @@ const help = `* /join ROOM    go to another room
 // valid is what a name of a person or a room may be.
 var valid = regexp.MustCompile(`^[\pL\pN_-]{1,20}$`)
 
-// obey does what a line says. Its errors end the connection; what is wrong with a line the member is told.
+// obey does what a line says. Its errors end the connection; what is wrong with
+// a line the member is told.
 func (m *member) obey(line string) error {
 	switch {
 	case line == "":

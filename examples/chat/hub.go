@@ -15,15 +15,18 @@ const (
 	maxRooms = 100
 )
 
-// errClosed says that the rooms belong to the next process now. Whatever was to be done is left to that.
+// errClosed says that the rooms belong to the next process now. Whatever was to
+// be done is left to that.
 var errClosed = errors.New("the rooms are closed")
 
 // A hub is all rooms, and who is in them.
 //
-// For a moment on a reload there are two processes, but a line must have one place in its room, seen by all members, wherever
-// they are. So the rooms are open in one process at a time. The old one closes its rooms when it begins to leave, and sends
-// them after the new one in its will (see will.go). The new one opens them when it has read that. What members type
-// meanwhile waits, for a few milliseconds, in the kernel or in the state of their connections.
+// For a moment on a reload there are two processes, but a line must have one
+// place in its room, seen by all members, wherever they are. So the rooms are
+// open in one process at a time. The old one closes its rooms when it starts to
+// drain, and sends them to the new one in its will (see will.go). The new one
+// opens them when it has read the will. Until then, for a few milliseconds,
+// members' input waits in the kernel or in the state of their connections.
 type hub struct {
 	log    hclog.Logger
 	opened chan struct{} // closed when the rooms are open here
@@ -51,7 +54,8 @@ func (h *hub) do(change func() error) error {
 	return change()
 }
 
-// roomLocked returns the room of that name. A room lasts for ever, with its topic.
+// roomLocked returns the room of that name. A room lasts for ever, with its
+// topic.
 func (h *hub) roomLocked(name string) (*room, error) {
 	r := h.rooms[name]
 	switch {
@@ -144,7 +148,8 @@ func (h *hub) who(room string) (names []string, err error) {
 	return names, err
 }
 
-// list returns a line for each room, with how many are in it, the largest first.
+// list returns a line for each room, with how many are in it, the largest
+// first.
 func (h *hub) list() (lines []string, err error) {
 	err = h.do(func() error {
 		count := make(map[string]int, len(h.rooms))

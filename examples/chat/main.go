@@ -1,4 +1,5 @@
-// Chat is a chat server for whoever has nc, and can be reloaded in the middle of a word.
+// Chat is a chat server for clients such as nc, and can be reloaded in the
+// middle of a word.
 //
 //	chat [-listen ADDRESS]      serve
 //	chat reload                 replace the running process by a new one
@@ -49,7 +50,7 @@ func serve(options lifecycle.Options, address string) error {
 	if err != nil {
 		return err
 	}
-	if err := service.Stream(listener, hub.serve); err != nil {
+	if err := service.ServeStreams(listener, hub.serve); err != nil {
 		return err
 	}
 	return service.Run(context.Background())

@@ -19,14 +19,16 @@ const (
 	batch    = 64               // lines that are written at once
 )
 
-// A note is what the next process has to know of a member; what it has to know of the rooms is in the will.
+// A note is what the next process has to know of a member; what it has to know
+// of the rooms is in the will.
 type note struct {
 	Name, Room string // empty until the member has said who it is
 	Seen       uint64 // the number of the last line of Room that was written to the member
 	Unread     []byte // came from the member and is not heeded yet: the half of a line, or lines when the rooms were closed
 }
 
-// A member is a connection. One goroutine reads it and heeds what comes, and one follows the room.
+// A member is a connection. One goroutine reads it and heeds what comes, and
+// one follows the room.
 type member struct {
 	*lifecycle.Stream
 	note
@@ -36,7 +38,8 @@ type member struct {
 	following sync.WaitGroup
 }
 
-// serve is the life of a connection in this process, from Accept or from the process before.
+// serve is the life of a connection in this process, from Accept or from the
+// process before.
 func (h *hub) serve(conn *lifecycle.Stream) {
 	m := &member{Stream: conn, hub: h}
 	if err := m.begin(); err != nil {
@@ -48,7 +51,7 @@ func (h *hub) serve(conn *lifecycle.Stream) {
 		err = m.heed()
 	}
 	m.unfollow()
-	if errors.Is(err, lifecycle.ErrLeaving) || errors.Is(err, errClosed) {
+	if errors.Is(err, lifecycle.ErrDraining) || errors.Is(err, errClosed) {
 		m.moveOn()
 		return
 	}
@@ -69,12 +72,13 @@ func (m *member) begin() error {
 	return json.Unmarshal(state, &m.note)
 }
 
-// awaitRooms waits until the rooms are open in this process, and brings the member back into theirs.
+// awaitRooms waits until the rooms are open in this process, and brings the
+// member back into theirs.
 func (m *member) awaitRooms() error {
 	select {
 	case <-m.hub.opened:
-	case <-m.Leaving():
-		return lifecycle.ErrLeaving
+	case <-m.Draining():
+		return lifecycle.ErrDraining
 	}
 	if m.Room == "" {
 		return nil
@@ -88,7 +92,7 @@ func (m *member) awaitRooms() error {
 
 // moveOn gives the connection to the next process, or says goodbye.
 func (m *member) moveOn() {
-	<-m.Leaving() // the rooms may have been closed a moment before
+	<-m.Draining() // the rooms may have been closed a moment before
 	state, err := json.Marshal(m.note)
 	if err == nil {
 		err = m.HandOver(state)
@@ -147,7 +151,8 @@ func clean(line string) string {
 	}, strings.ToValidUTF8(line, "?")))
 }
 
-// tell writes to the member. One who does not read is closed, which ends the reading as well.
+// tell writes to the member. One who does not read is closed, which ends the
+// reading as well.
 func (m *member) tell(text string) {
 	_ = m.SetWriteDeadline(time.Now().Add(patience)) // fails only if the connection is closed, as Write does then
 	if _, err := m.Write([]byte(text)); err != nil {
@@ -177,7 +182,8 @@ func (m *member) follow(r *room) {
 	})
 }
 
-// wait waits for more, unless that is nil, and returns false if the member leaves.
+// wait waits for more, unless that is nil, and returns false if the member
+// leaves.
 func wait(more, leave <-chan struct{}) bool {
 	if more == nil {
 		select {

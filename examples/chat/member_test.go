@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// TestClean cleans what may come from a terminal, or from who means harm to one.
+// TestClean cleans what may come from a terminal, or from who means harm to
+// one.
 func TestClean(t *testing.T) {
 	tests := []struct{ name, line, want string }{
 		{"plain", "hello", "hello"},

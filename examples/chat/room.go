@@ -3,12 +3,13 @@ package main
 import "sync"
 
 const (
-	keepBytes = 256 << 10 // of a room's last lines; with maxRooms of them an heirloom is far from lifecycle.MaxHeirloom
+	keepBytes = 256 << 10 // of a room's last lines; with maxRooms of them a passed state is far from lifecycle.MaxPassedState
 	newcomer  = 10        // how many of the last lines somebody is shown who enters
 )
 
-// A room is a topic and the last lines. Each member reads those at their own pace: who is slow holds nobody up, and who was on
-// the way from one process to the next finds here what was said meanwhile.
+// A room is a topic and the last lines. Each member reads the lines at their
+// own pace. A slow member does not hold up the others, and a member that was
+// moving from one process to the next finds here the lines said in between.
 type room struct {
 	Topic string // guarded by the hub
 
@@ -47,8 +48,9 @@ func (r *room) entrance() uint64 {
 	return max(r.First-1, last-min(last, newcomer))
 }
 
-// after returns up to limit lines after the one of that number, the number of the first, which is a later one if some have been
-// forgotten, and what is closed when there are more.
+// after returns up to limit lines after the one of that number, the number of
+// the first, which is a later one if some have been forgotten, and what is
+// closed when there are more.
 func (r *room) after(seen uint64, limit int) (lines []string, first uint64, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -22,16 +22,18 @@ const (
 	mournFor    = 10 * time.Second // from the end of the process before, for members who have not arrived
 )
 
-// An estate is what one process leaves to the next.
-type estate struct {
+// A snapshot is the state of the chat that one process passes to the next.
+type snapshot struct {
 	Rooms  map[string]*room
 	People map[string]*person
 }
 
-// A will is the pipe by which the estate goes to a process that runs beside this one. An heirloom is given before that process is
-// started, but lines are said until it takes over, and only then the estate is final. So the heirloom holds it as it was at
-// first, which is good enough if this process dies too soon, and the pipe, which brings it as it was at last. The pipe's end of
-// file says that this process has ended.
+// A will is the pipe by which the last snapshot goes to a process that runs
+// alongside this one. State is passed before that process is started, but
+// people write lines until it takes over, and only then is the snapshot final.
+// So the passed state has the first snapshot, which is good enough if this
+// process dies too soon, and the pipe, which brings the last one. The end of
+// file on the pipe says that this process has ended.
 type will struct{ r, w *os.File }
 
 // newHub makes the hub of this process, with the rooms of the one before.
@@ -42,27 +44,27 @@ func newHub(service *lifecycle.Service, log hclog.Logger) (*hub, error) {
 		rooms:  make(map[string]*room),
 		people: make(map[string]*person),
 	}
-	heirloom, err := service.Heirloom("rooms")
+	passed, err := service.InheritedState("rooms")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if heirloom.Version > willVersion { // chat was downgraded; to begin anew is better than not to begin
-		log.Warn("cannot read the rooms of the process before", "version", heirloom.Version, "known", willVersion)
-		closeAll(heirloom.Files)
-		heirloom = lifecycle.Heirloom{}
+	if passed.Version > willVersion { // chat was downgraded; starting without state is better than not starting
+		log.Warn("cannot read the rooms of the process before", "version", passed.Version, "known", willVersion)
+		closeAll(passed.Files)
+		passed = lifecycle.PassedState{}
 	}
-	if err := h.inherit(bytes.NewReader(heirloom.Data)); err != nil && !errors.Is(err, io.EOF) {
+	if err := h.inherit(bytes.NewReader(passed.Data)); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	return h, errors.Join(
-		service.Bequeath("rooms", h.bequeath),
-		service.Go("rooms", func(ctx context.Context) error { return h.run(ctx, heirloom.Files) }),
+		service.PassState("rooms", h.passState),
+		service.Go("rooms", func(ctx context.Context) error { return h.run(ctx, passed.Files) }),
 	)
 }
 
-// inherit reads an estate. The error is io.EOF if there is none.
+// inherit reads a snapshot. The error is io.EOF if there is none.
 func (h *hub) inherit(from io.Reader) error {
-	var e estate
+	var e snapshot
 	if err := json.NewDecoder(from).Decode(&e); err != nil {
 		return err
 	}
@@ -80,7 +82,8 @@ func (h *hub) inherit(from io.Reader) error {
 	return nil
 }
 
-// run opens the rooms, and closes them when another process comes or this one is to end.
+// run opens the rooms, and closes them when another process comes or this one
+// is to end.
 func (h *hub) run(ctx context.Context, wills []*os.File) error {
 	for _, f := range wills {
 		if err := h.inherit(f); err != nil {
@@ -94,7 +97,8 @@ func (h *hub) run(ctx context.Context, wills []*os.File) error {
 	return nil
 }
 
-// mourn waits for the process before to end, and strikes those off who were there and do not arrive.
+// mourn waits for the process before to end, and strikes those off who were
+// there and do not arrive.
 func (h *hub) mourn(ctx context.Context, wills []*os.File) {
 	stop := context.AfterFunc(ctx, func() { closeAll(wills) }) // which ends the reading
 	defer stop()
@@ -129,9 +133,9 @@ func (h *hub) close(replaced bool) {
 	defer h.mu.Unlock()
 	h.closed = true
 	if !replaced || h.will == nil {
-		return // then bequeath is called again, last of all
+		return // then passState is called again, last of all
 	}
-	data, err := h.estateLocked()
+	data, err := h.snapshotLocked()
 	if err == nil {
 		err = h.will.write(data)
 	}
@@ -140,33 +144,34 @@ func (h *hub) close(replaced bool) {
 	}
 }
 
-// bequeath is asked for what the next process is to have: before it is started, or when this one has ended all its work.
-func (h *hub) bequeath() (lifecycle.Heirloom, error) {
+// passState returns the state for the next process. It is called before that is
+// started, or when this process has ended all its work.
+func (h *hub) passState() (lifecycle.PassedState, error) {
 	select {
 	case <-h.opened:
 	case <-time.After(willTimeout):
-		return lifecycle.Heirloom{}, errors.New("the rooms are not open here yet")
+		return lifecycle.PassedState{}, errors.New("the rooms are not open here yet")
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	data, err := h.estateLocked()
+	data, err := h.snapshotLocked()
 	if err != nil || h.closed {
-		return lifecycle.Heirloom{Version: willVersion, Data: data}, err
+		return lifecycle.PassedState{Version: willVersion, Data: data}, err
 	}
 	if h.will != nil {
 		h.will.drop() // was for a process that did not become ready
 	}
 	if h.will, err = newWill(); err != nil {
-		return lifecycle.Heirloom{}, err
+		return lifecycle.PassedState{}, err
 	}
-	return lifecycle.Heirloom{Version: willVersion, Data: data, Files: []*os.File{h.will.r}}, nil
+	return lifecycle.PassedState{Version: willVersion, Data: data, Files: []*os.File{h.will.r}}, nil
 }
 
-func (h *hub) estateLocked() ([]byte, error) {
+func (h *hub) snapshotLocked() ([]byte, error) {
 	var data bytes.Buffer
 	encoder := json.NewEncoder(&data)
 	encoder.SetEscapeHTML(false) // which would make six bytes of each <
-	err := encoder.Encode(estate{Rooms: h.rooms, People: h.people})
+	err := encoder.Encode(snapshot{Rooms: h.rooms, People: h.people})
 	return data.Bytes(), err
 }
 
@@ -175,8 +180,8 @@ func newWill() (*will, error) {
 	return &will{r, w}, err
 }
 
-// write has its time, because the pipe does not break when its reader dies: r is open here as well. The pipe stays open until this
-// process ends.
+// write has its time, because the pipe does not break when its reader dies: r
+// is open here as well. The pipe stays open until this process ends.
 func (w *will) write(data []byte) error {
 	if err := w.w.SetWriteDeadline(time.Now().Add(willTimeout)); err != nil {
 		return err

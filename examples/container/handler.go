@@ -9,7 +9,8 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// redirects sends clients on. It says Found rather than Moved Permanently, which browsers would remember over a reload.
+// redirects sends clients on. It says Found rather than Moved Permanently,
+// which browsers would remember over a reload.
 func redirects(links map[string]string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -28,7 +29,7 @@ func redirects(links map[string]string) http.Handler {
 	return mux
 }
 
-// probes are for whoever runs the container, on a port that is not for everybody.
+// probes are for the container's operator, on a port that is not public.
 func probes(service *lifecycle.Service) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", service.Liveness())

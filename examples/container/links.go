@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// readLinks reads the configuration file, which says what address each name leads to: {"docs": "https://example.org/documentation"}.
+// readLinks reads the configuration file, which says what address each name
+// leads to: {"docs": "https://example.org/documentation"}.
 func readLinks(file string) (map[string]string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

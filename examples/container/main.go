@@ -1,8 +1,10 @@
-// Links redirects short names to long addresses, as /docs to https://example.org/documentation. It is made for containers: it is
-// process 1 of its own, has nothing beside it, and is replaced in that process when its configuration has changed.
+// Links redirects short names to long addresses, as /docs to
+// https://example.org/documentation. It is made for containers: it is process 1
+// of its own, has nothing beside it, and is replaced in that process when its
+// configuration has changed.
 //
 //	links [flags]          serve
-//	links reload           read the configuration anew
+//	links reload           read the configuration again
 //	links status [-json]   tell where it stands
 package main
 
@@ -32,7 +34,8 @@ func main() {
 	flag.Parse()
 	options := lifecycle.Options{
 		Name: "links", Version: version, LameDuck: *lameDuck,
-		// In place the next program cannot be undone: a bad configuration is to be found out before.
+		// In place the next program cannot be undone: a bad configuration is to
+		// be found out before.
 		DryRun: true,
 		Logger: hclog.New(&hclog.LoggerOptions{Name: "links", JSONFormat: true}), // to stderr, which the engine collects
 	}
@@ -77,8 +80,9 @@ func serve(options lifecycle.Options, f flags) error {
 	return service.Run(context.Background())
 }
 
-// requestTime is how long a request may take to come, and again its answer to go. On a reload in place all wait for the
-// slowest, the probes too: a livenessProbe must be more patient than that.
+// requestTime is how long a request may take to come, and again its answer to
+// go. On a reload in place all wait for the slowest, the probes too: a
+// livenessProbe must be more patient than that.
 const requestTime = 5 * time.Second
 
 func server(handler http.Handler) *http.Server {

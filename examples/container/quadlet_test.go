@@ -25,8 +25,8 @@ func described(t *testing.T) units.Service {
 	return service
 }
 
-// TestQuadlet sees to it that the folder quadlet holds what links.heirloom says of a container, and nothing else. With the flag
-// -update it is made so.
+// TestQuadlet sees to it that the folder quadlet holds what links.heirloom says
+// of a container, and nothing else. With the flag -update it is made so.
 func TestQuadlet(t *testing.T) {
 	files, err := described(t).Quadlet(units.Container{Image: "localhost/links:1", User: "65532:65532"})
 	if err != nil {
@@ -57,7 +57,8 @@ func TestQuadlet(t *testing.T) {
 	}
 }
 
-// TestImage holds the image against the description and against how the tests of this program run it.
+// TestImage holds the image against the description and against how the tests
+// of this program run it.
 func TestImage(t *testing.T) {
 	text, err := os.ReadFile("Containerfile")
 	if err != nil {

@@ -4,8 +4,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// udpSize is how long an answer by UDP may be, if the client takes that much: it is not fragmented on any usual path. The
-// client asks by TCP for what is longer.
+// udpSize is how long an answer by UDP may be, if the client takes that much:
+// it is not fragmented on any usual path. The client asks by TCP for what is
+// longer.
 const udpSize = 1232
 
 // A server answers queries, by UDP and by TCP.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // testAnswers has dig ask one of everything.
@@ -64,8 +64,9 @@ func testAnswers(t *testing.T, m *sdtest.Machine) {
 	}
 }
 
-// testBeginnings has a client send with each query the beginning of the next, between which the server is replaced: it has read
-// the beginning, since it has answered what came in the same segment.
+// testBeginnings has a client send with each query the beginning of the next,
+// between which the server is replaced: it has read the beginning, since it has
+// answered what came in the same segment.
 func testBeginnings(t *testing.T, m *sdtest.Machine) {
 	nc, err := m.Dial(t.Context(), "tcp", "127.0.0.1:53")
 	if err != nil {
@@ -123,7 +124,8 @@ func TestReadZone(t *testing.T) {
 	}
 }
 
-// FuzzAnswer has whatever comes answered: there is nothing that the server must not be asked.
+// FuzzAnswer has whatever comes answered: there is nothing that the server must
+// not be asked.
 func FuzzAnswer(f *testing.F) {
 	z, err := readZone("testdata/example.org.zone")
 	if err != nil {

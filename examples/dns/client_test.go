@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // dig asks the server in the machine.
@@ -36,7 +37,8 @@ type perf struct {
 	ended    chan struct{}
 }
 
-// questions are all answered with NOERROR. Most are long, so that few of them wait in the pipe to dnsperf when that is closed.
+// questions are all answered with NOERROR. Most are long, so that few of them
+// wait in the pipe to dnsperf when that is closed.
 var questions = "www.example.org AAAA\nftp.example.org A\nexample.org SOA\nlong.example.org TXT\n" +
 	strings.Repeat(strings.Repeat(strings.Repeat("a", 60)+".", 3)+"pages.example.org A\n", 16)
 
@@ -70,7 +72,8 @@ func ask(t *testing.T, m *sdtest.Machine, args ...string) *perf {
 	return p
 }
 
-// progress is what dnsperf says of the last fiftieth of a second if anything was answered in it.
+// progress is what dnsperf says of the last fiftieth of a second if anything
+// was answered in it.
 var progress = regexp.MustCompile(`(?m)^[0-9.]+: [0-9.]*[1-9]`)
 
 // Write takes dnsperf's output in.
@@ -95,7 +98,7 @@ func (p *perf) mustAdvance() {
 		case <-answered:
 		case <-p.ended:
 			p.t.Fatalf("dnsperf has ended:\n%s", &p.all)
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience.Of(30 * time.Second)):
 			p.t.Fatal("no query is answered")
 		}
 	}
@@ -107,8 +110,8 @@ var (
 	reconnections = regexp.MustCompile(`Reconnections: +0\n`)
 )
 
-// judge has both end when all that they have asked was answered, or was not for 5 seconds, and fails the test if one query was lost
-// or one connection.
+// judge has both end when all that they have asked was answered, or was not for
+// 5 seconds, and fails the test if one query was lost or one connection.
 func judge(udp, tcp *perf) {
 	udp.t.Helper()
 	for _, p := range []*perf{udp, tcp} {

@@ -7,7 +7,8 @@ import (
 // maxChain is how many CNAME records are followed for one question.
 const maxChain = 8
 
-// lookUp writes into m what the zone says to its question, by the algorithm of RFC 1034, section 4.3.2.
+// lookUp writes into m what the zone says to its question, by the algorithm of
+// RFC 1034, section 4.3.2.
 func (z *zone) lookUp(m *dns.Msg) {
 	question := m.Question[0]
 	m.Authoritative = true
@@ -42,8 +43,8 @@ func (z *zone) lookUp(m *dns.Msg) {
 	}
 }
 
-// delegation returns the highest name at or above this one of which others have the records, or "". The DS record of such a
-// name is here, though.
+// delegation returns the highest name at or above this one of which others have
+// the records, or "". The DS record of such a name is here, though.
 func (z *zone) delegation(name string, kind uint16) (cut string) {
 	for at := name; at != z.apex; at = parent(at) {
 		if len(z.names[at][dns.TypeNS]) > 0 && (at != name || kind != dns.TypeDS) {
@@ -53,7 +54,8 @@ func (z *zone) delegation(name string, kind uint16) (cut string) {
 	return cut
 }
 
-// find returns the records of a name, or of the wildcard that stands for it (RFC 4592).
+// find returns the records of a name, or of the wildcard that stands for it
+// (RFC 4592).
 func (z *zone) find(name string) (records map[uint16][]dns.RR, found bool) {
 	if records, found = z.names[name]; found {
 		return records, true

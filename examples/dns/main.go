@@ -1,9 +1,10 @@
-// Dns is an authoritative name server for one zone, which takes a changed zone file, a new version of itself and a restart
-// without losing a query.
+// Dns is an authoritative name server for one zone, which takes a changed zone
+// file, a new version of itself and a restart without losing a query.
 //
 //	dns [-listen ADDRESS] [-zone FILE]   serve
 //	dns check [-zone FILE]               tell what is wrong with the zone file
-//	dns reload                           replace the running process by one that has read the zone file anew
+//	dns reload                           replace the running process by one
+//	                                     that has read the zone file again
 //	dns status [-json]                   tell where it stands
 package main
 
@@ -21,10 +22,12 @@ import (
 var version = "dev" // set by -ldflags "-X main.version=v2"
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:5300", "address to bind, for UDP and TCP, when no sockets named dns are handed over")
+	listen := flag.String("listen", "127.0.0.1:5300",
+		"address to bind, for UDP and TCP, when no sockets named dns are handed over")
 	file := flag.String("zone", "/etc/dns/zone", "zone file to serve")
 	flag.Parse()
-	options := lifecycle.Options{Name: "dns", Version: version, Logger: hclog.New(&hclog.LoggerOptions{Name: "dns"})}
+	logger := hclog.New(&hclog.LoggerOptions{Name: "dns"})
+	options := lifecycle.Options{Name: "dns", Version: version, Logger: logger}
 
 	err := error(nil)
 	switch flag.Arg(0) {
@@ -41,7 +44,7 @@ func main() {
 	}
 }
 
-// check reads the zone file as serve does. It may be followed by flags, too.
+// check reads the zone file as serve does. Flags may follow it.
 func check(file *string) error {
 	if err := flag.CommandLine.Parse(flag.Args()[1:]); err != nil {
 		return err
@@ -58,8 +61,10 @@ func serve(options lifecycle.Options, address, file string) error {
 	if err != nil {
 		return err
 	}
-	// Each generation reads the zone file once. So a reload is how a change is published, and one that cannot be read never
-	// is: this process ends before it is ready, `systemctl reload` fails with the reason, and the old one serves on.
+	// Each generation reads the zone file once. So a reload is how a change is
+	// published, and one that cannot be read never is: this process ends before
+	// it is ready, `systemctl reload` fails with the reason, and the old one
+	// serves on.
 	zone, err := readZone(file)
 	if err != nil {
 		return service.Fail(err)
@@ -81,7 +86,7 @@ func serve(options lifecycle.Options, address, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := service.Stream(listener, server.stream); err != nil {
+	if err := service.ServeStreams(listener, server.stream); err != nil {
 		return err
 	}
 	return service.Run(context.Background())

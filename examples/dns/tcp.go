@@ -10,12 +10,15 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// idle is how long a client may keep a connection and ask nothing, or take to read an answer.
+// idle is how long a client may keep a connection and ask nothing, or take to
+// read an answer.
 const idle = 30 * time.Second
 
-// stream answers the queries of a connection, in their order. When this process is replaced it has answered all that it has read
-// but for the beginning of a query, which it hands over with the connection: the next generation reads on, and the client, who may
-// have sent any number of queries by then, has every one answered on the connection that it has.
+// stream answers the queries of a connection, in their order. When this process
+// is replaced it has answered all that it has read but for the beginning of a
+// query, which it hands over with the connection: the next generation reads on,
+// and the client, who may have sent any number of queries by then, has every
+// one answered on the connection that it has.
 func (s *server) stream(c *lifecycle.Stream) {
 	unanswered := c.State() // what the generation before has read
 	buffer := make([]byte, 4096)
@@ -29,8 +32,8 @@ func (s *server) stream(c *lifecycle.Stream) {
 		}
 		n, err := c.Read(buffer)
 		unanswered = append(unanswered, buffer[:n]...)
-		if errors.Is(err, lifecycle.ErrLeaving) {
-			_ = c.HandOver(unanswered) // if there is nobody to take it, the service ends, and the connection with it
+		if errors.Is(err, lifecycle.ErrDraining) {
+			_ = c.HandOver(unanswered) // without a successor the service ends, and the connection with it
 			return
 		}
 		if err != nil {
@@ -53,7 +56,8 @@ func (s *server) answerAll(c *lifecycle.Stream, received []byte) (rest []byte, e
 	}
 }
 
-// cutMessage cuts off the first message, before which stands its length (RFC 1035, section 4.2.2).
+// cutMessage cuts off the first message, before which stands its length (RFC
+// 1035, section 4.2.2).
 func cutMessage(received []byte) (message, rest []byte, whole bool) {
 	if len(received) < 2 {
 		return nil, received, false

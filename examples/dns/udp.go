@@ -12,8 +12,9 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// packets answers the queries of a UDP socket until this process is to read no more of it. Then it finishes those that it
-// has read, and the next generation reads on: the socket, and the queue of queries in it, is the same.
+// packets answers the queries of a UDP socket until this process is to read no
+// more of it. Then it finishes those that it has read, and the next generation
+// reads on: the socket, and the queue of queries in it, is the same.
 func (s *server) packets(conn net.PacketConn) error {
 	return (&dns.Server{PacketConn: conn, UDPSize: udpSize, Handler: dns.HandlerFunc(s.packet)}).ActivateAndServe()
 }
@@ -29,22 +30,24 @@ func (s *server) packet(w dns.ResponseWriter, query *dns.Msg) {
 		size = min(max(size, int(edns.UDPSize())), udpSize)
 	}
 	m.Truncate(size)
-	_ = w.WriteMsg(m) // whoever did not get it asks again
+	_ = w.WriteMsg(m) // a client that did not get it asks again
 }
 
-// A wildcardConn is a socket for all addresses of a machine. It answers from the one that was asked, since clients take no answer
-// from another.
+// A wildcardConn is a socket for all addresses of a machine. It answers from
+// the one that was asked, since clients take no answer from another.
 type wildcardConn struct {
 	*lifecycle.UDPConn
 }
 
-// An origin is a client's address, and what has an answer sent from where the client asked.
+// An origin is a client's address, and what has an answer sent from where the
+// client asked.
 type origin struct {
 	*net.UDPAddr
 	control []byte
 }
 
-// answerFromWhereAsked returns a conn that does so, which is conn itself where the kernel sees to it.
+// answerFromWhereAsked returns a conn that does so, which is conn itself where
+// the kernel sees to it.
 func answerFromWhereAsked(conn net.PacketConn) (net.PacketConn, error) {
 	c, ok := conn.(*lifecycle.UDPConn)
 	if !ok {
@@ -82,7 +85,8 @@ func (c wildcardConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	return n, err
 }
 
-// sourceOf returns the control message that sends from the address at which the message with this one came in.
+// sourceOf returns the control message that sends from the address at which the
+// message with this one came in.
 func sourceOf(oob []byte) []byte {
 	var in6 ipv6.ControlMessage
 	if in6.Parse(oob) == nil && in6.Dst != nil && in6.Dst.To4() == nil {

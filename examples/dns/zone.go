@@ -12,11 +12,13 @@ import (
 type zone struct {
 	apex string // canonical, as all names here
 	soa  *dns.SOA
-	// names has the records of each name by their type. A name without records has others below it.
+	// names has the records of each name by their type. A name without records
+	// has others below it.
 	names map[string]map[uint16][]dns.RR
 }
 
-// readZone reads a zone file (RFC 1035, section 5), and refuses what cannot be served.
+// readZone reads a zone file (RFC 1035, section 5), and refuses what cannot be
+// served.
 func readZone(file string) (*zone, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -36,7 +38,8 @@ func readZone(file string) (*zone, error) {
 	return z, nil
 }
 
-// add adds a record, the first of which is the SOA, as zone files have it, and names the zone.
+// add adds a record, the first of which is the SOA, as zone files have it, and
+// names the zone.
 func (z *zone) add(rr dns.RR) error {
 	name, kind := dns.CanonicalName(rr.Header().Name), rr.Header().Rrtype
 	soa, isSOA := rr.(*dns.SOA)
@@ -60,7 +63,8 @@ func (z *zone) add(rr dns.RR) error {
 	return nil
 }
 
-// at returns the records of a name that is there from now on, and so are those between it and the apex.
+// at returns the records of a name that is there from now on, and so are those
+// between it and the apex.
 func (z *zone) at(name string) map[uint16][]dns.RR {
 	records, ok := z.names[name]
 	if !ok {

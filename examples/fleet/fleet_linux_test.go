@@ -13,19 +13,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
-	"github.com/heirloom-go/heirloom/internal/sdtest/roots"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest/roots"
 )
 
-// fleet is the hosts of the inventory, and the machine of who rolls out. All boot from the root of systemd 252, whose Debian has this
-// Ansible.
+// fleet is the hosts of the inventory, and the machine of who rolls out. All
+// boot from the root of systemd 252, whose Debian has this Ansible.
 type fleet struct {
 	t       *testing.T
 	control *sdtest.Machine
 	hosts   []*host
 }
 
-// newFleet boots the machines, in a network of their own, with hello v1 on the hosts.
+// newFleet boots the machines, in a network of their own, with hello v1 on the
+// hosts.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	sdtest.Require(t, sdtest.V252)
@@ -54,7 +55,8 @@ func newFleet(t *testing.T) *fleet {
 	return f
 }
 
-// require skips the test for what else is missing, or fails it where nothing may be missing: see sdtest.Require.
+// require skips the test for what else is missing, or fails it where nothing
+// may be missing: see sdtest.Require.
 func require(t *testing.T) {
 	t.Helper()
 	_, err := roots.Package("openssh-server")
@@ -78,7 +80,8 @@ func (f *fleet) key(path string) string {
 	return f.control.MustRun("cat", path+".pub")
 }
 
-// copyFiles brings this folder to the machine of who rolls out, and the packages with it.
+// copyFiles brings this folder to the machine of who rolls out, and the
+// packages with it.
 func (f *fleet) copyFiles() {
 	f.t.Helper()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -143,7 +146,8 @@ func (r *rollout) end() (string, error) {
 	return out, err
 }
 
-// done fails the test unless the roll-out came to its end, with so many changes on each of so many hosts.
+// done fails the test unless the roll-out came to its end, with so many changes
+// on each of so many hosts.
 func (r *rollout) done(hosts, changed int) {
 	r.t.Helper()
 	out, err := r.end()

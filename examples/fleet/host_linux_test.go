@@ -2,7 +2,6 @@ package fleet_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,8 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/loadtest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -58,12 +58,14 @@ func (h *host) install(path string) {
 	h.t.Helper()
 	inside := "/root/" + filepath.Base(path)
 	h.Install(path, inside)
-	// What the host of this test can get from its mirrors has no part in it, and takes time to read.
+	// What the host of this test can get from its mirrors has no part in it,
+	// and takes time to read.
 	h.MustRun("find", "/var/lib/apt/lists", "-type", "f", "-delete")
 	h.MustRun("dpkg", "--force-unsafe-io", "-i", inside)
 }
 
-// pace makes wrk ask about 20 times a second with each connection, rather than take the processor from everybody.
+// pace makes wrk ask about 20 times a second with each connection, rather than
+// take the processor from everybody.
 const pace = "function delay() return 50 end\n"
 
 // begin puts the host under load, until end.
@@ -95,7 +97,8 @@ func (h *host) end() {
 	}
 }
 
-// hold begins a request of that generation, which keeps it from finishing until the function returned is called.
+// hold begins a request of that generation, which keeps it from finishing until
+// the function returned is called.
 func (h *host) hold(generation int) (release func()) {
 	h.t.Helper()
 	conn, err := h.Dial(h.t.Context(), "tcp", "127.0.0.1:8080")
@@ -149,14 +152,15 @@ func (h *host) observe(o loadtest.Observation) {
 // served waits for an answer of the generation.
 func (h *host) served(generation int) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
+	ctx, cancel := patience.Context(h.t.Context(), 30*time.Second)
 	defer cancel()
 	if err := h.load.WaitGeneration(ctx, generation); err != nil {
 		h.t.Error(err)
 	}
 }
 
-// transition returns the time from the first answer of the generation to the last of the one before.
+// transition returns the time from the first answer of the generation to the
+// last of the one before.
 func (h *host) transition(generation int) span {
 	h.t.Helper()
 	h.served(generation)
@@ -192,7 +196,8 @@ func (f *fleet) expect(version string, generations ...int) {
 	}
 }
 
-// oneByOne fails the test unless each host had finished with the generation before when the next host began with its new one.
+// oneByOne fails the test unless each host had finished with the generation
+// before when the next host began with its new one.
 func (f *fleet) oneByOne(generations ...int) {
 	f.t.Helper()
 	var before time.Time

@@ -8,20 +8,23 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
 // made is the folder of the packages, made once.
 var made string
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := leakcheck.Run(m.Run)
 	if made != "" {
 		_ = os.RemoveAll(made)
 	}
 	os.Exit(code)
 }
 
-// versions are those of the packages: 3 does not start, and of 5 nothing works at all.
+// versions are those of the packages: 3 does not start, and of 5 nothing works
+// at all.
 var versions = []string{"1", "2", "3", "4", "5"}
 
 // packed returns the package of hello in one of the versions.
@@ -45,7 +48,7 @@ func pack(t *testing.T, version string) {
 	t.Helper()
 	nfpm, heirloomUnits := filepath.Join(made, "nfpm"), filepath.Join(made, "heirloom-units")
 	if version == "1" {
-		command(t, "go", "build", "-C", "../../internal/packages", "-o", nfpm, "github.com/goreleaser/nfpm/v2/cmd/nfpm")
+		command(t, "go", "build", "-C", "../../test/packages", "-o", nfpm, "github.com/goreleaser/nfpm/v2/cmd/nfpm")
 		command(t, "go", "build", "-o", heirloomUnits, "../../units/cmd/heirloom-units")
 	}
 	hello := filepath.Join(made, "hello")
@@ -63,7 +66,8 @@ func pack(t *testing.T, version string) {
 		"-arch", runtime.GOARCH, "-binary", hello, "-out", made, "-format", "deb", "-nfpm", nfpm)
 }
 
-// broken has hello be built with a mistake that shows at its start only, as most do.
+// broken has hello be built with a mistake that shows at its start only, as
+// most do.
 func broken(t *testing.T) string {
 	t.Helper()
 	handler, err := filepath.Abs("../hello/handler.go")

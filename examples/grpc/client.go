@@ -26,7 +26,8 @@ func connect(address string) (*grpc.ClientConn, error) {
 		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 }
 
-// call prints whether a flag is on for each of the users, or of those that in has a line of.
+// call prints whether a flag is on for each of the users, or of those that in
+// has a line of.
 func call(address string, args []string, in io.Reader, out io.Writer) error {
 	if len(args) == 0 {
 		return errors.New("usage: call FLAG [USER...]")
@@ -69,7 +70,8 @@ func evaluate(ctx context.Context, client flagsv1.FlagsClient, name, user string
 	return client.Evaluate(ctx, &flagsv1.EvaluateRequest{Flag: name, User: user})
 }
 
-// watch prints the flags, and again whenever they have changed, until it is interrupted.
+// watch prints the flags, and again whenever they have changed, until it is
+// interrupted.
 func watch(address string, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -92,7 +94,8 @@ func watch(address string, out io.Writer) error {
 	return err
 }
 
-// follow tells each change of the flags, through replacements and crashes of the server.
+// follow tells each change of the flags, through replacements and crashes of
+// the server.
 func follow(ctx context.Context, client flagsv1.FlagsClient, tell func(*flagsv1.FlagSet) error) error {
 	revision := ""
 	for {
@@ -132,13 +135,14 @@ func followStream(ctx context.Context, client flagsv1.FlagsClient, revision *str
 	}
 }
 
-// evaluateMany asks for the user in each line of in, and tells the answers in that order, over one stream after the other.
+// evaluateMany asks for the user in each line of in, and tells the answers in
+// that order, over one stream after the other.
 func evaluateMany(ctx context.Context, client flagsv1.FlagsClient, name string, in io.Reader, tell func(string, *flagsv1.EvaluateResponse) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	users := make(chan string)
 	lines := bufio.NewScanner(in)
-	go func() { // not waited for where nobody may type another line
+	go func() { // does not wait for it, since no other line may come
 		defer close(users)
 		for lines.Scan() {
 			select {
@@ -167,7 +171,8 @@ type evaluation struct {
 	tell    func(string, *flagsv1.EvaluateResponse) error
 }
 
-// run asks until the server is leaving, or there are no users any more, and waits for all answers. more is false if it was the latter.
+// run asks until the server is leaving, or there are no users any more, and
+// waits for all answers. more is false if it was the latter.
 func (s *evaluation) run(ctx context.Context, client flagsv1.FlagsClient, users <-chan string) (more bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

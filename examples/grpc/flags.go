@@ -50,8 +50,10 @@ func parseFlags(text []byte) (*flagsv1.FlagSet, error) {
 		}
 		last = f.GetName()
 	}
-	// A process that comes later, of another version perhaps, must call the same flags the same: a watcher has what it was
-	// told by the one before. Flags are sorted, and that is all that Deterministic does not see to within one version.
+	// A process that comes later, of another version perhaps, must call the
+	// same flags the same: a watcher has what it was told by the one before.
+	// Flags are sorted, and that is all that Deterministic does not see to
+	// within one version.
 	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(set)
 	if err != nil {
 		return nil, err
@@ -70,8 +72,8 @@ func find(set *flagsv1.FlagSet, name string) *flagsv1.Flag {
 	return set.GetFlags()[i]
 }
 
-// isOn reports whether a flag is on for a user. Each flag has its own order of users, so that it is not always the same ones who
-// try what is new.
+// isOn reports whether a flag is on for a user. Each flag has its own order of
+// users, so that it is not always the same ones who try what is new.
 func isOn(f *flagsv1.Flag, user string) bool {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(f.GetName() + "\x00" + user)) // a hash writes nowhere

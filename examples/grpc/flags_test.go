@@ -48,8 +48,8 @@ func FuzzParseFlags(f *testing.F) {
 	})
 }
 
-// TestRevision is the same for the same flags, in whatever order, also in programs to come: a change would tell all watchers once
-// more what they know.
+// TestRevision is the same for the same flags, in whatever order, also in
+// programs to come: a change would tell all watchers once more what they know.
 func TestRevision(t *testing.T) {
 	for _, text := range []string{
 		`{"flags": [{"name": "new", "percent": 7}, {"name": "old", "percent": 100}]}`,
@@ -62,7 +62,8 @@ func TestRevision(t *testing.T) {
 	}
 }
 
-// TestIsOn has users stay when a flag is switched on for more of them, about as many as it says.
+// TestIsOn has users stay when a flag is switched on for more of them, about as
+// many as it says.
 func TestIsOn(t *testing.T) {
 	const users = 1000
 	var was [users]bool

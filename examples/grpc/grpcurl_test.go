@@ -12,15 +12,17 @@ import (
 	"testing"
 
 	"github.com/heirloom-go/heirloom/examples/grpc/flagsv1"
-	"github.com/heirloom-go/heirloom/internal/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
 )
 
 // unavailable is how grpcurl ends when the server's status is UNAVAILABLE.
 const unavailable = 64 + 14
 
-// installGrpcurl builds grpcurl, which knows the server by its reflection only. It is no requirement in go.mod, where it would be
-// one of everybody who copies the example. Version 1.9.4 calls a connection a failed one that is told GOAWAY before its BlockingDial has
-// looked at the state of the channel, where no call was lost, and gives up; 1.9.3 connects again.
+// installGrpcurl builds grpcurl, which knows the server by its reflection only.
+// It is no requirement in go.mod, where it would be one of everybody who copies
+// the example. Version 1.9.4 calls a connection a failed one that is told
+// GOAWAY before its BlockingDial has looked at the state of the channel, where
+// no call was lost, and gives up; 1.9.3 connects again.
 func installGrpcurl(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -72,7 +74,8 @@ func (p *peer) curl() {
 	}
 }
 
-// curlMany asks many times by each grpcurl, over one stream, until the server is leaving.
+// curlMany asks many times by each grpcurl, over one stream, until the server
+// is leaving.
 func (p *peer) curlMany() {
 	for last := 0; p.running(); {
 		cmd := p.curlCommand("@", "flags.v1.Flags/EvaluateMany")
@@ -130,7 +133,8 @@ func (p *peer) curlWatch() {
 	}
 }
 
-// curlHealth has each grpcurl watch the health, which is always good, until the stream is taken away.
+// curlHealth has each grpcurl watch the health, which is always good, until the
+// stream is taken away.
 func (p *peer) curlHealth() {
 	for p.running() {
 		err := p.talk(p.curlCommand(`{"service": "flags.v1.Flags"}`, "grpc.health.v1.Health/Watch"), func(_ io.WriteCloser, out *json.Decoder) error {
@@ -154,7 +158,8 @@ func (p *peer) curlHealth() {
 	}
 }
 
-// talk runs a grpcurl, and fails if it does, or says more than talk has decoded.
+// talk runs a grpcurl, and fails if it does, or says more than talk has
+// decoded.
 func (p *peer) talk(cmd *exec.Cmd, talk func(in io.WriteCloser, out *json.Decoder) error) error {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -15,7 +15,7 @@ import (
 	_ "google.golang.org/grpc/health" // so that channels watch the health of the server that say so
 
 	"github.com/heirloom-go/heirloom/examples/grpc/flagsv1"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // Editions are all flags that were published.
@@ -67,7 +67,8 @@ func (e *editions) check(user string, r *flagsv1.EvaluateResponse, last *int) er
 	return nil
 }
 
-// A peer is a client, or several of a kind, that uses the server until stopping is done.
+// A peer is a client, or several of a kind, that uses the server until stopping
+// is done.
 type peer struct {
 	name    string
 	run     func(p *peer)
@@ -147,7 +148,8 @@ func (p *peer) hasAdvanced(before int64) bool {
 	}
 }
 
-// judge waits until all peers have ended, and fails the test for what was broken.
+// judge waits until all peers have ended, and fails the test for what was
+// broken.
 func (l *load) judge() {
 	l.t.Helper()
 	l.group.Wait()
@@ -203,11 +205,12 @@ func everybody() []*peer {
 		&peer{name: "grpcurl-health", run: (*peer).curlHealth, waits: true})
 }
 
-// healthChecked is the configuration of a channel whose calls fail while the server does not say that it is well.
+// healthChecked is the configuration of a channel whose calls fail while the
+// server does not say that it is well.
 const healthChecked = `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": "flags.v1.Flags"}}`
 
-// channel makes a channel that repeats no call, except what the server has said, by GOAWAY or RST_STREAM, that it did not begin:
-// that no option forbids.
+// channel makes a channel that repeats no call, except what the server has
+// said, by GOAWAY or RST_STREAM, that it did not begin: that no option forbids.
 func (p *peer) channel(options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+address, append(options,
 		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return p.m.Dial(ctx, "tcp", address) }),
@@ -216,7 +219,8 @@ func (p *peer) channel(options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	)...)
 }
 
-// calls calls all the time, over several channels and by several callers of each. No call waits for a server to be ready.
+// calls calls all the time, over several channels and by several callers of
+// each. No call waits for a server to be ready.
 func (p *peer) calls(channels, callers int, options ...grpc.DialOption) {
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -247,7 +251,8 @@ func (p *peer) callOnce(client flagsv1.FlagsClient, user string, last *int) erro
 	return p.published.check(user, answer, last)
 }
 
-// fresh makes a channel for each call. For a moment either process accepts, so that one by the old may follow one by the new.
+// fresh makes a channel for each call. For a moment either process accepts, so
+// that one by the old may follow one by the new.
 func (p *peer) fresh() {
 	for n := 0; p.running(); n++ {
 		last := 0

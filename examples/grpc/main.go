@@ -1,11 +1,16 @@
-// Grpc is a server of feature flags over gRPC, which takes changed flags, a new version of itself and a restart without breaking
-// a call or a stream.
+// Grpc is a server of feature flags over gRPC, which takes changed flags, a new
+// version of itself and a restart without breaking a call or a stream.
 //
-//	grpc [-address ADDRESS] [-file FILE]              serve
-//	grpc [-address ADDRESS] call FLAG [USER...]       ask for these users, or for those in the lines of the standard input
-//	grpc [-address ADDRESS] watch                     show the flags, and again whenever they change
-//	grpc reload                                       replace the running process by one that has read the flags anew
-//	grpc status [-json]                               tell where it stands
+//	grpc [-address ADDRESS] [-file FILE]          serve
+//	grpc [-address ADDRESS] call FLAG [USER...]   ask for these users, or for
+//	                                              those in the lines of the
+//	                                              standard input
+//	grpc [-address ADDRESS] watch                 show the flags, and again
+//	                                              whenever they change
+//	grpc reload                                   replace the running process by
+//	                                              one that has read the flags
+//	                                              again
+//	grpc status [-json]                           tell where it stands
 package main
 
 import (
@@ -22,11 +27,14 @@ import (
 var version = "dev" // set by -ldflags "-X main.version=v2"
 
 func main() {
-	address := flag.String("address", "127.0.0.1:50051", "address to call, or to bind when no socket named grpc is handed over")
+	address := flag.String("address", "127.0.0.1:50051",
+		"address to call, or to bind when no socket named grpc is handed over")
 	file := flag.String("file", "/etc/grpc/flags.json", "`file` with the flags to serve")
-	lameDuck := flag.Duration("lame-duck", 0, "how long to say NOT_SERVING, and serve, before a stop: for load balancers")
+	lameDuck := flag.Duration("lame-duck", 0,
+		"how long to say NOT_SERVING, and serve, before a stop: for load balancers")
 	flag.Parse()
-	options := lifecycle.Options{Name: "grpc", Version: version, LameDuck: *lameDuck, Logger: hclog.New(&hclog.LoggerOptions{Name: "grpc"})}
+	logger := hclog.New(&hclog.LoggerOptions{Name: "grpc"})
+	options := lifecycle.Options{Name: "grpc", Version: version, LameDuck: *lameDuck, Logger: logger}
 
 	err := error(nil)
 	switch flag.Arg(0) {
@@ -50,7 +58,8 @@ func serve(options lifecycle.Options, address, file string) error {
 	if err != nil {
 		return err
 	}
-	// Each generation reads the file once: a reload publishes a change, and refuses a mistake.
+	// Each generation reads the file once: a reload publishes a change, and
+	// refuses a mistake.
 	flags, err := readFlags(file)
 	if err != nil {
 		return service.Fail(err)

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -22,10 +22,11 @@ const (
 	noWait    = "GORACE=atexit_sleep_ms=0" // for the program in a terminal
 )
 
-// TestReplace publishes flags and restarts the server while clients of every kind use it, on each systemd.
+// TestReplace publishes flags and restarts the server while clients of every
+// kind use it, on each systemd.
 func TestReplace(t *testing.T) {
 	grpcurl := installGrpcurl(t)
-	for _, v := range sdtest.Versions() {
+	for _, v := range exampletest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
 			published := &editions{}
 			m := exampletest.Boot(t, v, exampletest.Build(t, exampletest.Race()...), func(m *sdtest.Machine) {
@@ -114,7 +115,8 @@ func testCommands(t *testing.T, m *sdtest.Machine) {
 	}
 }
 
-// testLameDuck has load balancers told before a stop. Whoever stays is served all the same.
+// testLameDuck has load balancers told before a stop. Whoever stays is served
+// all the same.
 func testLameDuck(t *testing.T, m *sdtest.Machine, grpcurl string, published *editions) {
 	m.WriteFile("/etc/systemd/system/grpc.service.d/lame.conf", "[Service]\nExecStart=\nExecStart=/usr/bin/grpc -lame-duck 500ms\n", 0o644)
 	m.MustRun("systemctl", "daemon-reload")
@@ -160,7 +162,8 @@ func serverStatus(t *testing.T, m *sdtest.Machine) lifecycle.Status {
 	return s
 }
 
-// file is the text of flags that differ from those of every other number below a hundred.
+// file is the text of flags that differ from those of every other number below
+// a hundred.
 func file(number int) string {
 	return fmt.Sprintf(`{"flags": [{"name": "new", "percent": %d}, {"name": "old", "percent": 100}]}`, number)
 }

@@ -20,7 +20,8 @@ import (
 // notice is how long streams go on after GOAWAY.
 const notice = 100 * time.Millisecond
 
-// A server is gRPC's, but that its streams end when it is to finish. GracefulStop alone would wait for them until the drain is over.
+// A server is gRPC's, but that its streams end when it is to finish.
+// GracefulStop alone would wait for them until the drain is over.
 type server struct {
 	*grpc.Server
 	health *health.Server
@@ -28,14 +29,15 @@ type server struct {
 	end    context.CancelFunc
 }
 
-// newServer makes a server of flags, with the standard services for health and reflection.
+// newServer makes a server of flags, with the standard services for health and
+// reflection.
 func newServer(flags *flagsv1.FlagSet) *server {
 	s := &server{health: health.NewServer()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.Server = grpc.NewServer(
 		grpc.StreamInterceptor(s.endStream),
-		// Watchers may say nothing for days. Those that are gone without a word are noticed, and those may ask that fear
-		// the same of the server.
+		// Watchers may say nothing for days. Those that are gone without a word
+		// are noticed, and those may ask that fear the same of the server.
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
@@ -46,19 +48,23 @@ func newServer(flags *flagsv1.FlagSet) *server {
 	return s
 }
 
-// GracefulStop is called by the Service of this process when another takes its place, or it is to stop. Clients are told by GOAWAY at
-// once; streams end a moment later, and not when Service.Leaving is closed, which is before: the client would begin the next one on
-// the same connection. Worse, one that watches the server's health, as gRPC's own do on request, would take the end of that
-// stream for an illness of the server, and fail its calls, while after GOAWAY it connects anew. gRPC does not say when
-// GOAWAY is written, hence notice.
+// GracefulStop is called by the Service of this process when another takes its
+// place, or it is to stop. Clients are told by GOAWAY at once; streams end a
+// moment later, and not when Service.Draining is closed, which is before: the
+// client would begin the next one on the same connection. Worse, one that
+// watches the server's health, as gRPC's own do on request, would take the end
+// of that stream for an illness of the server, and fail its calls, while after
+// GOAWAY it connects again. gRPC does not say when GOAWAY is written, hence
+// notice.
 func (s *server) GracefulStop() {
 	defer time.AfterFunc(notice, s.end).Stop()
 	s.Server.GracefulStop()
 }
 
-// watchLameDuck has the health service say NOT_SERVING when the Service begins to be a lame duck. That is for a load balancer with
-// other servers to choose from. It must not be said at any other end: on a reload, and on a restart too, the next process
-// serves in a moment, and until then connections wait.
+// watchLameDuck has the health service say NOT_SERVING when the Service begins
+// to be a lame duck. That is for a load balancer with other servers to choose
+// from. It must not be said at any other end: on a reload, and on a restart
+// too, the next process serves in a moment, and until then connections wait.
 func (s *server) watchLameDuck(ctx context.Context, service *lifecycle.Service) error {
 	select {
 	case <-service.LameDuck():
@@ -68,8 +74,9 @@ func (s *server) watchLameDuck(ctx context.Context, service *lifecycle.Service) 
 	return nil
 }
 
-// endStream is an interceptor that ends streams of services that know nothing of replacement, with UNAVAILABLE: someone who watches
-// the health, or holds on to a stream of reflection, would keep the process until the drain is over.
+// endStream is an interceptor that ends streams of services that know nothing
+// of replacement, with UNAVAILABLE: someone who watches the health, or holds on
+// to a stream of reflection, would keep the process until the drain is over.
 func (s *server) endStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	if strings.HasPrefix(info.FullMethod, "/"+flagsv1.Flags_ServiceDesc.ServiceName+"/") {
 		return handler(srv, stream)

@@ -12,7 +12,8 @@ import (
 	"github.com/heirloom-go/heirloom/examples/grpc/flagsv1"
 )
 
-// patience is how long a client may take to half-close a stream when it is told that the server is leaving.
+// patience is how long a client may take to half-close a stream when it is told
+// that the server is leaving.
 const patience = 5 * time.Second
 
 // A service is flags.v1.Flags. Its streams end well when ending is done.
@@ -22,7 +23,8 @@ type service struct {
 	ending context.Context
 }
 
-// Evaluate needs no care: the process waits for calls that have begun, and GOAWAY sees to it that each other goes to the next one.
+// Evaluate needs no care: the process waits for calls that have begun, and
+// GOAWAY sees to it that each other goes to the next one.
 func (s *service) Evaluate(_ context.Context, r *flagsv1.EvaluateRequest) (*flagsv1.EvaluateResponse, error) {
 	f := find(s.flags, r.GetFlag())
 	if f == nil {
@@ -31,8 +33,9 @@ func (s *service) Evaluate(_ context.Context, r *flagsv1.EvaluateRequest) (*flag
 	return &flagsv1.EvaluateResponse{Enabled: isOn(f, r.GetUser()), Revision: s.flags.GetRevision()}, nil
 }
 
-// EvaluateMany cannot just end when the process leaves: requests may be on their way to it. So it says goodbye, and goes on until the
-// client has said that this was all.
+// EvaluateMany cannot just end when the process leaves: requests may be on
+// their way to it. So it says goodbye, and goes on until the client has said
+// that this was all.
 func (s *service) EvaluateMany(stream grpc.BidiStreamingServer[flagsv1.EvaluateRequest, flagsv1.EvaluateManyResponse]) error {
 	requests, ended := receive(stream)
 	ending := s.ending.Done()
@@ -64,8 +67,9 @@ func (s *service) EvaluateMany(stream grpc.BidiStreamingServer[flagsv1.EvaluateR
 	}
 }
 
-// receive receives in the background until the handler returns, at the latest. The end of the stream comes after its last request;
-// it is nil if the client has half-closed.
+// receive receives in the background until the handler returns, at the latest.
+// The end of the stream comes after its last request; it is nil if the client
+// has half-closed.
 func receive[Request, Response any](stream grpc.BidiStreamingServer[Request, Response]) (<-chan *Request, <-chan error) {
 	requests, ended := make(chan *Request), make(chan error, 1)
 	go func() {

@@ -13,7 +13,8 @@ import (
 	"github.com/heirloom-go/heirloom/examples/grpc/flagsv1"
 )
 
-// A deafStream is one of a client that sends nothing, and does not listen either.
+// A deafStream is one of a client that sends nothing, and does not listen
+// either.
 type deafStream struct {
 	grpc.ServerStream
 	ctx  context.Context
@@ -32,7 +33,8 @@ func (s *deafStream) Send(r *flagsv1.EvaluateManyResponse) error {
 	return nil
 }
 
-// TestDeaf has a client that does not understand the goodbye of EvaluateMany, whose stream must not keep the process.
+// TestDeaf has a client that does not understand the goodbye of EvaluateMany,
+// whose stream must not keep the process.
 func TestDeaf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, gone := context.WithCancel(t.Context())

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -11,8 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/loadtest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -31,8 +31,8 @@ func block(t *testing.T, after, language string) string {
 	return string(parts[1])
 }
 
-// TestReadmeProgram sees to it that the README shows the program as it is, which therefore compiles, and is what the other
-// tests run.
+// TestReadmeProgram sees to it that the README shows the program as it is,
+// which therefore compiles, and is what the other tests run.
 func TestReadmeProgram(t *testing.T) {
 	program, err := os.ReadFile("main.go")
 	if err != nil {
@@ -103,7 +103,8 @@ func status(t *testing.T, m *sdtest.Machine, program string) lifecycle.Status {
 	return s
 }
 
-// reload replaces the program, and expects the new one to serve when systemctl returns.
+// reload replaces the program, and expects the new one to serve when systemctl
+// returns.
 func reload(t *testing.T, m *sdtest.Machine, load *loadtest.Run, program string) {
 	t.Helper()
 	waitGeneration(t, load, 1)
@@ -133,6 +134,23 @@ func failReload(t *testing.T, m *sdtest.Machine) {
 		}
 	}
 	m.MustRun("cp", "--remove-destination", "/usr/local/bin/good", "/usr/bin/hello")
+	checkPriorities(t, m)
+}
+
+// checkPriorities expects that whoever asks the journal for warnings gets those
+// of the daemon, and nothing else of it.
+func checkPriorities(t *testing.T, m *sdtest.Machine) {
+	t.Helper()
+	all := m.Journal("_SYSTEMD_UNIT=hello.service", "-o", "cat")
+	warnings := m.Journal("_SYSTEMD_UNIT=hello.service", "-o", "cat", "-p", "warning")
+	for text, isWarning := range map[string]bool{"[INFO]  hello: ready": false, "ended before it was ready": true} {
+		if !strings.Contains(all, text) || strings.Contains(warnings, text) != isWarning {
+			t.Errorf("the journal has, of %q, as a warning (%t):\n%s\nof all:\n%s", text, isWarning, warnings, all)
+		}
+	}
+	if strings.Contains(all, "<6>") || strings.Contains(all, "<4>") {
+		t.Errorf("the journal has priorities as text:\n%s", all)
+	}
 }
 
 // restart expects the clients to wait for the next process.
@@ -147,7 +165,7 @@ func restart(t *testing.T, m *sdtest.Machine, load *loadtest.Run) {
 
 func waitGeneration(t *testing.T, load *loadtest.Run, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := patience.Context(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := load.WaitGeneration(ctx, n); err != nil {
 		t.Error(err)

@@ -15,13 +15,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 const site = "http://127.0.0.1:8090"
 
-// Writers are several loops of curl that write keys and remove some of them, and what is known of each key.
+// Writers are several loops of curl that write keys and remove some of them,
+// and what is known of each key.
 type writers struct {
 	t        *testing.T
 	m        *sdtest.Machine
@@ -34,10 +36,12 @@ type writers struct {
 	known    [3]map[string]bool // whether a key is there, by loop
 }
 
-// batch is how many keys one curl writes, on one connection. It removes the first tenth of them again.
+// batch is how many keys one curl writes, on one connection. It removes the
+// first tenth of them again.
 const batch = 50
 
-// write starts curl, which writes keys that begin with a prefix, until it is stopped.
+// write starts curl, which writes keys that begin with a prefix, until it is
+// stopped.
 func write(t *testing.T, m *sdtest.Machine, prefix string) *writers {
 	t.Helper()
 	w := &writers{t: t, m: m, prefix: prefix, advanced: make(chan struct{}, 1)}
@@ -61,8 +65,9 @@ func write(t *testing.T, m *sdtest.Machine, prefix string) *writers {
 	return w
 }
 
-// curl asks for n keys. It notes what was acknowledged, and returns what was not, or by another connection than the first: curl
-// repeats requests that were broken on a connection that had been used before.
+// curl asks for n keys. It notes what was acknowledged, and returns what was
+// not, or by another connection than the first: curl repeats requests that were
+// broken on a connection that had been used before.
 func (w *writers) curl(loop int, method, want, name string, n int) (problems []string) {
 	args := []string{"-sS", "-m", "20", "-X", method, "-o", "/dev/null", "-w", "%{http_code} %{num_connects} %{url}\n", fmt.Sprintf("%s/keys/%s[1-%d]", site, name, n)}
 	if method == http.MethodPut {
@@ -102,7 +107,7 @@ func (w *writers) mustAdvance() {
 	for range 2 { // the first may have been written before
 		select {
 		case <-w.advanced:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience.Of(30 * time.Second)):
 			w.t.Fatal("nothing is written")
 		}
 	}

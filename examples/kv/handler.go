@@ -57,6 +57,7 @@ func (s *store) servePut(w http.ResponseWriter, r *http.Request) {
 
 func (s *store) serveGet(w http.ResponseWriter, r *http.Request) {
 	value, err := s.get(r.Context(), r.PathValue("key"))
+	s.relinquish(r) // however long the client takes to read it
 	if err != nil {
 		fail(w, err)
 		return
@@ -84,6 +85,7 @@ func (s *store) serveList(w http.ResponseWriter, r *http.Request) {
 		limit = min(n, maxList)
 	}
 	keys, err := s.list(r.Context(), r.FormValue("prefix"), r.FormValue("after"), limit)
+	s.relinquish(r)
 	if err != nil {
 		fail(w, err)
 		return

@@ -13,7 +13,7 @@ import (
 
 // TestHandler asks one after the other.
 func TestHandler(t *testing.T) {
-	s := &store{path: filepath.Join(t.TempDir(), "kv.db"), opened: make(chan struct{})}
+	s := &store{path: filepath.Join(t.TempDir(), "kv.db"), relinquish: func(*http.Request) {}, opened: make(chan struct{})}
 	if err := s.open(); err != nil {
 		t.Fatal(err)
 	}

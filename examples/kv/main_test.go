@@ -13,8 +13,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -22,13 +22,15 @@ func TestMain(m *testing.M) { exampletest.Main(m) }
 
 func TestUnits(t *testing.T) { exampletest.CheckUnits(t) }
 
-// TestReplace has the store replaced in every way while curl writes and wrk reads.
+// TestReplace has the store replaced in every way while curl writes and wrk
+// reads.
 func TestReplace(t *testing.T) {
 	for _, v := range exampletest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
 			m := exampletest.Boot(t, v, exampletest.Build(t, exampletest.Race()...), exampletest.NoRaceExit)
 			t.Run("replace", func(t *testing.T) { testReplace(t, m.For(t), sdtest.Rounds(v, 3)) })
 			if v == sdtest.V262 { // the rest has little to do with systemd
+				t.Run("slow reader", func(t *testing.T) { testSlowReader(t, m.For(t)) })
 				t.Run("order", func(t *testing.T) { testOrder(t, m.For(t)) })
 				t.Run("format", func(t *testing.T) { testFormat(t, m.For(t)) })
 			}
@@ -41,7 +43,8 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// testReplace reloads and restarts the store. No request is broken, and no connection.
+// testReplace reloads and restarts the store. No request is broken, and no
+// connection.
 func testReplace(t *testing.T, m *sdtest.Machine, rounds int) {
 	curl, wrk := write(t, m, "replace"), read(t, m)
 	for range rounds {
@@ -57,7 +60,8 @@ func testReplace(t *testing.T, m *sdtest.Machine, rounds int) {
 	curl.check()
 }
 
-// testOrder has a slow write keep the database while two more generations come. Their requests wait, and are answered in turn.
+// testOrder has a slow write keep the database while two more generations come.
+// Their requests wait, and are answered in turn.
 func testOrder(t *testing.T, m *sdtest.Machine) {
 	slow := newSlowPut(t, m, "slow")
 	m.Wait("the slow write", func() bool { return status(t, m).Requests == 1 })
@@ -78,7 +82,40 @@ func testOrder(t *testing.T, m *sdtest.Machine) {
 	}
 }
 
-// testFormat installs a program that does not know the format of the database, which is the running process's as yet.
+// testSlowReader reloads while a client does not read the response that it gets.
+// It keeps nobody waiting: a write is answered before it reads on, and then it
+// gets the rest.
+func testSlowReader(t *testing.T, m *sdtest.Machine) {
+	const keys, size = 300, 30000 // more than fits into the buffers of sockets
+	c := client(t, m)
+	for i := range keys {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, fmt.Sprintf("%s/keys/slow%0*d", site, size, i), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := c.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+	response, err := client(t, m).Get(site + "/keys?prefix=slow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	m.MustRun("systemctl", "reload", "kv.service")
+	if got := <-put(t, m, "beside-a-slow-reader"); got != "201" && got != "204" {
+		t.Errorf("a write is answered with %q", got)
+	}
+	var found []string
+	if err := json.NewDecoder(response.Body).Decode(&found); err != nil || len(found) != keys {
+		t.Errorf("the slow reader got %d keys, %v", len(found), err)
+	}
+}
+
+// testFormat installs a program that does not know the format of the database,
+// which is the running process's as yet.
 func testFormat(t *testing.T, m *sdtest.Machine) {
 	source, err := os.ReadFile("store.go")
 	if err != nil {
@@ -123,7 +160,8 @@ func testKill(t *testing.T, m *sdtest.Machine) {
 	curl.check()
 }
 
-// testInPlace runs the program as a shell, or a container's engine, would: there it is replaced in place.
+// testInPlace runs the program as a shell, or a container's engine, would:
+// there it is replaced in place.
 func testInPlace(t *testing.T, m *sdtest.Machine) {
 	m.MustRun("systemctl", "stop", "kv.socket", "kv.service")
 	kv := m.Start("kv", "-db", "/root/kv.db")
@@ -152,7 +190,7 @@ func testInPlace(t *testing.T, m *sdtest.Machine) {
 // TestFormat has a database of a later version refused.
 func TestFormat(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kv.db")
-	s := &store{path: path, opened: make(chan struct{})}
+	s := &store{path: path, relinquish: func(*http.Request) {}, opened: make(chan struct{})}
 	if err := s.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +201,7 @@ func TestFormat(t *testing.T) {
 	if err := s.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = &store{path: path, opened: make(chan struct{})}
+	s = &store{path: path, relinquish: func(*http.Request) {}, opened: make(chan struct{})}
 	if err := s.open(); err == nil || !strings.Contains(err.Error(), "it has format 2") {
 		t.Errorf("the error is %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -15,11 +16,13 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// format is how this program writes the database. One that comes after it, and may be older, must know it.
+// format is how this program writes the database. One that comes after it, and
+// may be older, must know it.
 const format = 1
 
-// lockTimeout is how long to wait for somebody else's lock of the file, once it is this process's turn: that of a process that was
-// killed goes away a moment after its other files.
+// lockTimeout is how long to wait for somebody else's lock of the file, once it
+// is this process's turn: that of a process that was killed goes away a moment
+// after its other files.
 const lockTimeout = 5 * time.Second
 
 var errNotFound = errors.New("no such key")
@@ -30,47 +33,55 @@ var (
 	formatKey  = []byte("format")
 )
 
-// A store keeps values by their keys in a database file, which one process at a time may have open. That of the generation
-// before does until it has answered its last request. Until then all methods wait: so do the clients, who notice nothing else.
+// resource is the name by which generations take turns.
+const resource = "store"
+
+// A store keeps values by their keys in a database file, which one process at a
+// time may have open. That of the generation before does until no request of it
+// needs the database. Until then all methods wait: so do the clients, who notice
+// nothing else.
 type store struct {
-	path   string
-	opened chan struct{} // closed when db is there, or err
-	db     *bbolt.DB
-	err    error
+	path       string
+	relinquish func(*http.Request) // this request needs the database no more
+	opened     chan struct{}       // closed when db is there, or err
+	db         *bbolt.DB
+	err        error
 }
 
-// newStore opens the database, at once if nobody has it. Else this process is about to replace another, and opens it when that one
-// lets go.
+// newStore opens the database, at once if no process has it. Otherwise this
+// process is about to replace another, and opens it when that one closes it.
 func newStore(service *lifecycle.Service, path string, log hclog.Logger) (*store, error) {
 	if err := agree(service); err != nil {
 		return nil, err
 	}
-	s := &store{path: path, opened: make(chan struct{})}
-	service.Defer("store", s.close)
+	s := &store{path: path, relinquish: service.Relinquish, opened: make(chan struct{})}
+	service.Release(resource, s.close)
 	select {
-	case <-service.Alone():
+	case <-service.Released(resource):
 		return s, s.open()
 	default:
-		return s, service.Go("store", func(context.Context) error {
-			// It does not end with the context, when this process is to end: its requests want to be answered all the same.
-			// Whoever comes before it ends by a deadline.
+		return s, service.Go("open", func(context.Context) error {
+			// It does not end with the context, when this process is to end:
+			// its requests want to be answered all the same. Whoever comes
+			// before it ends by a deadline.
 			began := time.Now()
-			<-service.Alone()
+			<-service.Released(resource)
 			log.Info("the database is free", "waited", time.Since(began)) // and clients did
 			return s.open()
 		})
 	}
 }
 
-// agree makes sure that this program knows how the running one writes the database, and tells the next one how this one does. A
-// successor that would not know must not begin.
+// agree makes sure that this program knows how the running one writes the
+// database, and tells the next one how this one does. A successor that would
+// not know must not begin.
 func agree(service *lifecycle.Service) error {
-	running, err := service.Heirloom("format")
+	running, err := service.InheritedState("format")
 	if err == nil && running.Version > format {
 		return fmt.Errorf("the running process writes format %d, and this program knows formats up to %d", running.Version, format)
 	}
-	return service.Bequeath("format", func() (lifecycle.Heirloom, error) {
-		return lifecycle.Heirloom{Version: format}, nil
+	return service.PassState("format", func() (lifecycle.PassedState, error) {
+		return lifecycle.PassedState{Version: format}, nil
 	})
 }
 
@@ -119,7 +130,8 @@ func (s *store) prepare() error {
 	})
 }
 
-// close lets go of the file. It comes when every request has been answered.
+// close lets go of the file. It comes when every request has been answered, or
+// needs it no more.
 func (s *store) close(context.Context) error {
 	select {
 	case <-s.opened:
@@ -131,7 +143,8 @@ func (s *store) close(context.Context) error {
 	return nil
 }
 
-// get returns the value of a key. The error matches errNotFound if there is none.
+// get returns the value of a key. The error matches errNotFound if there is
+// none.
 func (s *store) get(ctx context.Context, key string) (value []byte, err error) {
 	err = s.with(ctx, (*bbolt.DB).View, func(keys *bbolt.Bucket) error {
 		found := keys.Get([]byte(key))
@@ -144,7 +157,8 @@ func (s *store) get(ctx context.Context, key string) (value []byte, err error) {
 	return value, err
 }
 
-// put has the value on the disk when it returns, and reports whether the key is new.
+// put has the value on the disk when it returns, and reports whether the key is
+// new.
 func (s *store) put(ctx context.Context, key string, value []byte) (created bool, err error) {
 	err = s.with(ctx, (*bbolt.DB).Batch, func(keys *bbolt.Bucket) error {
 		created = keys.Get([]byte(key)) == nil
@@ -163,7 +177,8 @@ func (s *store) remove(ctx context.Context, key string) error {
 	})
 }
 
-// list returns up to limit keys with a prefix, in their order, from the first one after a key on.
+// list returns up to limit keys with a prefix, in their order, from the first
+// one after a key on.
 func (s *store) list(ctx context.Context, prefix, after string, limit int) (found []string, err error) {
 	err = s.with(ctx, (*bbolt.DB).View, func(keys *bbolt.Bucket) error {
 		cursor := keys.Cursor()
@@ -181,7 +196,8 @@ func (s *store) list(ctx context.Context, prefix, after string, limit int) (foun
 	return found, err
 }
 
-// with waits for the database and calls f in a transaction. Batch calls it again if that of another write fails.
+// with waits for the database and calls f in a transaction. Batch calls it
+// again if that of another write fails.
 func (s *store) with(ctx context.Context, transact func(*bbolt.DB, func(*bbolt.Tx) error) error, f func(keys *bbolt.Bucket) error) error {
 	select {
 	case <-s.opened:

@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// A box holds the votes, in a file with a line for each. A vote is appended by one write(2) to a file that was opened with O_APPEND,
-// so two processes may do that at once, as for a moment on a reload, and none is lost, nor with a process that crashes. Each counts
-// the lines that it has not counted.
+// A box holds the votes, in a file with a line for each. A vote is appended by
+// one write(2) to a file that was opened with O_APPEND, so two processes may do
+// that at once, as for a moment on a reload, and none is lost, nor with a
+// process that crashes. Each counts the lines that it has not counted.
 type box struct {
 	choices []string
 

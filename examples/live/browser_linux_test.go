@@ -13,8 +13,9 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	limit "github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // What the page has seen: see live.js.
@@ -29,8 +30,9 @@ type tab struct {
 	ctx context.Context // chromedp's
 }
 
-// openPage opens the page in a browser that has the machine's network. It lives until the test ends.
-func openPage(t *testing.T, m *sdtest.Machine) *tab {
+// openPage opens the page in a browser that has the machine's network. It lives
+// until the test ends.
+func openPage(t *testing.T, m *sdtest.Machine, scheme string) *tab {
 	t.Helper()
 	command := exampletest.Command(t, m, "chromium")
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
@@ -41,14 +43,15 @@ func openPage(t *testing.T, m *sdtest.Machine) *tab {
 		chromedp.UserDataDir(filepath.Join(t.TempDir(), "profile")),
 		chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("ignore-certificate-errors", true),
 	)
 	allocated, end := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(end)
 	ctx, cancel := chromedp.NewContext(allocated)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	ctx, cancel = limit.Context(ctx, time.Minute)
 	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx, chromedp.Navigate("http://127.0.0.1:8080/"), chromedp.WaitEnabled("button")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(scheme+"://127.0.0.1:8080/"), chromedp.WaitEnabled("button")); err != nil {
 		t.Fatalf("open the page: %v", err)
 	}
 	return &tab{t, ctx}
@@ -65,7 +68,7 @@ func (p *tab) click() {
 // await waits until an expression is true.
 func (p *tab) await(expression string) {
 	p.t.Helper()
-	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(limit.Of(30*time.Second)))); err != nil {
 		p.t.Errorf("the page waits for %s: %v", expression, err)
 	}
 }
@@ -77,7 +80,8 @@ func (p *tab) awaitShown(votes []int) {
 	p.await(fmt.Sprintf(`[...document.querySelectorAll("output")].map(o => o.value).join(" ") === %q`, text))
 }
 
-// check checks that the page's one WebSocket has missed nothing, through all generations.
+// check checks that the page's one WebSocket has missed nothing, through all
+// generations.
 func (p *tab) check(generations int) {
 	p.t.Helper()
 	seen, err := chromedp.Run(p.ctx, chromedp.Evaluate[record]("seen"))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,7 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // A voter votes over one WebSocket.
@@ -22,16 +23,22 @@ type voter struct {
 	choice int
 }
 
-func newVoter(ctx context.Context, m *sdtest.Machine, choice int) (*voter, error) {
-	client := &http.Client{Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
-	conn, _, err := websocket.Dial(ctx, "ws://127.0.0.1:8080/votes", &websocket.DialOptions{HTTPClient: client})
+func newVoter(ctx context.Context, m *sdtest.Machine, scheme string, choice int) (*voter, error) {
+	transport := &http.Transport{
+		DialContext:       m.Dial,
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+	}
+	client := &http.Client{Transport: transport}
+	conn, _, err := websocket.Dial(ctx, scheme+"://127.0.0.1:8080/votes", &websocket.DialOptions{HTTPClient: client})
 	if err != nil {
 		return nil, err
 	}
 	return &voter{conn: conn, choice: choice}, nil
 }
 
-// vote votes, each time when it is told of the vote before, until done is closed.
+// vote votes, each time when it is told of the vote before, until done is
+// closed.
 func (v *voter) vote(ctx context.Context, done <-chan struct{}) error {
 	for {
 		select {

@@ -12,11 +12,14 @@ import (
 // maxMessage is how many bytes a page may send at once: a number needs few.
 const maxMessage = 64
 
-// errNotUnderstood is matched by the error for what the page of this program never sends.
+// errNotUnderstood is matched by the error for what the page of this program
+// never sends.
 var errNotUnderstood = errors.New("not a vote")
 
-// nextFrame returns the frame that data begins with, unmasked, and how many bytes it takes: 0 if there is not all of it yet.
-// ws.ReadFrame would wait for the rest in a goroutine, where it cannot be handed over, and allocate whatever size a header says.
+// nextFrame returns the frame that data begins with, unmasked, and how many
+// bytes it takes: 0 if there is not all of it yet. ws.ReadFrame would wait for
+// the rest in a goroutine, where it cannot be handed over, and allocate
+// whatever size a header says.
 func nextFrame(data []byte) (frame ws.Frame, size int, err error) {
 	reader := bytes.NewReader(data)
 	header, err := ws.ReadHeader(reader)

@@ -1,35 +1,49 @@
 package main
 
 import (
-	"context"
 	"os"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	limit "github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // rounds is how many reloads there are, and how many restarts.
 const rounds = 3
 
-// TestReplaced has a browser and WebSockets of another library vote, while the server is reloaded and restarted. None of them sees
-// its connection end, or an update missing, and each vote is counted once.
-func TestReplaced(t *testing.T) {
+// TestReplaced has a browser and WebSockets of another library vote, while the
+// server is reloaded and restarted. None of them sees its connection end, or an
+// update missing, and each vote is counted once.
+func TestReplaced(t *testing.T) { replaced(t, "", exampletest.NoRaceExit) }
+
+// TestReplacedTLS does so with TLS: each WebSocket has one session, to the end.
+func TestReplacedTLS(t *testing.T) {
+	replaced(t, "s", func(m *sdtest.Machine) {
+		exampletest.NoRaceExit(m)
+		writeCertificate(t, m)
+		m.WriteFile("/etc/systemd/system/live.service.d/tls.conf", tlsConf, 0o644)
+	})
+}
+
+// replaced is the test of "http" and "ws" with secure behind it.
+func replaced(t *testing.T, secure string, prepare func(*sdtest.Machine)) {
 	program := exampletest.Build(t, exampletest.Race()...)
-	m := exampletest.Boot(t, sdtest.V262, program, exampletest.NoRaceExit)
-	page := openPage(t, m)
+	m := exampletest.Boot(t, sdtest.V262, program, prepare)
+	page := openPage(t, m, "http"+secure)
 	var voting sync.WaitGroup
 	defer voting.Wait()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := limit.Context(t.Context(), time.Minute)
 	defer cancel()
 	voters, done := make([]*voter, 8), make(chan struct{})
 	for i := range voters {
 		var err error
-		if voters[i], err = newVoter(ctx, m, i%3); err != nil {
+		if voters[i], err = newVoter(ctx, m, "ws"+secure, i%3); err != nil {
 			t.Fatal(err)
 		}
+		defer func() { _ = voters[i].conn.CloseNow() }()
 		voting.Go(func() {
 			if err := voters[i].vote(ctx, done); err != nil {
 				t.Errorf("voter %d: %v", i, err)
@@ -63,6 +77,9 @@ func TestReplaced(t *testing.T) {
 		page.takeScreenshot(path)
 	}
 	exampletest.CheckRunning(t, m)
+	if secure != "" {
+		checkSessions(t, m, len(voters)+1)
+	}
 
 	// A crash loses connections, to which the page is used, but no vote.
 	m.MustRun("systemctl", "kill", "--signal=KILL", "live")

@@ -1,12 +1,15 @@
-// Live is a poll on a web page: whoever looks at it sees the votes come in. It can be reloaded without a page losing its connection.
+// Live is a poll on a web page, whose visitors see the votes come in. It can be
+// reloaded without a page losing its connection.
 //
-//	live [-listen ADDRESS] [-question TEXT] [-choices TEXT,TEXT...] [-votes FILE]
+//	live [-listen ADDRESS] [-certificate FILE -key FILE]
+//	     [-question TEXT] [-choices TEXT,TEXT...] [-votes FILE]
 //	live reload                 replace the running process by a new one
 //	live status [-json]         tell where it stands
 package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,18 +28,20 @@ var version = "dev" // set by -ldflags "-X main.version=v2"
 
 // A config is what the flags say.
 type config struct {
-	listen, question, choices, votes string
+	listen, certificate, key, question, choices, votes string
 }
 
 func main() {
 	var c config
 	flag.StringVar(&c.listen, "listen", "127.0.0.1:8080", "address to bind when no socket named http is handed over")
+	flag.StringVar(&c.certificate, "certificate", "", "file with the certificate in PEM, for TLS")
+	flag.StringVar(&c.key, "key", "", "file with its private key")
 	flag.StringVar(&c.question, "question", "Tabs or spaces?", "what is asked")
 	flag.StringVar(&c.choices, "choices", "Tabs,Spaces,Whatever gofmt says", "what may be answered, separated by commas")
 	flag.StringVar(&c.votes, "votes", filepath.Join(os.Getenv("STATE_DIRECTORY"), "votes"), "file to keep the votes in")
 	flag.Parse()
 	log := hclog.New(&hclog.LoggerOptions{Name: "live"})
-	options := lifecycle.Options{Name: "live", Version: version, Logger: log}
+	options := lifecycle.Options{Name: "live", Version: version, Logger: log, MoveTLS: true}
 
 	err := error(nil)
 	if flag.NArg() > 0 {
@@ -66,9 +71,16 @@ func serve(options lifecycle.Options, c config) error {
 	}
 	p := &poll{service: service, log: options.Logger, question: c.question, box: box}
 	server := &http.Server{Handler: p.handler(), ReadHeaderTimeout: 10 * time.Second}
+	if c.certificate != "" {
+		pair, err := tls.LoadX509KeyPair(c.certificate, c.key)
+		if err != nil {
+			return service.Fail(err)
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}}
+	}
 	if err := errors.Join(
 		service.HTTP(listener, server),
-		service.Hijacked(listener, p.serve), // those that come from the process before
+		service.ServeHijacked(listener, p.serve), // those that come from the process before
 		service.Go("count", box.countAlways),
 	); err != nil {
 		return err

@@ -50,13 +50,14 @@ func (p *poll) page(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// votes makes a WebSocket of the request, and serves it as long as it is in this process.
+// votes makes a WebSocket of the request, and serves it as long as it is in
+// this process.
 func (p *poll) votes(w http.ResponseWriter, r *http.Request) {
-	if !sameOrigin(r) { // a browser asks nobody whether another site's page may open it
+	if !sameOrigin(r) { // a browser lets any site's page open it
 		http.Error(w, "this is for this site's own page", http.StatusForbidden)
 		return
 	}
-	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, p.service.Hijacker(w, r))
+	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, p.service.HijackWriter(w, r))
 	stream, ok := conn.(*lifecycle.Stream)
 	if !ok {
 		return // the client has been told why
@@ -69,7 +70,8 @@ func (p *poll) votes(w http.ResponseWriter, r *http.Request) {
 	p.serve(stream)
 }
 
-// sameOrigin says whether a request comes from a page of this site, or from no page.
+// sameOrigin says whether a request comes from a page of this site, or from no
+// page.
 func sameOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {

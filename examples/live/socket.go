@@ -25,7 +25,8 @@ type note struct {
 	Unread []byte // came from the page and is not heeded yet: a part of a frame
 }
 
-// A socket is the WebSocket of a page. One goroutine reads the votes, and one writes updates.
+// A socket is the WebSocket of a page. One goroutine reads the votes, and one
+// writes updates.
 type socket struct {
 	*lifecycle.Stream
 	note
@@ -40,7 +41,8 @@ type update struct {
 	Version    string `json:"version"`
 }
 
-// serve is the life of a WebSocket in this process: from its handshake, or from the process before.
+// serve is the life of a WebSocket in this process: from its handshake, or from
+// the process before.
 func (p *poll) serve(conn *lifecycle.Stream) {
 	s := &socket{Stream: conn, poll: p}
 	if state := conn.State(); state != nil {
@@ -59,7 +61,7 @@ func (p *poll) serve(conn *lifecycle.Stream) {
 	close(leave)
 	updating.Wait()
 	switch {
-	case errors.Is(err, lifecycle.ErrLeaving):
+	case errors.Is(err, lifecycle.ErrDraining):
 		s.moveOn()
 	case errors.Is(err, errNotUnderstood):
 		s.send(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusUnsupportedData, err.Error())))
@@ -69,7 +71,8 @@ func (p *poll) serve(conn *lifecycle.Stream) {
 	}
 }
 
-// moveOn gives the connection to the next process, or says goodbye: the page will come back.
+// moveOn gives the connection to the next process, or says goodbye: the page
+// will come back.
 func (s *socket) moveOn() {
 	state, err := json.Marshal(s.note)
 	if err == nil {
@@ -77,7 +80,7 @@ func (s *socket) moveOn() {
 	}
 	switch {
 	case err == nil, errors.Is(err, net.ErrClosed):
-	case errors.Is(err, lifecycle.ErrNoSuccessor):
+	case errors.Is(err, lifecycle.ErrNoSuccessor), errors.Is(err, errors.ErrUnsupported): // such as TLS 1.2
 		s.send(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusGoingAway, "")))
 	default:
 		s.poll.log.Error("cannot hand over a WebSocket", "from", s.RemoteAddr(), "error", err)
@@ -86,7 +89,8 @@ func (s *socket) moveOn() {
 
 var errBox = errors.New("the votes cannot be written")
 
-// listen reads frames and does what they say. Only then each is taken from Unread.
+// listen reads frames and does what they say. Only then each is taken from
+// Unread.
 func (s *socket) listen() error {
 	for {
 		frame, size, err := nextFrame(s.Unread)
@@ -129,7 +133,8 @@ func (s *socket) heed(frame ws.Frame) error {
 	return nil
 }
 
-// update tells the page the votes, and again when there are more, until leave is closed.
+// update tells the page the votes, and again when there are more, until leave
+// is closed.
 func (s *socket) update(leave <-chan struct{}) {
 	for {
 		votes, changed := s.poll.box.result()
@@ -153,7 +158,8 @@ func (s *socket) update(leave <-chan struct{}) {
 	}
 }
 
-// send writes a frame whole, so that two goroutines may. A page that does not read is closed, which ends listen as well.
+// send writes a frame whole, so that two goroutines may. A page that does not
+// read is closed, which ends listen as well.
 func (s *socket) send(frame ws.Frame) {
 	data, err := ws.CompileFrame(frame)
 	if err == nil {

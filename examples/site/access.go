@@ -15,10 +15,13 @@ const (
 	flushAt    = 64 << 10 // bytes
 )
 
-// An accessLog collects lines, and writes them at once when there are many or the first has waited for a second. Two generations append
-// to one file while one replaces the other, so it writes whole lines only, which the kernel does not mix (O_APPEND).
+// An accessLog collects lines, and writes them at once when there are many or
+// the first has waited for a second. Two generations append to one file while
+// one replaces the other, so it writes whole lines only, which the kernel does
+// not mix (O_APPEND).
 //
-// The next generation opens the file anew: a reload is all that logrotate(8) has to ask for.
+// The next generation opens the file again, so logrotate(8) only has to reload
+// the service.
 type accessLog struct {
 	*slog.Logger // nil if none is kept
 	errors       hclog.Logger
@@ -64,7 +67,8 @@ func (l *accessLog) flush() {
 	l.writeOut()
 }
 
-// writeOut writes what was collected. Lines for which there is no room are lost: visitors are served all the same.
+// writeOut writes what was collected. Lines for which there is no room are
+// lost: visitors are served all the same.
 func (l *accessLog) writeOut() {
 	if len(l.lines) == 0 {
 		return

@@ -9,7 +9,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// TestAccessLog has two generations write into one file, whose lines stay whole.
+// TestAccessLog has two generations write into one file, whose lines stay
+// whole.
 func TestAccessLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
 	const lines = 3000

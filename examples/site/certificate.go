@@ -13,15 +13,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A certificate is the one that this generation shows. One that was renewed is shown by the next.
+// A certificate is the one that this generation shows. One that was renewed is
+// shown by the next.
 type certificate struct{ tls.Certificate }
 
-// readCertificate reads PEM files, or, if there are none, makes a certificate that no browser trusts.
+// readCertificate reads PEM files, or, if there are none, makes a certificate
+// that no browser trusts.
 func readCertificate(chain, key string) (*certificate, error) {
 	if chain == "" {
 		return selfSigned()
 	}
-	// It does not match a key of another certificate, also while only one of the files is renewed.
+	// It does not match a key of another certificate, also while only one of
+	// the files is renewed.
 	c, err := tls.LoadX509KeyPair(chain, key)
 	return &certificate{c}, err
 }
@@ -56,8 +59,9 @@ func (c *certificate) metric() prometheus.Collector {
 	return g
 }
 
-// config returns what a server needs. The server makes a copy of it, which would keep the first keys for tickets; so each connection
-// asks for the original.
+// config returns what a server needs. The server makes a copy of it, which
+// would keep the first keys for tickets; so each connection asks for the
+// original.
 func (c *certificate) config(t *tickets) *tls.Config {
 	original := &tls.Config{
 		Certificates: []tls.Certificate{c.Certificate},

@@ -17,7 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // An authority renews the certificate of the site.
@@ -105,7 +106,8 @@ func (a *authority) pool() *x509.CertPool {
 	return pool
 }
 
-// handshake sends a request over a connection of its own, and reads all that comes: the ticket comes after the handshake.
+// handshake sends a request over a connection of its own, and reads all that
+// comes: the ticket comes after the handshake.
 func handshake(t *testing.T, m *sdtest.Machine, config *tls.Config) (tls.ConnectionState, error) {
 	raw, err := m.Dial(t.Context(), "tcp", "127.0.0.1:443")
 	if err != nil {
@@ -113,7 +115,7 @@ func handshake(t *testing.T, m *sdtest.Machine, config *tls.Config) (tls.Connect
 	}
 	conn := tls.Client(raw, config)
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(patience.Deadline(30 * time.Second))
 	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
 		return tls.ConnectionState{}, err
 	}
@@ -121,7 +123,8 @@ func handshake(t *testing.T, m *sdtest.Machine, config *tls.Config) (tls.Connect
 	return conn.ConnectionState(), err
 }
 
-// A session is one of TLS that a client resumes, with the tickets of TLS 1.2 and of 1.3.
+// A session is one of TLS that a client resumes, with the tickets of TLS 1.2
+// and of 1.3.
 type session struct {
 	t       *testing.T
 	configs []*tls.Config

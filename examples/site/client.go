@@ -21,7 +21,8 @@ func (c client) asks(next http.Handler, w http.ResponseWriter, r *http.Request) 
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, c)))
 }
 
-// direct is for clients that come by themselves: what they say of themselves is not believed.
+// direct is for clients that come by themselves: what they say of themselves is
+// not believed.
 func direct(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.RemoteAddr)
@@ -32,8 +33,9 @@ func direct(next http.Handler) http.Handler {
 	})
 }
 
-// proxied is for those of a proxy, whose word counts for its clients. Of addresses the last is the one that it has seen itself; what
-// stands before it the client may have made up.
+// proxied is for those of a proxy, whose word counts for its clients. Of
+// addresses the last is the one that it has seen itself; what stands before it
+// the client may have made up.
 func proxied(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := client{last(r.Header.Values("X-Forwarded-For")), "http"}

@@ -35,7 +35,8 @@ func readConfig(path string) (*config, error) {
 	return parseConfig(path, text)
 }
 
-// parseConfig reads an object of JSON. What it does not know is an error, for it is something that somebody has meant.
+// parseConfig reads an object of JSON. What it does not know is an error, for
+// it is something that somebody has meant.
 func parseConfig(path string, text []byte) (*config, error) {
 	c := &config{path: path, lines: map[string]int{}, noticeEvery: 5 * time.Second}
 	var object map[string]json.RawMessage
@@ -91,7 +92,7 @@ func (c *config) set(field string, line int, value json.RawMessage) error {
 	case "headers":
 		return setHeaders(&c.headers, value)
 	}
-	return errors.New("there is no such field")
+	return errors.New("unknown field")
 }
 
 // setPath takes a relative path from the folder of the configuration file.

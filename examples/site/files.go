@@ -15,11 +15,13 @@ import (
 	"time"
 )
 
-// maxFiles is how many bytes are served at most: they are kept in memory, twice while generations change.
+// maxFiles is how many bytes are served at most: they are kept in memory, twice
+// while generations change.
 const maxFiles = 64 << 20
 
-// Files are those of a folder, by the path of their URL, as they were when this generation began: no visitor gets the page of one
-// edition with the style sheet of the next, nor a file that is copied just now.
+// Files are those of a folder, by the path of their URL, as they were when this
+// generation began: no visitor gets the page of one edition with the style
+// sheet of the next, nor a file that is copied just now.
 type files map[string]*file
 
 type file struct {
@@ -27,7 +29,8 @@ type file struct {
 	body       []byte
 }
 
-// readFiles reads a folder. Names that begin with a dot are nobody's business, and links that lead out of it are errors.
+// readFiles reads a folder. It skips names that start with a dot, and links
+// that lead out of the folder are errors.
 func readFiles(dir string) (files, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -50,7 +53,7 @@ func readFiles(dir string) (files, error) {
 			return err
 		}
 		if size += info.Size(); size > maxFiles || !info.Mode().IsRegular() {
-			return fmt.Errorf("%s: it is no file, or makes them more than %d bytes", name, maxFiles)
+			return fmt.Errorf("%s: it is not a file, or the files have more than %d bytes", name, maxFiles)
 		}
 		body, err := fs.ReadFile(root.FS(), name)
 		if err != nil {
@@ -78,7 +81,8 @@ func newFile(name string, body []byte) *file {
 
 func (all files) String() string { return fmt.Sprintf("%d files", len(all)) }
 
-// ServeHTTP has browsers ask each time whether there is a newer edition, which costs a few bytes while there is none.
+// ServeHTTP has browsers ask each time whether there is a newer edition, which
+// costs a few bytes while there is none.
 func (all files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := all[r.URL.Path]
 	switch {

@@ -101,7 +101,7 @@ func TestBadFiles(t *testing.T) {
 		{"a file", filepath.Join(outside, "secret"), "secret"},
 		{"no index", folder(t, map[string]string{"a.html": "x"}), "there is no index.html"},
 		{"a way out", link, "link"},
-		{"too large", large, "index.html: it is no file, or makes them more than"},
+		{"too large", large, "index.html: it is not a file, or the files have more than"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if all, err := readFiles(tt.dir); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 const (
@@ -82,8 +82,9 @@ func start(t *testing.T, m *sdtest.Machine, peers []*peer) *crowd {
 	return l
 }
 
-// mustAdvance waits until that generation has some clients and has answered some hundred requests, and all whose runs do not last have
-// begun one since the last call.
+// mustAdvance waits until that generation has some clients and has answered
+// some hundred requests, and all whose runs do not last have begun one since
+// the last call.
 func (l *crowd) mustAdvance(generation int) {
 	l.t.Helper()
 	missing := "a scrape"
@@ -120,8 +121,8 @@ func (l *crowd) missing(generation int) string {
 	return ""
 }
 
-// finish has the peers end, and judges all that they have seen. What lasts as long as its connection a reload ends, a second one if it
-// has only just begun.
+// finish has the peers end, and judges all that they have seen. What lasts as
+// long as its connection a reload ends, a second one if it has only just begun.
 func (l *crowd) finish() {
 	l.t.Helper()
 	l.stop()
@@ -142,7 +143,8 @@ func (l *crowd) finish() {
 	l.scraper.judge(l.t)
 }
 
-// judgeLog checks, when the service has ended, that each answer is in one of the access logs, and each line of them is whole.
+// judgeLog checks, when the service has ended, that each answer is in one of
+// the access logs, and each line of them is whole.
 func (l *crowd) judgeLog(files int) {
 	l.t.Helper()
 	logged, answered := 0, 0
@@ -173,7 +175,8 @@ func (l *crowd) judgeLog(files int) {
 	}
 }
 
-// A real proxy has two ways to the site: the ports of 127.0.0.1 are for its own clients.
+// A real proxy has two ways to the site: the ports of 127.0.0.1 are for its own
+// clients.
 const haproxy = `
 defaults
 	mode http
@@ -215,7 +218,8 @@ func (l *crowd) startProxy() {
 	})
 }
 
-// everybody is a peer of each kind. Trust is the option with which curl trusts the site.
+// everybody is a peer of each kind. Trust is the option with which curl trusts
+// the site.
 func everybody(m *sdtest.Machine, trust ...string) []*peer {
 	socket := "unix:" + filepath.Join(m.Root(), proxyPath)
 	return []*peer{
@@ -223,7 +227,8 @@ func everybody(m *sdtest.Machine, trust ...string) []*peer {
 		h2load("https1", "--h1", "-c1", "-n100", "https://127.0.0.1/"),
 		lasting(h2load("h2c", "-c4", "-m4", "-n100000", "--rps=100", "-B", socket, "http://example.org/about")),
 		h2load("http1", "--h1", "-c1", "-n100", "-B", socket, "http://example.org/"),
-		// Its answers have no reason phrase, as those of HTTP/2, and h2load 1.52 takes them for failed.
+		// Its answers have no reason phrase, as those of HTTP/2, and h2load
+		// 1.52 takes them for failed.
 		curl("proxy2", 50, "--parallel", "--parallel-max", "4", "http://127.0.0.1:8002/about"),
 		h2load("proxy1", "--h1", "-c1", "-n100", "http://127.0.0.1:8001/about"),
 		curl("curl2", 20, append(trust, "--http2", "https://127.0.0.1/about")...),
@@ -254,9 +259,11 @@ func h2load(name string, args ...string) *peer {
 
 var h2loadSums = regexp.MustCompile(`(?m)^requests: \d+ total, (\d+) started, (\d+) done, (\d+) succeeded, `)
 
-// judgeH2load tells how many requests were answered in a run. A run with HTTP/2 ends when the server ends its connections: what h2load
-// was told to ask and then did not begin it calls failed. So only those count that it has begun; and of these not what it had
-// ready when it read GOAWAY and then must not send, which is in its log with the time 0, as never sent.
+// judgeH2load tells how many requests were answered in a run. A run with HTTP/2
+// ends when the server ends its connections: what h2load was told to ask and
+// then did not begin it calls failed. So only those count that it has begun;
+// and of these not what it had ready when it read GOAWAY and then must not
+// send, which is in its log with the time 0, as never sent.
 func judgeH2load(out, log string) (int, error) {
 	sums := h2loadSums.FindStringSubmatch(out)
 	if sums == nil {

@@ -1,9 +1,10 @@
-// Site is a web server for a folder of files and a page that is made for each visitor: HTTPS with HTTP/2 and HTTP/1.1, a Unix socket
-// for a proxy in front, and an address for whoever looks after it.
+// Site is a web server for a folder of files and a page that is made for each
+// visitor: HTTPS with HTTP/2 and HTTP/1.1, a Unix socket for a proxy in front,
+// and an address for its operator.
 //
 //	site [flags]                serve
 //	site check [-config FILE]   tell what is wrong with the configuration, and with what it names
-//	site reload                 replace the running process by one that has read all of it anew
+//	site reload                 replace the running process by one that has read all of it again
 //	site status [-json]         tell where it stands
 package main
 
@@ -33,7 +34,9 @@ func main() {
 	flag.Parse()
 	options := lifecycle.Options{
 		Name: "site", Version: version, Logger: hclog.New(&hclog.LoggerOptions{Name: "site"}),
-		DryRun: true, // without systemd, where a bad configuration would be found out too late
+		// No handler asserts that a connection is a *tls.Conn.
+		MoveTLS: true,
+		DryRun:  true, // without systemd, where a bad configuration would be found out too late
 	}
 
 	err := error(nil)
@@ -51,7 +54,7 @@ func main() {
 	}
 }
 
-// check reads what serve reads. It may be followed by flags, too.
+// check reads what serve reads. Flags may follow it.
 func check(f *flags) error {
 	if err := flag.CommandLine.Parse(flag.Args()[1:]); err != nil {
 		return err
@@ -69,15 +72,17 @@ func check(f *flags) error {
 
 func serve(options lifecycle.Options, f flags) error {
 	var s *site
-	// A lock that is never given back would hang this page, and with it all visitors. systemd then restarts the service.
+	// A lock that is never given back would hang this page, and with it all
+	// visitors. systemd then restarts the service.
 	options.Health = func(context.Context) error { return s.tryPage() }
 	service, err := lifecycle.New(options)
 	if err != nil {
 		return err
 	}
-	// Each generation reads everything once. So a reload is how a change is published, be it of the configuration, the files or the
-	// certificate. One that is bad never is: this process ends before it is ready, `systemctl reload` fails with the reason, and
-	// the old one serves on.
+	// Each generation reads everything once. So a reload is how a change is
+	// published, be it of the configuration, the files or the certificate. One
+	// that is bad never is: this process ends before it is ready, `systemctl
+	// reload` fails with the reason, and the old one serves on.
 	if s, err = load(f.config); err != nil {
 		return service.Fail(err)
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -30,7 +30,8 @@ const (
 `
 )
 
-// TestReplace publishes certificates and restarts the server while it is used by clients of each kind.
+// TestReplace publishes certificates and restarts the server while it is used
+// by clients of each kind.
 func TestReplace(t *testing.T) {
 	for _, v := range exampletest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
@@ -129,7 +130,7 @@ func fetch(t *testing.T, m *sdtest.Machine, args ...string) string {
 func testRefused(t *testing.T, m *sdtest.Machine) {
 	before := status(t, m)
 	for _, tt := range []struct{ from, to, want string }{
-		{`"headers"`, `"colour": "red", "headers"`, `/etc/site/site.json:8: colour is "red": there is no such field`},
+		{`"headers"`, `"colour": "red", "headers"`, `/etc/site/site.json:8: colour is "red": unknown field`},
 		{"/srv/www", "/srv/gone", "/etc/site/site.json:2: files: open /srv/gone: no such file or directory"},
 		{"/etc/site/key.pem", "/etc/site/other.pem", "/etc/site/site.json:3: certificate: tls: private key does not match public key"},
 	} {

@@ -19,13 +19,14 @@ import (
 // maxNotice is how many bytes a notice has at most. It is a line or two.
 const maxNotice = 4 << 10
 
-// A notice is what all visitors are told: the text of a file that is read now and then. No reload is needed to change it.
+// A notice is what all visitors are told: the text of a file that is read now
+// and then. No reload is needed to change it.
 type notice struct {
 	path string // none if empty
 
 	mu      sync.Mutex
 	text    string
-	changed chan struct{} // closed when text has changed, and then made anew
+	changed chan struct{} // closed when text has changed, and then replaced
 }
 
 func readNotice(path string) (*notice, error) {
@@ -53,7 +54,8 @@ func noticeIn(path string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// watch is a worker: it runs in one generation at a time, but for a moment while they change.
+// watch is a worker: it runs in one generation at a time, but for a moment
+// while they change.
 func (n *notice) watch(ctx context.Context, every time.Duration, log hclog.Logger) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -91,11 +93,13 @@ func (n *notice) read() (string, <-chan struct{}) {
 	return n.text, n.changed
 }
 
-// heartbeat keeps proxies from taking a stream for dead on which nothing happens.
+// heartbeat keeps proxies from taking a stream for dead on which nothing
+// happens.
 const heartbeat = 20 * time.Second
 
-// events tells a visitor the notice and what becomes of it, as server-sent events, until this process leaves. The browser then asks
-// again, and finds the next one.
+// events tells a visitor the notice and what becomes of it, as server-sent
+// events, until this process leaves. The browser then asks again, and finds the
+// next one.
 func (s *site) events(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	if err := errors.Join(control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Time{})); err != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// Metrics are what Prometheus is told. Each generation counts from zero, as after a restart, which Prometheus expects of counters.
+// Metrics are what Prometheus is told. Each generation counts from zero, as
+// after a restart, which Prometheus expects of counters.
 type metrics struct {
 	http.Handler
 	requests *prometheus.CounterVec

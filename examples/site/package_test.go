@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 func TestPackage(t *testing.T) {
 	sdtest.Require(t, sdtest.V262)
 	nfpm := filepath.Join(t.TempDir(), "nfpm")
-	run(t, "../../internal/packages", "go", "build", "-o", nfpm, "github.com/goreleaser/nfpm/v2/cmd/nfpm")
+	run(t, "../../test/packages", "go", "build", "-o", nfpm, "github.com/goreleaser/nfpm/v2/cmd/nfpm")
 	t.Run("deb", func(t *testing.T) { testDeb(t, nfpm) })
 	t.Run("rpm", func(t *testing.T) { testRPM(t, nfpm) })
 }

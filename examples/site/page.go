@@ -29,7 +29,7 @@ func (a about) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = page.WriteTo(w) // whoever does not wait for it has gone
+	_, _ = page.WriteTo(w) // a client that does not wait for it has gone
 }
 
 func (a about) write(w io.Writer, r *http.Request, c client) error {
@@ -39,7 +39,7 @@ func (a about) write(w io.Writer, r *http.Request, c client) error {
 	})
 }
 
-// tryPage makes the page for nobody.
+// tryPage makes the page once, to see whether it can be made.
 func (s *site) tryPage() error {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "/about", nil)
 	if err != nil {

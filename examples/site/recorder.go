@@ -5,7 +5,8 @@ import (
 	"strconv"
 )
 
-// A recorder remembers what was answered. What else the ResponseWriter can do is found by http.ResponseController.
+// A recorder remembers what was answered. What else the ResponseWriter can do
+// is found by http.ResponseController.
 type recorder struct {
 	http.ResponseWriter
 	status int

@@ -17,10 +17,12 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
-// A scraper reads the metrics as Prometheus does: with its parser, over a connection that it keeps.
+// A scraper reads the metrics as Prometheus does: with its parser, over a
+// connection that it keeps.
 type scraper struct {
 	client http.Client
 
@@ -35,7 +37,7 @@ type scraper struct {
 type scrape struct{ generation, connections, requests int }
 
 func newScraper(m *sdtest.Machine) *scraper {
-	return &scraper{client: http.Client{Transport: &http.Transport{DialContext: m.Dial}, Timeout: 20 * time.Second}}
+	return &scraper{client: http.Client{Transport: &http.Transport{DialContext: m.Dial}, Timeout: patience.Of(30 * time.Second)}}
 }
 
 func (s *scraper) run(ctx context.Context) {
@@ -101,7 +103,8 @@ func (s *scraper) last() scrape {
 	return s.newest
 }
 
-// judge fails the test if one scrape failed, or names are not as Prometheus wants them.
+// judge fails the test if one scrape failed, or names are not as Prometheus
+// wants them.
 func (s *scraper) judge(t *testing.T) {
 	t.Helper()
 	t.Logf("%d scrapes, the last %+v", s.count, s.newest)

@@ -47,9 +47,10 @@ func load(path string) (*site, error) {
 	return s, nil
 }
 
-// attach takes over what the generation before hands down, and begins what goes on beside the servers.
+// attach takes over what the generation before hands down, and begins what goes
+// on beside the servers.
 func (s *site) attach(service *lifecycle.Service, logger hclog.Logger) (err error) {
-	s.service, s.leaving = service, service.Leaving()
+	s.service, s.leaving = service, service.Draining()
 	s.about = about{version: version, generation: service.Generation(), notice: s.notice}
 	s.errors = logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn})
 	s.metrics = newMetrics(service, s.certificate)
@@ -99,7 +100,8 @@ func (s *site) httpsServer() *http.Server {
 	return server
 }
 
-// proxyServer speaks HTTP/1.1 and HTTP/2 without TLS. Connections of the first move to the next generation.
+// proxyServer speaks HTTP/1.1 and HTTP/2 without TLS. Connections of the first
+// move to the next generation.
 func (s *site) proxyServer() *http.Server {
 	server := s.server(proxied(s.handler()))
 	server.Protocols = new(http.Protocols)
@@ -108,8 +110,9 @@ func (s *site) proxyServer() *http.Server {
 	return server
 }
 
-// adminServer is for this machine alone. It has no profiles, for whoever is on the machine may ask: SIGUSR1 writes stacks to the log,
-// and Options.ProfileSignals has more.
+// adminServer is for this machine only. It has no profiles, since every user of
+// the machine may ask it: SIGUSR1 writes stacks to the log, and
+// Options.ProfileSignals has more.
 func (s *site) adminServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /readyz", s.service.Readiness())
@@ -118,7 +121,8 @@ func (s *site) adminServer() *http.Server {
 	return s.server(mux)
 }
 
-// server bounds what a visitor may take. Streams lift the bounds that are not for them.
+// server bounds what a visitor may take. Streams lift the bounds that are not
+// for them.
 func (s *site) server(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,

@@ -21,8 +21,10 @@ const (
 	ticketKeys = 3             // and is then understood until it is not among the newest
 )
 
-// Tickets are the keys with which clients resume their TLS sessions. They outlive the process, by a reload or a restart, and are in memory
-// only. Whoever has a key can read what was recorded of TLS 1.2 sessions that were resumed by it, so none is kept for long.
+// Tickets are the keys with which clients resume their TLS sessions. They
+// outlive the process, by a reload or a restart, and are in memory only.
+// Whoever has a key can read what was recorded of TLS 1.2 sessions that were
+// resumed by it, so none is kept for long.
 type tickets struct {
 	mu     sync.Mutex
 	keys   []ticketKey // the newest first
@@ -38,7 +40,7 @@ const ticketEncoding = 1 // of the heirloom: []ticketKey as JSON
 
 func takeTickets(service *lifecycle.Service, log hclog.Logger) (*tickets, error) {
 	t := &tickets{}
-	h, err := service.Heirloom("tickets")
+	h, err := service.InheritedState("tickets")
 	if err == nil && h.Version == ticketEncoding {
 		err = json.Unmarshal(h.Data, &t.keys)
 	}
@@ -48,17 +50,18 @@ func takeTickets(service *lifecycle.Service, log hclog.Logger) (*tickets, error)
 	if err := t.turn(time.Now()); err != nil {
 		return nil, err
 	}
-	return t, service.Bequeath("tickets", t.handDown)
+	return t, service.PassState("tickets", t.handDown)
 }
 
-func (t *tickets) handDown() (lifecycle.Heirloom, error) {
+func (t *tickets) handDown() (lifecycle.PassedState, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	data, err := json.Marshal(t.keys)
-	return lifecycle.Heirloom{Version: ticketEncoding, Data: data}, err
+	return lifecycle.PassedState{Version: ticketEncoding, Data: data}, err
 }
 
-// turn makes a new key if the newest has had its time: reloads do not, however many there are.
+// turn makes a new key if the newest has had its time: reloads do not, however
+// many there are.
 func (t *tickets) turn(now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// TestTurn has keys come and go: the newest is first, and none is understood for longer than three turns.
+// TestTurn has keys come and go: the newest is first, and none is understood
+// for longer than three turns.
 func TestTurn(t *testing.T) {
 	tickets, now := &tickets{}, time.Now()
 	var made []ticketKey

@@ -8,7 +8,8 @@ import (
 	"net"
 	"slices"
 	"testing"
-	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // Frame types and flags (RFC 9113, section 6).
@@ -53,7 +54,7 @@ func connect(t testing.TB, addr string, secure bool) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(patience.Deadline(limit))
 	if secure {
 		return encrypt(t, c)
 	}

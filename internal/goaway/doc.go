@@ -10,15 +10,20 @@
 //     frames of the server. The client opens no more streams once it has read
 //     them; those it opened while they were on their way are served (RFC 9113,
 //     section 6.8). Its PING ACK says that it has read them.
-//  2. When, a millisecond later, no stream is left, the client is sent a PING,
-//     and if no stream has come before its ACK, HTTP/2 is told, in the client's name, that the
-//     client goes away. It answers with the final GOAWAY. All that the client
-//     sent before is processed by then, because the message stands in line
-//     with the client's own frames.
+//  2. When, some milliseconds later, no stream is left, the client is sent a
+//     PING, and if no stream has come before its ACK, HTTP/2 is told, in the
+//     client's name, that the client goes away. It answers with the final
+//     GOAWAY. All that the client sent before is processed by then, because the
+//     message stands in line with the client's own frames.
 //  3. HTTP/2's answer to one more frame in the client's name, a PING, marks the
 //     place where everything it had to say has been written. The layer makes it
 //     a PING to the client.
 //  4. Its ACK says that the client has read all of it. The connection is closed.
+//
+// The way to net/http's HTTP/2 and what it does there is not in its
+// documentation: it was read from the source of Go 1.25 to 1.27, and [Prepare]
+// tries it in memory. Comments name its parts as in h2_bundle.go, which since Go
+// 1.27 is net/http/internal/http2.
 //
 // net/http alone sends one GOAWAY with the last stream it has seen and drops
 // the streams that were on their way (processFrame in h2_bundle.go), and waits
@@ -39,11 +44,14 @@
 // not sent as failed; net/http's client needs Request.GetBody for it.
 //
 //	server := &http.Server{Handler: handler}
-//	drainer := goaway.Prepare(server, nil)
+//	drainer, err := goaway.Prepare(server, nil)
 //	go server.ServeTLS(listener, "cert.pem", "key.pem")
 //	<-stop
 //	listener.Close()
 //	drainer.Drain(5 * time.Second)
+//
+// Since Go 1.27 HTTP/2 does not heed SetKeepAlivesEnabled of a prepared server,
+// and connections that speak TLS but are no *tls.Conn have no HTTP/2.
 //
 // Nothing here depends on the operating system.
 package goaway

@@ -91,20 +91,35 @@ func TestUnderFire(t *testing.T) {
 // TestIdle looks at the whole conversation with a client that has nothing to do.
 func TestIdle(t *testing.T) {
 	each(t, func(t *testing.T, secure bool) {
-		s := start(t, secure, ok)
-		c := dial(t, s)
-		s.Drain(long)
-		s.Drain(0) // does nothing
-		begun := time.Now()
-		c.finish()
-		if took := time.Since(begun); took > 900*time.Millisecond {
-			t.Errorf("took %v: that was net/http's second (goAwayTimeout)", took)
-		}
-		if want := []uint32{maxStream, 1}; !slices.Equal(c.goAways, want) || len(c.pings) != 3 {
-			t.Errorf("GOAWAYs %v, PINGs %q", c.goAways, c.pings)
-		}
-		s.listener.awaitNone(t)
+		atOnce(t, func() time.Duration {
+			s := start(t, secure, ok)
+			c := dial(t, s)
+			s.Drain(long)
+			s.Drain(0) // does nothing
+			begun := time.Now()
+			c.finish()
+			took := time.Since(begun)
+			if want := []uint32{maxStream, 1}; !slices.Equal(c.goAways, want) || len(c.pings) != 3 {
+				t.Errorf("GOAWAYs %v, PINGs %q", c.goAways, c.pings)
+			}
+			s.listener.awaitNone(t)
+			return took
+		})
 	})
+}
+
+// atOnce checks that the end of a conversation does not wait for net/http's
+// second (goAwayTimeout). If it did, it always would; a busy machine may take
+// that long now and then.
+func atOnce(t *testing.T, talk func() (took time.Duration)) {
+	t.Helper()
+	var took time.Duration
+	for range 10 {
+		if took = talk(); took < 900*time.Millisecond || t.Failed() {
+			return
+		}
+	}
+	t.Errorf("took %v, as always: that was net/http's second (goAwayTimeout)", took)
 }
 
 // TestSilent leaves PINGs unanswered: after the linger net/http's way it is.
@@ -192,28 +207,29 @@ func TestSizes(t *testing.T) {
 	each(t, func(t *testing.T, secure bool) {
 		for _, size := range []int{0, 1, 4000, 4086, 4087, 4088, 4096, 4097, 16383, 16384, 16385, 1 << 20} {
 			t.Run(fmt.Sprint(size), func(t *testing.T) {
-				release := make(chan struct{})
-				s := start(t, secure, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if r.URL.Path == "/" {
-						return
+				atOnce(t, func() time.Duration {
+					release := make(chan struct{})
+					s := start(t, secure, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if r.URL.Path == "/" {
+							return
+						}
+						<-release
+						w.Header().Set("Content-Length", fmt.Sprint(size))
+						_, _ = w.Write(make([]byte, size))
+					}))
+					c := dial(t, s)
+					a, b := c.get("/a"), c.get("/b")
+					s.Drain(long)
+					c.until("PING", func() bool { return len(c.pings) == 1 })
+					begun := time.Now()
+					close(release)
+					c.finish()
+					took := time.Since(begun)
+					if c.data[a] != size || c.data[b] != size {
+						t.Errorf("got %d and %d bytes", c.data[a], c.data[b])
 					}
-					<-release
-					w.Header().Set("Content-Length", fmt.Sprint(size))
-					_, _ = w.Write(make([]byte, size))
-				}))
-				c := dial(t, s)
-				a, b := c.get("/a"), c.get("/b")
-				s.Drain(long)
-				c.until("PING", func() bool { return len(c.pings) == 1 })
-				begun := time.Now()
-				close(release)
-				c.finish()
-				if took := time.Since(begun); took > 900*time.Millisecond {
-					t.Errorf("took %v: that was net/http's second (goAwayTimeout)", took)
-				}
-				if c.data[a] != size || c.data[b] != size {
-					t.Errorf("got %d and %d bytes", c.data[a], c.data[b])
-				}
+					return took
+				})
 			})
 		}
 	})
@@ -238,88 +254,6 @@ func TestCancelled(t *testing.T) {
 		c.send(typeReset, 0, id, []byte{0, 0, 0, 8})
 		c.answered[id] = true
 		c.finish()
-		s.listener.awaitNone(t)
-	})
-}
-
-// TestStalled drains while answers wait for the client's flow control window.
-func TestStalled(t *testing.T) {
-	each(t, func(t *testing.T, secure bool) {
-		const size = 300_000
-		s := start(t, secure, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/" {
-				_, _ = w.Write(make([]byte, size))
-			}
-		}))
-		c := dial(t, s)
-		c.closed = true
-		a, b := c.get("/a"), c.get("/b")
-		c.until("the window to be used up", func() bool { return c.data[a]+c.data[b] == 65535 })
-		s.Drain(long)
-		c.until("PING", func() bool { return len(c.pings) == 1 })
-		c.closed = false
-		for _, id := range []uint32{a, b} {
-			if err := c.grant(id, 65535); err != nil {
-				t.Fatal(err)
-			}
-		}
-		c.finish()
-		if c.data[a] != size || c.data[b] != size {
-			t.Errorf("got %d and %d bytes", c.data[a], c.data[b])
-		}
-	})
-}
-
-// TestUnread drains while the server's writes block, because the client reads
-// nothing. Drain must not wait, and when the client reads again it gets all.
-func TestUnread(t *testing.T) {
-	each(t, func(t *testing.T, secure bool) {
-		const size = 20 << 20
-		s := start(t, secure, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/" {
-				_, _ = w.Write(make([]byte, size))
-			}
-		}))
-		c := dial(t, s)
-		id := c.get("/")
-		c.await(id)
-		window := []byte{0x30, 0, 0, 0}
-		id = c.get("/big")
-		c.send(typeWindow, 0, 0, window)
-		c.send(typeWindow, 0, id, window)
-		c.closed = true
-		c.until("the answer to begin", func() bool { return c.data[id] > 0 })
-		s.Drain(long)
-		c.finish()
-		if c.data[id] != size {
-			t.Errorf("got %d bytes", c.data[id])
-		}
-	})
-}
-
-// TestGone has the caller close what never ends: a client that reads nothing,
-// one that answers nothing, one that is in the middle of a frame.
-func TestGone(t *testing.T) {
-	each(t, func(t *testing.T, secure bool) {
-		s := start(t, secure, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/" {
-				_, _ = w.Write(make([]byte, 20<<20))
-			}
-		}))
-		reader, half := dial(t, s), dial(t, s)
-		window := []byte{0x30, 0, 0, 0}
-		id := reader.get("/big")
-		reader.send(typeWindow, 0, 0, window)
-		reader.send(typeWindow, 0, id, window)
-		if _, err := half.Write([]byte{0, 0, 100, 0}); err != nil {
-			t.Fatal(err)
-		}
-		dead := dial(t, s)
-		dead.get("/big")
-		s.Drain(long)
-		_ = dead.Close()
-		s.listener.await(t, "the dead client's connection", func(open, _ int) bool { return open == 2 })
-		s.listener.closeAll()
 		s.listener.awaitNone(t)
 	})
 }

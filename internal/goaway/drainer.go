@@ -2,6 +2,7 @@ package goaway
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -11,6 +12,10 @@ import (
 // shutdownLinger is the linger of a drain that [http.Server.Shutdown] begins:
 // what net/http itself gives a client to go (goAwayTimeout).
 const shutdownLinger = time.Second
+
+// ErrDiffers is returned by [Prepare] for a Go release that this package does
+// not know how to deal with.
+var ErrDiffers = errors.New("net/http's HTTP/2 behaves differently")
 
 // Drainer ends the HTTP/2 connections of one server. Goroutines may share it.
 // A nil Drainer is one of a server without HTTP/2 connections: its methods do
@@ -39,16 +44,17 @@ type Drainer struct {
 //
 // Prepare returns nil and leaves the server as it is if it does not speak
 // HTTP/2 (Protocols, GODEBUG=http2server=0, a TLSConfig that HTTP/2 refuses),
-// if its TLSNextProto is set (golang.org/x/net/http2.ConfigureServer, or an
-// empty map, which disables HTTP/2), or if the HTTP/2 of this Go release does
-// not behave as this package needs it: each Prepare tries that, in memory.
-func Prepare(server *http.Server, opened func(net.Conn)) *Drainer {
-	if server.TLSNextProto != nil {
-		return nil
+// or if its TLSNextProto is set (golang.org/x/net/http2.ConfigureServer, or an
+// empty map, which disables HTTP/2). It returns nil and [ErrDiffers] if the
+// HTTP/2 of this Go release does not behave as this package needs it: the first
+// Prepare tries that, in memory.
+func Prepare(server *http.Server, opened func(net.Conn)) (*Drainer, error) {
+	if server.TLSNextProto != nil || configured(server) == nil {
+		return nil, nil
 	}
 	e := newEngine(server)
-	if e == nil || !e.works() {
-		return nil
+	if e == nil || !isKnown() {
+		return nil, ErrDiffers
 	}
 	if opened == nil {
 		opened = func(net.Conn) {}
@@ -60,7 +66,7 @@ func Prepare(server *http.Server, opened func(net.Conn)) *Drainer {
 		unencryptedHTTP2: d.serveUnencrypted,
 	}
 	server.RegisterOnShutdown(func() { d.Drain(shutdownLinger) })
-	return d
+	return d, nil
 }
 
 // Drain begins to end all HTTP/2 connections, those that are still in their TLS
@@ -92,30 +98,30 @@ func (d *Drainer) Drain(linger time.Duration) {
 }
 
 // serveTLS is the server's TLSNextProto["h2"].
-func (d *Drainer) serveTLS(hs *http.Server, tc *tls.Conn, h http.Handler) {
+func (d *Drainer) serveTLS(_ *http.Server, tc *tls.Conn, h http.Handler) {
 	c := &conn{Conn: tc, born: time.Now(), preface: true}
-	d.serve(hs, c, &tlsConn{conn: c, state: tc.ConnectionState}, h)
+	d.serve(c, &tlsConn{conn: c, state: tc.ConnectionState}, h)
 }
 
 // serveUnencrypted is the server's TLSNextProto["unencrypted_http2"]. net/http
 // has read the client's preface and hides the connection in a tls.Conn
 // (maybeServeUnencryptedHTTP2 in server.go).
-func (d *Drainer) serveUnencrypted(hs *http.Server, tc *tls.Conn, h http.Handler) {
+func (d *Drainer) serveUnencrypted(_ *http.Server, tc *tls.Conn, h http.Handler) {
 	hidden, ok := tc.NetConn().(interface{ UnencryptedNetConn() net.Conn })
 	if !ok {
 		_ = tc.Close()
 		return
 	}
 	c := &conn{Conn: hidden.UnencryptedNetConn(), born: time.Now()}
-	d.serve(hs, c, c, h)
+	d.serve(c, c, h)
 }
 
 // serve serves one connection to its end. facade is c as HTTP/2 shall see it.
-func (d *Drainer) serve(hs *http.Server, c *conn, facade net.Conn, h http.Handler) {
+func (d *Drainer) serve(c *conn, facade net.Conn, h http.Handler) {
 	d.opened(c.Conn)
 	if d.add(c) {
 		defer d.remove(c)
-		d.engine.serve(hs, facade, h)
+		d.engine.serve(facade, h)
 		return
 	}
 	// A drain has begun, and the shared engine's shutdown may be over. One of
@@ -127,7 +133,7 @@ func (d *Drainer) serve(hs *http.Server, c *conn, facade net.Conn, h http.Handle
 	timer := time.AfterFunc(d.linger, e.shutdown)
 	defer timer.Stop()
 	c.begin(d.linger)
-	e.serve(hs, facade, h)
+	e.serve(facade, h)
 }
 
 // add notes c for Drain to find, and reports false if Drain has been called.

@@ -25,7 +25,12 @@ func ExamplePrepare() {
 			close(gone)
 		}
 	}
-	drainer <- goaway.Prepare(server, func(c net.Conn) { fmt.Println("an HTTP/2 connection") })
+	prepared, err := goaway.Prepare(server, func(c net.Conn) { fmt.Println("an HTTP/2 connection") })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	drainer <- prepared
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

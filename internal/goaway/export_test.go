@@ -6,9 +6,14 @@ import (
 	"net/http"
 )
 
-// Works is the check that Prepare makes, of any implementation.
+// Works is the check that Prepare makes, of any implementation, or of none.
 func Works(next func(*http.Server, *tls.Conn, http.Handler)) bool {
-	return (&engine{next: next}).works()
+	return works(func(owner *http.Server) *engine {
+		if next == nil {
+			return nil
+		}
+		return &engine{serve: throughTLSNextProto(owner, next)}
+	})
 }
 
 // Boundaries feeds a stream, in pieces, and returns where frames end in it: by

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"reflect"
@@ -65,12 +66,13 @@ func observed(t *testing.T, secure, prepare bool) string {
 		}
 	}
 	if prepare {
-		if s.Drainer = goaway.Prepare(s.Server, func(c net.Conn) { note("opened: %v", c == accepted) }); s.Drainer == nil {
-			t.Fatal("not prepared")
-		}
+		s.Drainer = prepared(t, s.Server, func(c net.Conn) { note("opened: %v", c == accepted) })
 	}
 	s.listen(t)
 	tr := transport(t, secure)
+	// The first response may come before the transport has put the connection
+	// where the second request looks for it, and would open another.
+	tr.MaxConnsPerHost = 1
 	for _, path := range []string{"/a", "/b"} {
 		res, err := (&http.Client{Transport: tr}).Get(s.url(path))
 		if err != nil {
@@ -94,6 +96,62 @@ func TestNothingChanges(t *testing.T) {
 			t.Errorf("opened not called with what Accept returned:\n%s", got)
 		}
 		if got = strings.Replace(got, "opened: true\n", "", 1); got != want {
+			t.Errorf("with Prepare:\n%s\nwithout:\n%s", got, want)
+		}
+	})
+}
+
+// settled tells what a client is told of a server's settings, and what is logged
+// of a handler that panics, without TLS when its WriteTimeout is over: TLS would
+// count that for its handshake.
+func settled(t *testing.T, secure, prepare bool) string {
+	logged := make(lines, 10)
+	s := newServer(secure, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if !secure {
+			<-r.Context().Done()
+		}
+		panic("as is tested")
+	}))
+	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 7, MaxReceiveBufferPerStream: 99_999}
+	s.MaxHeaderBytes = 12_345
+	s.ErrorLog = log.New(logged, "", 0)
+	if !secure {
+		s.WriteTimeout = time.Millisecond
+	}
+	if prepare {
+		s.prepare(t)
+	}
+	s.listen(t)
+	c := hello(t, connect(t, s.addr(), secure))
+	c.get("/")
+	settings := ""
+	for f := (frame{}); f.kind != typeReset; {
+		var err error
+		if f, err = c.read(); err != nil {
+			t.Fatal(err)
+		}
+		if f.kind == typeSettings {
+			settings += fmt.Sprintf("%x", f.payload)
+		}
+	}
+	panicked, _, _ := strings.Cut(<-logged, "\n")
+	return "SETTINGS " + settings + "\n" + strings.ReplaceAll(panicked, c.LocalAddr().String(), "client")
+}
+
+// lines receives what is logged.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+// TestSettings compares what the settings of a server come to with and without
+// Prepare.
+func TestSettings(t *testing.T) {
+	each(t, func(t *testing.T, secure bool) {
+		got, want := settled(t, secure, true), settled(t, secure, false)
+		if got != want || !strings.Contains(want, "as is tested") {
 			t.Errorf("with Prepare:\n%s\nwithout:\n%s", got, want)
 		}
 	})
@@ -141,7 +199,7 @@ func TestNegotiation(t *testing.T) {
 				s := newServer(true, ok)
 				s.Protocols, s.TLSConfig.NextProtos = tt.protocols, tt.next
 				if i == 1 {
-					s.Drainer = goaway.Prepare(s.Server, nil)
+					s.Drainer, _ = goaway.Prepare(s.Server, nil)
 				}
 				s.listen(t)
 				for _, offer := range clients {
@@ -182,9 +240,9 @@ func TestLeftAlone(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("GODEBUG", tt.debug)
 			next := tt.server.TLSNextProto
-			d := goaway.Prepare(tt.server, nil)
-			if d != nil {
-				t.Error("prepared")
+			d, err := goaway.Prepare(tt.server, nil)
+			if d != nil || err != nil {
+				t.Errorf("prepared: %v, %v", d != nil, err)
 			}
 			if tt.server.ConnState != nil || reflect.ValueOf(next).Pointer() != reflect.ValueOf(tt.server.TLSNextProto).Pointer() {
 				t.Error("the server is changed")
@@ -194,15 +252,19 @@ func TestLeftAlone(t *testing.T) {
 	}
 }
 
-// TestStrangeEngines has Prepare's check meet an HTTP/2 that behaves differently.
+// TestStrangeEngines has Prepare's check meet an HTTP/2 that behaves differently,
+// or to which there is no way.
 func TestStrangeEngines(t *testing.T) {
+	if goaway.Works(nil) {
+		t.Error("no HTTP/2 passes")
+	}
 	if goaway.Works(func(_ *http.Server, c *tls.Conn, _ http.Handler) {}) {
 		t.Error("an HTTP/2 that does nothing passes")
 	}
 	if goaway.Works(func(_ *http.Server, c *tls.Conn, _ http.Handler) {
 		plain := c.NetConn().(interface{ UnencryptedNetConn() net.Conn }).UnencryptedNetConn()
 		_, _ = io.WriteString(plain, "HTTP/1.1 400 Bad Request\r\n\r\n")
-		_, _ = io.Copy(io.Discard, plain)
+		_ = plain.Close()
 	}) {
 		t.Error("an HTTP/2 that answers something else passes")
 	}

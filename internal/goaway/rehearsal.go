@@ -10,23 +10,31 @@ import (
 	"time"
 )
 
-// rehearsalLimit bounds a rehearsal that goes wrong. One that goes well takes
-// some 50 microseconds.
-const rehearsalLimit = time.Second
+// rehearsalLimit bounds a rehearsal in which HTTP/2 waits for what never comes.
+// One that goes well takes some 50 microseconds.
+const rehearsalLimit = 5 * time.Second
 
-// works reports whether the engine does what this package relies on, by having
-// it serve one connection in memory: it takes a connection whose preface has
-// been read, tells ConnState of it by that very connection, answers a client's
-// GOAWAY with its own, and after that a PING.
-func (e *engine) works() bool {
+// isKnown reports whether HTTP/2 is one that this package knows. It is tried
+// once in a process.
+var isKnown = sync.OnceValue(func() bool { return works(newEngine) })
+
+// works reports whether engines do what this package relies on, by having one
+// serve a connection in memory: it takes a connection whose preface has been
+// read, tells ConnState of it by that very connection, answers a client's GOAWAY
+// with its own, and after that a PING.
+func works(newEngine func(owner *http.Server) *engine) bool {
 	r := &rehearsal{over: make(chan struct{})}
 	r.input = append(r.input, frameSettings...)
 	r.input = append(r.input, frameLeave...)
-	defer time.AfterFunc(rehearsalLimit, r.end).Stop()
-	e.serve(&http.Server{
+	e := newEngine(&http.Server{
 		ErrorLog:  log.New(io.Discard, "", 0),
 		ConnState: r.connState,
-	}, r, http.NotFoundHandler())
+	})
+	if e == nil {
+		return false
+	}
+	defer time.AfterFunc(rehearsalLimit, r.end).Stop()
+	e.serve(r, http.NotFoundHandler())
 	return r.passed()
 }
 

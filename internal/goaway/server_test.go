@@ -13,47 +13,23 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/goaway"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
-// patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+// limit is how long a test waits for what must happen.
+const limit = 30 * time.Second
 
 // long is a linger that no test sees the end of.
 const long = time.Hour
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if leak := goroutinesLeft(); code == 0 && leak != "" {
-		_, _ = os.Stderr.WriteString("goroutines left:\n" + leak)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// goroutinesLeft waits for the goroutines of servers and clients to end, and
-// returns the stacks of those that do not.
-func goroutinesLeft() string {
-	deadline := time.Now().Add(patience)
-	for {
-		buf := make([]byte, 1<<20)
-		stacks := string(buf[:runtime.Stack(buf, true)])
-		if !strings.Contains(stacks, "http.(") && !strings.Contains(stacks, "goaway.(") {
-			return ""
-		}
-		if time.Now().After(deadline) {
-			return stacks
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
+func TestMain(m *testing.M) { leakcheck.Main(m) }
 
 var certificate = sync.OnceValue(func() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -119,9 +95,17 @@ func start(t testing.TB, secure bool, handler http.Handler) *server {
 
 func (s *server) prepare(t testing.TB) {
 	t.Helper()
-	if s.Drainer = goaway.Prepare(s.Server, nil); s.Drainer == nil {
-		t.Fatal("Prepare: this Go release's HTTP/2 does not behave as goaway needs it")
+	s.Drainer = prepared(t, s.Server, nil)
+}
+
+// prepared prepares a server with HTTP/2.
+func prepared(t testing.TB, s *http.Server, opened func(net.Conn)) *goaway.Drainer {
+	t.Helper()
+	d, err := goaway.Prepare(s, opened)
+	if d == nil {
+		t.Fatalf("not prepared, with %s: %v", runtime.Version(), err)
 	}
+	return d
 }
 
 func (s *server) listen(t testing.TB) {
@@ -211,7 +195,7 @@ func (l *counter) wake() {
 // ever accepted, holds.
 func (l *counter) await(t testing.TB, what string, ok func(open, total int) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := patience.Context(context.Background(), limit)
 	defer cancel()
 	for {
 		l.mu.Lock()

@@ -8,12 +8,14 @@ import (
 	"os"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"golang.org/x/sys/unix"
 )
 
 var rightsSpace = unix.CmsgSpace(4 * (MaxDescriptors + 1))
 
-// Pair makes a handover socket: our end, and the raw descriptor of the other end, close-on-exec, which the caller owns.
+// Pair makes a handover socket: our end, and the raw descriptor of the other
+// end, close-on-exec, which the caller owns.
 func Pair() (ours *Conn, theirs int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -27,8 +29,14 @@ func Pair() (ours *Conn, theirs int, err error) {
 	return ours, pair[1], nil
 }
 
-// FromDescriptor makes a Conn of an end that arrived in a message. It owns fd, also when it fails.
+// FromDescriptor makes a Conn of an end that arrived in a message. It owns fd,
+// also when it fails. The error matches ErrMalformed if fd is no end of a
+// handover socket.
 func FromDescriptor(fd int) (*Conn, error) {
+	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_SEQPACKET {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("%w: descriptor %d is no handover socket", ErrMalformed, fd)
+	}
 	conn, err := NetConn(fd)
 	if err != nil {
 		return nil, err
@@ -41,11 +49,23 @@ func FromDescriptor(fd int) (*Conn, error) {
 	return NewConn(unixConn), nil
 }
 
-// NetConn makes a net.Conn of a connection that arrived in a message. It owns fd, also when it fails.
+// NetConn makes a net.Conn of a connection that arrived in a message. It owns
+// fd, also when it fails.
 //
-// The descriptor must be non-blocking before os.NewFile sees it: else FileConn, by way of File.Fd, would for a moment make
-// the open file description blocking, which the sender still shares.
+// The descriptor must be non-blocking before os.NewFile sees it: else FileConn,
+// by way of File.Fd, would for a moment make the open file description
+// blocking, which the sender still shares.
+//
+// The error matches ErrMalformed if fd is no connection: what is read as one
+// must not be another kind of file or socket, of which net makes a net.Conn
+// too.
+//
+// A connection that its other end has reset has no RemoteAddr.
 func NetConn(fd int) (net.Conn, error) {
+	if err := checkConnection(fd); err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("%w: descriptor %d: %w", ErrMalformed, fd, err)
+	}
 	if err := unix.SetNonblock(fd, true); err != nil {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
@@ -59,16 +79,36 @@ func NetConn(fd int) (net.Conn, error) {
 	return conn, nil
 }
 
-// Peek calls visit with each message that waits, and leaves them all where they are. A State comes with duplicates of its
-// descriptors, which are visit's; other messages come without theirs. No other goroutine may receive meanwhile.
+// checkConnection returns an error if fd is no socket of a connection.
+func checkConnection(fd int) error {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil {
+		return os.NewSyscallError("getsockopt", err)
+	}
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	switch {
+	case err != nil:
+		return os.NewSyscallError("getsockopt", err)
+	case listens != 0:
+		return errors.New("a socket that listens")
+	case kind != unix.SOCK_STREAM && kind != unix.SOCK_SEQPACKET:
+		return fmt.Errorf("a socket of type %d, which has no connections", kind)
+	}
+	return nil
+}
+
+// Peek calls visit with each message that waits, and leaves them all where they
+// are. A State comes with duplicates of its descriptors, which are visit's;
+// other messages come without theirs. No other goroutine may receive meanwhile.
 //
-// SO_PEEK_OFF (socket(7)) says from which byte of the queue on to look, and skips whole packets.
+// SO_PEEK_OFF (socket(7)) says from which byte of the queue on to look, and
+// skips whole packets.
 func (c *Conn) Peek(visit func(Message, []int)) error {
 	buffer := make([]byte, maxPacket)
 	for at := 0; ; {
-		packet, _, _, err := c.peek(at, buffer, nil)
+		n, _, _, err := c.peek(at, buffer, nil)
 		if wasReset(err) {
-			packet, _, _, err = c.peek(at, buffer, nil)
+			n, _, _, err = c.peek(at, buffer, nil)
 		}
 		switch {
 		case errors.Is(err, unix.EAGAIN), errors.Is(err, io.EOF):
@@ -77,50 +117,50 @@ func (c *Conn) Peek(visit func(Message, []int)) error {
 			return err
 		}
 		var fds []int
-		m, err := decode(packet)
+		m, err := decode(buffer[:min(n, len(buffer))])
 		if err == nil && m.Type == State {
 			m, fds, err = c.peekState(at, buffer)
 		}
 		if err != nil {
-			closeAll(fds) // there are some if it is ErrTruncated
+			fdutil.CloseAll(fds) // there are some if it is ErrTruncated
 			return err
 		}
 		visit(m, fds)
-		at += len(packet)
+		at += n
 	}
 }
 
 func (c *Conn) peekState(at int, buffer []byte) (Message, []int, error) {
 	oob := make([]byte, rightsSpace)
-	packet, oobn, flags, err := c.peek(at, buffer, oob)
+	n, oobn, flags, err := c.peek(at, buffer, oob)
 	if err != nil {
 		return Message{}, nil, err
 	}
-	return parse(packet, oob[:oobn], flags)
+	return parse(buffer[:min(n, len(buffer))], oob[:oobn], flags)
 }
 
-func (c *Conn) peek(at int, buffer, oob []byte) (packet []byte, oobn, flags int, err error) {
+// peek returns in n how long the packet is, even if buffer holds only a part.
+func (c *Conn) peek(at int, buffer, oob []byte) (n, oobn, flags int, err error) {
 	raw, err := c.unix.SyscallConn()
 	if err != nil {
-		return nil, 0, 0, err
+		return 0, 0, 0, err
 	}
-	n := 0
 	controlErr := raw.Control(func(fd uintptr) {
 		if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, at); err != nil {
 			return
 		}
-		n, oobn, flags, _, err = unix.Recvmsg(int(fd), buffer, oob, unix.MSG_PEEK|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		n, oobn, flags, _, err = unix.Recvmsg(int(fd), buffer, oob, unix.MSG_PEEK|unix.MSG_TRUNC|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1)
 	})
 	switch {
 	case controlErr != nil:
-		return nil, 0, 0, controlErr
+		return 0, 0, 0, controlErr
 	case err != nil:
-		return nil, 0, 0, os.NewSyscallError("recvmsg", err)
+		return 0, 0, 0, os.NewSyscallError("recvmsg", err)
 	case n == 0:
-		return nil, 0, 0, io.EOF
+		return 0, 0, 0, io.EOF
 	}
-	return buffer[:n], oobn, flags, nil
+	return n, oobn, flags, nil
 }
 
 func (c *Conn) tryRead(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error) {
@@ -156,7 +196,8 @@ func (c *Conn) tryWrite(packet, oob []byte, _ *net.UnixAddr) (n, oobn int, err e
 	return n, len(oob), os.NewSyscallError("sendmsg", err)
 }
 
-// HasReader reports whether anybody holds the other end, having waited up to patience for the last one to let go of it.
+// HasReader reports whether anybody holds the other end, having waited up to
+// patience for the last one to let go of it.
 func (c *Conn) HasReader(patience time.Duration) bool {
 	hungUp := true
 	err := c.Control(func(fd int) {
@@ -197,15 +238,31 @@ func truncated(flags int) bool {
 	return flags&unix.MSG_CTRUNC != 0
 }
 
-// A peer that dies with unread messages in its queue leaves ECONNRESET on our end (unix_release_sock in the kernel's
-// net/unix/af_unix.c), which recvmsg or sendmsg reports once, ahead of what the peer had said before it died. Reading again
-// gets that, then end-of-file; writing again gets EPIPE.
+// A peer that dies with unread messages in its queue leaves ECONNRESET on our
+// end (unix_release_sock in the kernel's net/unix/af_unix.c), which recvmsg or
+// sendmsg reports once, ahead of what the peer had said before it died. Reading
+// again gets that, then end-of-file; writing again gets EPIPE.
 func wasReset(err error) bool {
 	return errors.Is(err, unix.ECONNRESET)
 }
 
-func closeAll(descriptors []int) {
-	for _, fd := range descriptors {
-		_ = unix.Close(fd)
+func exceedsSocket(err error) bool {
+	return errors.Is(err, unix.EMSGSIZE)
+}
+
+// AwaitRoom waits until there is room for a message in the queue of the other
+// side, or there is no other side. It fails after Close and SetWriteDeadline.
+func (c *Conn) AwaitRoom() error {
+	raw, err := c.unix.SyscallConn()
+	if err != nil {
+		return err
 	}
+	return raw.Write(func(fd uintptr) bool {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		_, err := unix.Poll(poll, 0)
+		for err == unix.EINTR { // also without a wait, if a signal is pending
+			_, err = unix.Poll(poll, 0)
+		}
+		return err != nil || poll[0].Revents != 0
+	})
 }

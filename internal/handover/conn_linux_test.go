@@ -14,12 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
 // pair returns both ends of a handover socket.
 func pair(t *testing.T) (ours, theirs *handover.Conn) {
 	t.Helper()
-	noLeak(t)
+	leakcheck.Check(t)
 	ours, fd, err := handover.Pair()
 	if err != nil {
 		t.Fatal(err)
@@ -38,19 +39,16 @@ func pair(t *testing.T) (ours, theirs *handover.Conn) {
 func TestRoundTrip(t *testing.T) {
 	ours, theirs := pair(t)
 	sent := handover.Message{
-		Type:       handover.Inheritance,
-		Protocol:   handover.Protocol,
-		PID:        7,
-		Generation: 3,
-		Bound:      []handover.Bound{{Name: "http", Network: "tcp", Address: ":80"}},
-		Listeners:  []string{"a", "b"},
-		Listener:   "a",
-		Address:    "127.0.0.1:80",
-		Count:      9,
-		Left:       time.Second,
-		Reason:     "because",
-		Report:     &handover.Report{Since: time.Unix(1, 0).UTC(), Connections: map[string]int{"idle": 1}, Requests: 2},
-		Outcome:    &handover.Outcome{At: time.Unix(2, 0).UTC(), Duration: 5, Reason: "r", Generation: 4, PID: 8},
+		Type:    handover.Hello,
+		Process: handover.Process{Protocol: handover.Protocol, PID: 7, Generation: 3},
+		Bound:   []handover.Bound{{Name: "http", Network: "tcp", Address: ":80"}},
+		Moving:  handover.Moving{Listeners: []string{"a", "b"}},
+		Batch:   handover.Batch{Listener: "a", Address: "127.0.0.1:80"},
+		Count:   9,
+		Left:    time.Second,
+		Reason:  "because",
+		Report:  &handover.Report{Since: time.Unix(1, 0).UTC(), Connections: map[string]int{"idle": 1}, Requests: 2},
+		Outcome: &handover.Outcome{At: time.Unix(2, 0).UTC(), Duration: 5, Reason: "r", Generation: 4, PID: 8},
 	}
 	if err := ours.Send(sent); err != nil {
 		t.Fatal(err)
@@ -61,8 +59,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestDescriptors sends as many descriptors as a message may have, and checks that they are the ones, in order, and that
-// they are not passed on by exec.
+// TestDescriptors sends as many descriptors as a message may have, and checks
+// that they are the ones, in order, and that they are not passed on by exec.
 func TestDescriptors(t *testing.T) {
 	ours, theirs := pair(t)
 	var fds []int
@@ -94,7 +92,8 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
-// TestLastWords checks that what a process said before it died is received, also when it had not read all that it was told.
+// TestLastWords checks that what a process said before it died is received,
+// also when it had not read all that it was told.
 func TestLastWords(t *testing.T) {
 	ours, theirs := pair(t)
 	if err := ours.Send(handover.Message{Type: handover.Go}); err != nil {
@@ -169,7 +168,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestTruncated receives more descriptors than the process may have open: it is told so, and gets those that fitted.
+// TestTruncated receives more descriptors than the process may have open: it is
+// told so, and gets those that fitted.
 func TestTruncated(t *testing.T) {
 	ours, theirs := pair(t)
 	if err := ours.Send(handover.Message{Type: handover.Connections}, 0, 1, 2, 0, 1, 2, 0, 1); err != nil {
@@ -196,7 +196,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestNetConn checks that a connection taken from a message works, and that the sender's stays non-blocking.
+// TestNetConn checks that a connection taken from a message works, and that the
+// sender's stays non-blocking.
 func TestNetConn(t *testing.T) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {

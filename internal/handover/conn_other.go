@@ -12,7 +12,8 @@ import (
 
 const rightsSpace = 0
 
-// Pair returns an error matching errors.ErrUnsupported: processes are replaced on Linux only.
+// Pair returns an error matching errors.ErrUnsupported: processes are replaced
+// on Linux only.
 func Pair() (ours *Conn, theirs int, err error) {
 	return nil, -1, unsupported()
 }
@@ -33,12 +34,23 @@ func (c *Conn) Peek(func(Message, []int)) error { return unsupported() }
 // HasReader reports false.
 func (c *Conn) HasReader(time.Duration) bool { return false }
 
+// AwaitRoom returns an error matching errors.ErrUnsupported.
+func (c *Conn) AwaitRoom() error { return unsupported() }
+
 func (c *Conn) tryRead(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error) {
 	return 0, 0, 0, nil, unsupported()
 }
 
 func (c *Conn) tryWrite(packet, oob []byte, _ *net.UnixAddr) (n, oobn int, err error) {
 	return 0, 0, unsupported()
+}
+
+func (c *Conn) readWhole(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error) {
+	return 0, 0, 0, nil, unsupported()
+}
+
+func (c *Conn) tryReadWhole(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error) {
+	return 0, 0, 0, nil, unsupported()
 }
 
 func newMemfd(string, [][]byte) (int, error) { return -1, unsupported() }
@@ -57,4 +69,4 @@ func truncated(int) bool { return false }
 
 func wasReset(error) bool { return false }
 
-func closeAll([]int) {}
+func exceedsSocket(error) bool { return false }

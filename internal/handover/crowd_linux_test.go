@@ -8,13 +8,14 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"golang.org/x/sys/unix"
 )
 
-// TestTooManyInFlight sends, as a user without privileges, more descriptors than the process may have open: the kernel then
-// refuses to hold them in a queue (unix(7), ETOOMANYREFS).
+// TestTooManyInFlight sends, as a user without privileges, more descriptors
+// than the process may have open: the kernel then refuses to hold them in a
+// queue (unix(7), ETOOMANYREFS).
 func TestTooManyInFlight(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "HEIRLOOM_TEST_ROLE=crowd")
@@ -23,7 +24,8 @@ func TestTooManyInFlight(t *testing.T) {
 	}
 }
 
-// crowdLimit is RLIMIT_NOFILE of the role crowd, and crowdSize the descriptors of each of its messages.
+// crowdLimit is RLIMIT_NOFILE of the role crowd, and crowdSize the descriptors
+// of each of its messages.
 const (
 	crowdLimit = 64
 	crowdSize  = 40
@@ -55,7 +57,7 @@ func crowd() error {
 	}
 	for i := range sent {
 		m, fds, err := theirs.TryReceive()
-		closeAll(fds)
+		fdutil.CloseAll(fds)
 		if err != nil || m.Count != i || len(fds) != crowdSize {
 			return fmt.Errorf("received %+v, %d descriptors, %w, want number %d", m, len(fds), err, i)
 		}
@@ -69,7 +71,8 @@ func crowd() error {
 	return ours.TrySend(handover.Message{Type: handover.Connections}, make([]int, crowdSize)...) // now there is room
 }
 
-// renounce gives up what lets root have any number of descriptors in flight, CAP_SYS_RESOURCE and CAP_SYS_ADMIN.
+// renounce gives up what lets root have any number of descriptors in flight,
+// CAP_SYS_RESOURCE and CAP_SYS_ADMIN.
 func renounce() error {
 	limit := unix.Rlimit{Cur: crowdLimit, Max: crowdLimit}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -82,9 +85,10 @@ func renounce() error {
 	return errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody))
 }
 
-// refused checks that messages refused leave nothing behind, with states in a memfd and without, and whoever sends them.
+// refused checks that messages refused leave nothing behind, with states in a
+// memfd and without, and whoever sends them.
 func refused(conn *handover.Conn) error {
-	large := handover.Message{Type: handover.State, States: [][]byte{bytesOf(1<<20, 0)}}
+	large := handover.Message{Type: handover.State, Payload: handover.Payload{States: [][]byte{bytesOf(1<<20, 0)}}}
 	sends := map[string]func() error{
 		"Send":             func() error { return conn.Send(handover.Message{Type: handover.Go}, 0) },
 		"TrySend":          func() error { return conn.TrySend(handover.Message{Type: handover.Go}, 0) },
@@ -106,7 +110,8 @@ func refused(conn *handover.Conn) error {
 	return nil
 }
 
-// openCount counts without /proc, which is root's for a process that changed its user.
+// openCount counts without /proc, which is root's for a process that changed
+// its user.
 func openCount() (n int) {
 	for fd := range uintptr(crowdLimit) {
 		if _, err := unix.FcntlInt(fd, unix.F_GETFD, 0); err == nil {

@@ -2,15 +2,17 @@ package handover_test
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"golang.org/x/sys/unix"
 )
 
-// FuzzReceive gives Peek and Receive packets that no heirloom program sent, with a memfd and other descriptors.
+// FuzzReceive gives Peek and Receive packets that no heirloom program sent,
+// with a memfd and other descriptors.
 func FuzzReceive(f *testing.F) {
 	f.Add([]byte(`{"type":"ready","listeners":["http"]}`), []byte(nil), uint8(0))
 	f.Add([]byte(`{"type":"draining","report":{"connections":{"idle":1}}}`), []byte(nil), uint8(2))
@@ -19,6 +21,9 @@ func FuzzReceive(f *testing.F) {
 	f.Add([]byte(`{"type":"state","sizes":[-1,9223372036854775807]}`), []byte("ab"), uint8(0))
 	f.Add([]byte(`{"type":"state","states":["AA=="],"sizes":[]}`), []byte("ab"), uint8(0))
 	f.Add([]byte("\xff"), []byte("x"), uint8(3))
+	f.Add([]byte(`{"type":"draining","report":7}`), []byte("x"), uint8(1))
+	f.Add([]byte(`{"type":"reloaded","outcome":{"reason":`), []byte(nil), uint8(0))
+	f.Add([]byte(`{"type":"news","sizes":"none"}`), []byte("x"), uint8(2))
 	f.Fuzz(func(t *testing.T, packet, content []byte, others uint8) {
 		if len(packet) == 0 || len(packet) > 1<<16 {
 			return
@@ -33,10 +38,10 @@ func FuzzReceive(f *testing.F) {
 		seen := 0
 		peekErr := conn.Peek(func(_ handover.Message, fds []int) {
 			seen++
-			closeAll(fds)
+			fdutil.CloseAll(fds)
 		})
 		m, fds, err := conn.TryReceive()
-		closeAll(fds)
+		fdutil.CloseAll(fds)
 		for _, err := range []error{peekErr, err} {
 			if err != nil && !errors.Is(err, handover.ErrMalformed) {
 				t.Errorf("%q: %v", packet, err)
@@ -58,19 +63,61 @@ func FuzzStates(f *testing.F) {
 	f.Add(bytesOf(70_000, 0), uint16(100), uint16(0))
 	f.Fuzz(func(t *testing.T, data []byte, first, each uint16) {
 		ours, theirs := pair(t)
-		sent := letter{Message: handover.Message{Type: handover.State, Name: "fuzz"}, fds: []int{0}}
+		sent := sentMessage{Message: handover.Message{Type: handover.State, Passed: handover.Passed{Name: "fuzz"}}, fds: []int{0}}
 		for n := int(first); len(data) > 0 && len(sent.States) < handover.MaxDescriptors; n = int(each) {
 			n = min(n, len(data))
 			sent.States = append(sent.States, data[:n])
 			data = data[n:]
 		}
-		sendAll(t, ours, []letter{sent})
-		checkPeek(t, theirs, []letter{sent})
-		checkReceive(t, theirs, []letter{sent})
+		sendAll(t, ours, []sentMessage{sent})
+		checkPeek(t, theirs, []sentMessage{sent})
+		checkReceive(t, theirs, []sentMessage{sent})
 	})
 }
 
-// FuzzQueue does what each byte of a script says, and compares the queue with a slice.
+// FuzzBounds sends texts and lists of any length: what only informs arrives,
+// cut if need be, and what does not fit says so.
+func FuzzBounds(f *testing.F) {
+	f.Add("because", "job", "name", uint16(3), uint16(2))
+	f.Add("\x00\xff\u2028<", "\x01", "<&>", uint16(60_000), uint16(60_000))
+	f.Add("\U0001f333", "\xf0\x9f", "\\", uint16(5000), uint16(20))
+	f.Fuzz(func(t *testing.T, reason, job, name string, times, count uint16) {
+		if len(reason)*int(times) > 4<<20 || len(job)*int(count) > 4<<20 || len(name)*int(count) > 4<<20 {
+			return
+		}
+		ours, theirs := pair(t)
+		long, jobs, names := strings.Repeat(reason, int(times)), make([]string, count), make([]string, count)
+		for i := range jobs {
+			jobs[i], names[i] = job, name
+		}
+		m := handover.Message{
+			Type:    handover.Draining,
+			Reason:  long,
+			Report:  &handover.Report{Jobs: jobs},
+			Outcome: &handover.Outcome{Reason: long},
+		}
+		if err := ours.TrySend(m); err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := theirs.TryReceive()
+		if err != nil || got.Report == nil || got.Outcome == nil || len(got.Report.Jobs) > len(jobs)+1 || got.Reason != got.Outcome.Reason {
+			t.Fatalf("received %s, %v", got.Type, err)
+		}
+		m = handover.Message{Type: handover.Ready, Moving: handover.Moving{Listeners: names}}
+		switch err := ours.TrySend(m); {
+		case errors.Is(err, handover.ErrTooLarge):
+		case err != nil:
+			t.Fatal(err)
+		default:
+			if got, _, err := theirs.TryReceive(); err != nil || len(got.Listeners) != len(names) {
+				t.Errorf("%d names came, %v, want %d", len(got.Listeners), err, len(names))
+			}
+		}
+	})
+}
+
+// FuzzQueue does what each byte of a script says, and compares the queue with a
+// slice.
 func FuzzQueue(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 4, 4, 4, 4, 3, 3})
 	f.Add([]byte{2, 2, 5, 4, 0, 4, 4, 4})
@@ -80,9 +127,9 @@ func FuzzQueue(f *testing.F) {
 			return
 		}
 		ours, theirs := pair(t)
-		var queue []letter
+		var queue []sentMessage
 		for i, op := range script {
-			next := letter{Message: handover.Message{Type: handover.State, Count: i}}
+			next := sentMessage{Message: handover.Message{Type: handover.State, Count: i}}
 			switch op % 6 {
 			case 0:
 			case 1:
@@ -109,7 +156,7 @@ func FuzzQueue(f *testing.F) {
 }
 
 // checkNext takes one message from the queue, if there is one.
-func checkNext(t *testing.T, conn *handover.Conn, queue *[]letter) {
+func checkNext(t *testing.T, conn *handover.Conn, queue *[]sentMessage) {
 	t.Helper()
 	if len(*queue) > 0 {
 		checkReceive(t, conn, (*queue)[:1])

@@ -11,9 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
-// roles are the programs of the tests: the test binary is each of them, by HEIRLOOM_TEST_ROLE.
+// roles are the programs of the tests: the test binary is each of them, by
+// HEIRLOOM_TEST_ROLE.
 var roles = map[string]func() error{
 	"crowd": crowd,
 }
@@ -21,7 +23,7 @@ var roles = map[string]func() error{
 func TestMain(m *testing.M) {
 	role := os.Getenv("HEIRLOOM_TEST_ROLE")
 	if role == "" {
-		os.Exit(m.Run())
+		leakcheck.Main(m)
 	}
 	err := fmt.Errorf("no role %q", role)
 	if run, ok := roles[role]; ok {
@@ -33,10 +35,11 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// rawPair returns one end of a handover socket, and the descriptor of the other, for packets that Send would not write.
+// rawPair returns one end of a handover socket, and the descriptor of the
+// other, for packets that Send would not write.
 func rawPair(t testing.TB) (conn *handover.Conn, fd int) {
 	t.Helper()
-	noLeak(t)
+	leakcheck.Check(t)
 	conn, fd, err := handover.Pair()
 	if err != nil {
 		t.Fatal(err)
@@ -53,26 +56,6 @@ func sendRaw(t testing.TB, fd int, packet string, descriptors ...int) {
 	if err := unix.Sendmsg(fd, []byte(packet), unix.UnixRights(descriptors...), nil, 0); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// noLeak fails the test if it leaves a descriptor open, or closes one that was open before.
-func noLeak(t testing.TB) {
-	t.Helper()
-	pipe(t).close() // the runtime's poller, which stays, is open from here on
-	before := openFiles(t)
-	t.Cleanup(func() {
-		after := openFiles(t)
-		for fd, file := range after {
-			if _, ok := before[fd]; !ok {
-				t.Errorf("descriptor %d leaked: %s", fd, file)
-			}
-		}
-		for fd, file := range before {
-			if _, ok := after[fd]; !ok {
-				t.Errorf("descriptor %d was closed: %s", fd, file)
-			}
-		}
-	})
 }
 
 // openFiles tells by descriptor what the process has open.
@@ -155,7 +138,8 @@ func (c *canary) release() {
 	c.w = -1
 }
 
-// held reports, after release, whether there is a writing end elsewhere: in a queue, or leaked.
+// held reports, after release, whether there is a writing end elsewhere: in a
+// queue, or leaked.
 func (c *canary) held() bool {
 	_, err := unix.Read(c.r, make([]byte, 1))
 	return errors.Is(err, unix.EAGAIN)
@@ -168,7 +152,8 @@ func (c *canary) close() {
 	_ = unix.Close(c.r)
 }
 
-// sameFile reports whether two descriptors are of one open socket, pipe or file.
+// sameFile reports whether two descriptors are of one open socket, pipe or
+// file.
 func sameFile(t testing.TB, a, b int) bool {
 	t.Helper()
 	var statA, statB unix.Stat_t
@@ -176,12 +161,6 @@ func sameFile(t testing.TB, a, b int) bool {
 		t.Fatal(err)
 	}
 	return statA.Dev == statB.Dev && statA.Ino == statB.Ino
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		_ = unix.Close(fd)
-	}
 }
 
 // bytesOf returns n bytes, others for another seed.
@@ -193,7 +172,8 @@ func bytesOf(n int, seed byte) []byte {
 	return b
 }
 
-// equalStates compares states, of which JSON tells nil and empty apart, which nobody else does.
+// equalStates compares states, of which JSON tells nil and empty apart, which
+// nobody else does.
 func equalStates(a, b [][]byte) bool {
 	return slices.EqualFunc(a, b, slices.Equal[[]byte])
 }

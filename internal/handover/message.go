@@ -5,69 +5,173 @@ import (
 	"time"
 )
 
-// A Type says what a Message is about. The comment of each names the sender and the fields that go with it.
+// A Type says what a Message is about. The comment of each names the sender,
+// and the fields and descriptors that go with it.
 type Type string
 
 const (
-	Inheritance Type = "inheritance" // predecessor: Protocol, MinReader, PID, Generation, Bound, DryRun, Count of the States to follow
-	State       Type = "state"       // predecessor: Name, Version, one of States, and files
-	Ready       Type = "ready"       // successor: Protocol, PID, Listeners, Streams
-	Failed      Type = "failed"      // successor: Reason; it will not become ready
-	Go          Type = "go"          // predecessor: accept connections from now on
-	Serving     Type = "serving"     // successor: it accepts
-	Main        Type = "main"        // predecessor: the service manager was told that you are the main process; Outcome
-	Adopt       Type = "adopt"       // predecessor: PID, Generation, and the socket of an older generation that still drains
-	Heir        Type = "heir"        // successor, to a generation it adopted: PID, Generation, Listeners, Streams
-	Connections Type = "connections" // predecessor: Listener, Address, Stream, States, and the connections accepted there
-	Taken       Type = "taken"       // successor: Count of the connections, from the first on, that it keeps
-	Status      Type = "status"      // successor: asks for a Draining
-	Draining    Type = "draining"    // predecessor: Report
-	Hurry       Type = "hurry"       // successor: Left, the time to finish in; connections may still move
-	Stop        Type = "stop"        // either: Left, the time to finish in; the service ends, nothing takes connections any more
-	Reload      Type = "reload"      // predecessor: DryRun; passes on a reload asked of it too late
-	Reloaded    Type = "reloaded"    // successor: Outcome of that reload
+	// Hello opens the socket. The predecessor sends its Process, with the
+	// versions that it speaks; Bound; DryRun; and in Count how many of
+	// State follow.
+	Hello Type = "hello"
+	// State is one passed state, of the predecessor: Passed, one of States,
+	// and its files.
+	State Type = "state"
+	// Ready is the successor's: Process without its Generation, and Moving.
+	Ready Type = "ready"
+	// Failed is the successor's, which will not become ready: Reason.
+	Failed Type = "failed"
+	// Go is the predecessor's: accept connections from now on.
+	Go Type = "go"
+	// Serving is the successor's: it accepts connections.
+	Serving Type = "serving"
+	// Main is the predecessor's: the service manager knows that the
+	// successor is the main process. Outcome is that of the reload.
+	Main Type = "main"
+	// Predecessor is the predecessor's, about an older generation that
+	// still drains: its PID and Generation, and the handover socket to it.
+	Predecessor Type = "predecessor"
+	// Retarget is the successor's, to an older generation that it was
+	// handed by Predecessor: it takes the connections from now on. PID and
+	// Generation, and Moving.
+	Retarget Type = "retarget"
+	// Connections is the predecessor's: Batch, States if they are of
+	// streams or sessions of TLS, and the connections. States of sessions are
+	// secret. Without any, and with a Count, it asks whether the successor has
+	// room for so many sessions.
+	Connections Type = "connections"
+	// Accepted is the successor's answer to Connections: it keeps the first
+	// Count of them. Reason says that it has no room for the others. If it was
+	// asked, it has room for Count.
+	Accepted Type = "accepted"
+	// Status is the successor's: it asks for a Draining.
+	Status Type = "status"
+	// Draining is the predecessor's answer to Status: Report.
+	Draining Type = "draining"
+	// Deadline is the successor's: Left is the time to finish in.
+	// Connections may still move.
+	Deadline Type = "deadline"
+	// Stop is sent by either side when the service ends: Left is the time
+	// to finish in, and nobody takes connections any more.
+	Stop Type = "stop"
+	// Cut is the predecessor's: its time was over, and it cut work, such as
+	// requests.
+	Cut Type = "cut"
+	// Reload is the predecessor's: it passes on a reload that it was asked
+	// for too late. DryRun.
+	Reload Type = "reload"
+	// Reloaded is the successor's answer to Reload: Outcome.
+	Reloaded Type = "reloaded"
 )
 
-// A Message is one packet. Fields that its Type does not name are empty.
+// hello1 is how protocol 1, which was never released, called its Hello. The
+// fields Protocol, PID and Generation were the same.
+const hello1 Type = "inheritance"
+
+// A Message is one packet. Fields that do not go with its Type are empty. On
+// the wire the embedded structs are no objects of their own.
 type Message struct {
-	Type       Type          `json:"type"`
-	Protocol   int           `json:"protocol,omitempty"`
-	MinReader  int           `json:"min_reader,omitempty"` // the lowest Protocol of a reader that understands what follows
-	PID        int           `json:"pid,omitempty"`
-	Generation int           `json:"generation,omitempty"`
-	Bound      []Bound       `json:"bound,omitempty"`
-	Listeners  []string      `json:"listeners,omitempty"` // whose connections move
-	Streams    []string      `json:"streams,omitempty"`   // the same, served by Service.Stream
-	Listener   string        `json:"listener,omitempty"`
-	Address    string        `json:"address,omitempty"`
-	Stream     bool          `json:"stream,omitempty"`
-	Name       string        `json:"name,omitempty"`
-	Version    int           `json:"version,omitempty"`
-	States     [][]byte      `json:"states,omitempty"` // one for each connection, or that of a State
-	Sizes      []int         `json:"sizes,omitempty"`  // Send's: of States that travel in a memfd, the first descriptor
-	Count      int           `json:"count,omitempty"`
-	Left       time.Duration `json:"left,omitempty"` // nanoseconds
-	Reason     string        `json:"reason,omitempty"`
-	DryRun     bool          `json:"dry_run,omitempty"` // the successor is ended as soon as it is ready
-	Report     *Report       `json:"report,omitempty"`
-	Outcome    *Outcome      `json:"outcome,omitempty"`
+	Type Type `json:"type"`
+	Process
+	Moving
+	Batch
+	Passed
+	Payload
+	Bound   []Bound       `json:"bound,omitempty"`   // of Hello
+	DryRun  bool          `json:"dry_run,omitempty"` // of Hello and Reload: the successor is ended as soon as it is ready
+	Count   int           `json:"count,omitempty"`   // of Hello, Accepted and, as a question, Connections
+	Left    time.Duration `json:"left,omitempty"`    // of Deadline and Stop: nanoseconds
+	Reason  string        `json:"reason,omitempty"`  // of Failed and Accepted
+	Report  *Report       `json:"report,omitempty"`  // of Draining
+	Outcome *Outcome      `json:"outcome,omitempty"` // of Main and Reloaded
 }
 
-// Compatible returns an error matching ErrProtocol if m is the Inheritance of a process that speaks another protocol.
-func (m Message) Compatible() error {
-	if m.Protocol < MinProtocol || m.MinReader > Protocol {
-		return fmt.Errorf("%w: it is %d, readable by %d, and this process speaks %d to %d", ErrProtocol, m.Protocol, m.MinReader, MinProtocol, Protocol)
+// A Process is who sends a Hello or Ready, takes over by a Retarget, or is
+// spoken of in a Predecessor. The latter two do not say which versions it
+// speaks.
+type Process struct {
+	Protocol   int `json:"protocol,omitempty"`
+	MinReader  int `json:"min_reader,omitempty"` // of Hello: the lowest Protocol of a reader that understands what follows
+	PID        int `json:"pid,omitempty"`
+	Generation int `json:"generation,omitempty"`
+}
+
+// Moving names the listeners whose connections move to the sender of a Ready or
+// Retarget.
+type Moving struct {
+	Listeners []string `json:"listeners,omitempty"` // of HTTP
+	Streams   []string `json:"streams,omitempty"`   // of Service.ServeStreams
+	Sessions  []string `json:"sessions,omitempty"`  // of HTTP with TLS, whose sessions move
+
+	// SecureStreams are those of Streams with TLS, whose sessions move.
+	SecureStreams []string `json:"secure_streams,omitempty"`
+	// SessionFormat is the tlsmove.Format of the sessions, 1 if it is zero.
+	SessionFormat int `json:"session_format,omitempty"`
+}
+
+// A Batch says of Connections where they were accepted, and how long each has
+// waited for a request.
+type Batch struct {
+	Listener string  `json:"listener,omitempty"`
+	Address  string  `json:"address,omitempty"` // of the listener, since its name may repeat
+	Stream   bool    `json:"stream,omitempty"`  // they are of Service.ServeStreams
+	TLS      bool    `json:"tls,omitempty"`     // they are sessions of TLS
+	Sent     int64   `json:"sent,omitempty"`    // milliseconds since 1970, by the system clock: Waited counts to then
+	Waited   []int64 `json:"waited,omitempty"`  // milliseconds, one for each of HTTP; for a first request -1 minus that
+
+	// SecureStream is the listener of sessions of TLS that are not of HTTP, but
+	// streams. Listener and Stream are empty then: a reader that does not know
+	// SecureStream finds no server, and closes them. It must not serve what is
+	// under the session.
+	SecureStream string `json:"secure_stream,omitempty"`
+}
+
+// Passed says which passed state a State is.
+type Passed struct {
+	Name    string `json:"name,omitempty"`
+	Version int    `json:"version,omitempty"`
+}
+
+// Payload is the data of State and of Connections.
+type Payload struct {
+	States [][]byte `json:"states,omitempty"` // one for each connection, or that of a State: secret with TLS
+	Sizes  []int    `json:"sizes,omitempty"`  // Send's: of States that travel in a memfd, the first descriptor
+}
+
+// CheckHello returns an error unless m is the Hello of a process that this one
+// understands. It matches ErrProtocol if the process speaks another protocol,
+// and ErrMalformed if m is another message.
+func (m Message) CheckHello() error {
+	switch {
+	case m.Type != Hello && m.Type != hello1:
+		return fmt.Errorf("%w: %q instead of %q", ErrMalformed, m.Type, Hello)
+	case m.Type == hello1 || m.Protocol < MinProtocol || m.MinReader > Protocol:
+		return fmt.Errorf("%w: the other process speaks %d, which takes a reader of %d or newer; this process speaks %d to %d",
+			ErrProtocol, m.Protocol, m.MinReader, MinProtocol, Protocol)
 	}
 	return nil
 }
 
-// Bound tells of a listener that the service bound itself, rather than being handed it by systemd: the last generation
-// removes its Unix path, and a successor that asks for another address binds anew.
+// IsHello reports whether m opens the socket, in whatever protocol.
+func (m Message) IsHello() bool { return m.Type == Hello || m.Type == hello1 }
+
+// IsOutdated reports whether m is the Hello of a protocol that is older than
+// this process understands, and that no later one will understand either.
+func (m Message) IsOutdated() bool {
+	return m.Type == hello1 || m.Type == Hello && m.Protocol < MinProtocol
+}
+
+// Bound is a listener that the service bound itself, rather than systemd. The
+// last generation removes its Unix path. A successor that asks for another
+// address binds that one.
 type Bound struct {
 	Name    string `json:"name"`
 	Network string `json:"network"`
-	Address string `json:"address"` // as it was asked for, not as it came out
-	File    FileID `json:"file"`    // of a Unix path, so that one that was replaced or removed since is not taken for it
+	Address string `json:"address"` // as the program asked for it, not as it came out
+	// File is that of a Unix path, to see whether the path is still this
+	// socket's. It is zero if the service could not tell, and then the path
+	// counts as gone.
+	File FileID `json:"file,omitzero"`
 }
 
 // A FileID tells a file from any other that may bear its name.
@@ -76,7 +180,7 @@ type FileID struct {
 	Inode  uint64 `json:"inode"`
 }
 
-// Report is a draining generation's account of itself.
+// Report is what a draining generation says of itself.
 type Report struct {
 	Since       time.Time      `json:"since"`          // when the drain began
 	Connections map[string]int `json:"connections"`    // by http.ConnState
@@ -85,7 +189,7 @@ type Report struct {
 	Ends        time.Time      `json:"ends,omitzero"`  // zero if it is not known, or far away
 }
 
-// Outcome tells how a reload went.
+// Outcome is how a reload went.
 type Outcome struct {
 	At         time.Time     `json:"at"`         // when it began
 	Duration   time.Duration `json:"duration"`   // nanoseconds

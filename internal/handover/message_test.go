@@ -8,7 +8,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/handover"
 )
 
-func TestCompatible(t *testing.T) {
+func TestCheckHello(t *testing.T) {
 	const mine, oldest = handover.Protocol, handover.MinProtocol
 	tests := map[string]struct {
 		protocol, minReader int
@@ -17,7 +17,7 @@ func TestCompatible(t *testing.T) {
 		"the same":                         {mine, oldest, true},
 		"the same, readable by it alone":   {mine, mine, true},
 		"the oldest":                       {oldest, 0, true},
-		"from before there was MinReader":  {mine, 0, true},
+		"readable by all":                  {mine, 0, true},
 		"newer, readable":                  {mine + 1, mine, true},
 		"much newer, readable":             {mine + 100, oldest, true},
 		"newer, not readable":              {mine + 1, mine + 1, false},
@@ -30,7 +30,7 @@ func TestCompatible(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := handover.Message{Type: handover.Inheritance, Protocol: test.protocol, MinReader: test.minReader}.Compatible()
+			err := handover.Message{Type: handover.Hello, Process: handover.Process{Protocol: test.protocol, MinReader: test.minReader}}.CheckHello()
 			if test.want != (err == nil) || err != nil && !errors.Is(err, handover.ErrProtocol) {
 				t.Errorf("protocol %d, readable by %d: %v", test.protocol, test.minReader, err)
 			}
@@ -40,7 +40,7 @@ func TestCompatible(t *testing.T) {
 
 // TestIncompatibleIsExplained checks that the error names what was found.
 func TestIncompatibleIsExplained(t *testing.T) {
-	err := handover.Message{Protocol: 4711, MinReader: 4242}.Compatible()
+	err := handover.Message{Type: handover.Hello, Process: handover.Process{Protocol: 4711, MinReader: 4242}}.CheckHello()
 	if err == nil || !strings.Contains(err.Error(), "4711") || !strings.Contains(err.Error(), "4242") {
 		t.Errorf("%v, want 4711 and 4242 in it", err)
 	}

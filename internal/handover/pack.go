@@ -3,8 +3,9 @@ package handover
 import "fmt"
 
 const (
-	// maxInline is how many bytes of States travel in the packet itself. More of them would fill the queue of a socket that
-	// nobody reads yet, which holds some 200 KiB (net.core.wmem_max).
+	// maxInline is how many bytes of States travel in the packet itself.
+	// More of them would fill the queue of a socket that nobody reads yet,
+	// which holds some 200 KiB (net.core.wmem_max).
 	maxInline = 4 << 10
 	// MaxStates is how many bytes of States a Message may carry.
 	MaxStates = 256 << 20

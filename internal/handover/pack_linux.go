@@ -9,7 +9,8 @@ import (
 )
 
 func newMemfd(name string, pieces [][]byte) (int, error) {
-	// Since Linux 6.3 a memfd should say that it is not to be executed, and before, it could not.
+	// Since Linux 6.3 a memfd should say that it is not to be executed, and
+	// before, it could not.
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL)
 	if errors.Is(err, unix.EINVAL) {
 		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC)

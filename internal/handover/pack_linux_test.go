@@ -9,12 +9,13 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"golang.org/x/sys/unix"
 )
 
-// TestStates sends states of all sizes, with a descriptor each, and checks which of them travel in a memfd.
+// TestStates sends states of all sizes, with a descriptor each, and checks
+// which of them travel in a memfd.
 func TestStates(t *testing.T) {
 	tests := map[string]struct {
 		sizes []int
@@ -35,12 +36,12 @@ func TestStates(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			ours, theirs := pair(t)
-			sent := letter{Message: handover.Message{Type: handover.Connections}}
+			sent := sentMessage{Message: handover.Message{Type: handover.Connections}}
 			for i, n := range test.sizes {
 				sent.States = append(sent.States, bytesOf(n, byte(i)))
 				sent.fds = append(sent.fds, i%3)
 			}
-			sendAll(t, ours, []letter{sent})
+			sendAll(t, ours, []sentMessage{sent})
 			err := theirs.Peek(func(m handover.Message, _ []int) {
 				if packed := m.Sizes != nil; packed != test.memfd {
 					t.Errorf("its states are in a memfd: %t, want %t", packed, test.memfd)
@@ -49,15 +50,16 @@ func TestStates(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			checkReceive(t, theirs, []letter{sent})
+			checkReceive(t, theirs, []sentMessage{sent})
 		})
 	}
 }
 
-// TestStatesAreApart checks that one who appends to a state does not write into the next.
+// TestStatesAreApart checks that one who appends to a state does not write into
+// the next.
 func TestStatesAreApart(t *testing.T) {
 	ours, theirs := pair(t)
-	sent := handover.Message{Type: handover.Connections, States: [][]byte{bytesOf(5000, 1), bytesOf(10, 2)}}
+	sent := handover.Message{Type: handover.Connections, Payload: handover.Payload{States: [][]byte{bytesOf(5000, 1), bytesOf(10, 2)}}}
 	if err := ours.Send(sent); err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +76,12 @@ func TestStatesAreApart(t *testing.T) {
 	}
 }
 
-// TestTooMuchState sends a byte more than a message may have, of pieces that are one in memory.
+// TestTooMuchState sends a byte more than a message may have, of pieces that
+// are one in memory.
 func TestTooMuchState(t *testing.T) {
 	ours, theirs := pair(t)
 	piece := make([]byte, 1<<20)
-	m := handover.Message{Type: handover.State, States: append(slices.Repeat([][]byte{piece}, handover.MaxStates>>20), []byte("x"))}
+	m := handover.Message{Type: handover.State, Payload: handover.Payload{States: append(slices.Repeat([][]byte{piece}, handover.MaxStates>>20), []byte("x"))}}
 	for name, send := range map[string]func(handover.Message, ...int) error{"Send": ours.Send, "TrySend": ours.TrySend} {
 		if err := send(m, 0); err == nil || !strings.Contains(err.Error(), fmt.Sprint(handover.MaxStates+1)) {
 			t.Errorf("%s: %v, want an error that names the %d bytes", name, err, handover.MaxStates+1)
@@ -94,8 +97,8 @@ func TestNoRoomForMemfd(t *testing.T) {
 	ours, theirs := pair(t)
 	var small, large error
 	withRoomFor(t, 0, func() {
-		large = ours.TrySend(handover.Message{Type: handover.State, States: [][]byte{bytesOf(4097, 0)}}, 0)
-		small = ours.TrySend(handover.Message{Type: handover.State, States: [][]byte{bytesOf(4096, 0)}, Count: 1}, 0)
+		large = ours.TrySend(handover.Message{Type: handover.State, Payload: handover.Payload{States: [][]byte{bytesOf(4097, 0)}}}, 0)
+		small = ours.TrySend(handover.Message{Type: handover.State, Payload: handover.Payload{States: [][]byte{bytesOf(4096, 0)}}, Count: 1}, 0)
 	})
 	if !errors.Is(large, syscall.EMFILE) || small != nil {
 		t.Errorf("sent a large state with %v, want EMFILE, and a small one with %v", large, small)
@@ -103,20 +106,21 @@ func TestNoRoomForMemfd(t *testing.T) {
 	expect(t, theirs.TryReceive, 1, 1)
 }
 
-// TestTruncatedStates receives states in a memfd in a process that cannot take all descriptors. The memfd is the first.
+// TestTruncatedStates receives states in a memfd in a process that cannot take
+// all descriptors. The memfd is the first.
 func TestTruncatedStates(t *testing.T) {
 	states := [][]byte{bytesOf(5000, 1), bytesOf(70_000, 2), nil}
 	for room := range 5 {
 		t.Run(fmt.Sprint("room for ", room), func(t *testing.T) {
 			ours, theirs := pair(t)
-			if err := ours.TrySend(handover.Message{Type: handover.Connections, States: states}, 0, 1, 2); err != nil {
+			if err := ours.TrySend(handover.Message{Type: handover.Connections, Payload: handover.Payload{States: states}}, 0, 1, 2); err != nil {
 				t.Fatal(err)
 			}
 			var m handover.Message
 			var fds []int
 			var err error
 			withRoomFor(t, room, func() { m, fds, err = theirs.TryReceive() })
-			closeAll(fds)
+			fdutil.CloseAll(fds)
 			if truncated := room < 4; truncated != errors.Is(err, handover.ErrTruncated) || !truncated && err != nil {
 				t.Errorf("received with %v", err)
 			}
@@ -143,7 +147,8 @@ func memfd(t testing.TB, content []byte) int {
 	return fd
 }
 
-// TestSizesThatLie receives messages whose Sizes are not those of the memfd they come with.
+// TestSizesThatLie receives messages whose Sizes are not those of the memfd
+// they come with.
 func TestSizesThatLie(t *testing.T) {
 	inMemfd := func(n int) func(*testing.T) int {
 		return func(t *testing.T) int { return memfd(t, bytesOf(n, 0)) }

@@ -8,19 +8,20 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"golang.org/x/sys/unix"
 )
 
-// A letter is a message as it was sent, and its descriptors.
-type letter struct {
+// A sentMessage is a message as it was sent, and its descriptors.
+type sentMessage struct {
 	handover.Message
 	fds []int
 }
 
-// estate is what a process may leave in a queue: small and large, with descriptors and without.
-func estate(t *testing.T) []letter {
+// storedState is what a process may leave in a queue: small and large, with
+// descriptors and without.
+func storedState(t *testing.T) []sentMessage {
 	t.Helper()
 	files := make([]int, 8)
 	for i := range files {
@@ -28,21 +29,21 @@ func estate(t *testing.T) []letter {
 		t.Cleanup(c.close)
 		files[i] = c.w
 	}
-	return []letter{
-		{handover.Message{Type: handover.Inheritance, Protocol: handover.Protocol, Count: 3}, nil},
-		{handover.Message{Type: handover.State, Name: "small", States: [][]byte{bytesOf(9, 1)}}, files[:2]},
-		{handover.Message{Type: handover.Connections, Listener: "http"}, files[2:4]},
-		{handover.Message{Type: handover.State, Name: "large", Version: 2, States: [][]byte{bytesOf(1<<20, 2)}}, files[4:6]},
-		{handover.Message{Type: handover.Connections, Stream: true, States: [][]byte{bytesOf(9000, 3), nil}}, files[5:7]},
-		{handover.Message{Type: handover.State, Name: "files alone"}, files[7:]},
-		{handover.Message{Type: handover.State, Name: "nothing"}, nil},
+	return []sentMessage{
+		{handover.Message{Type: handover.Hello, Process: handover.Process{Protocol: handover.Protocol}, Count: 3}, nil},
+		{handover.Message{Type: handover.State, Passed: handover.Passed{Name: "small"}, Payload: handover.Payload{States: [][]byte{bytesOf(9, 1)}}}, files[:2]},
+		{handover.Message{Type: handover.Connections, Batch: handover.Batch{Listener: "http"}}, files[2:4]},
+		{handover.Message{Type: handover.State, Passed: handover.Passed{Name: "large", Version: 2}, Payload: handover.Payload{States: [][]byte{bytesOf(1<<20, 2)}}}, files[4:6]},
+		{handover.Message{Type: handover.Connections, Batch: handover.Batch{Stream: true}, Payload: handover.Payload{States: [][]byte{bytesOf(9000, 3), nil}}}, files[5:7]},
+		{handover.Message{Type: handover.State, Passed: handover.Passed{Name: "files alone"}}, files[7:]},
+		{handover.Message{Type: handover.State, Passed: handover.Passed{Name: "nothing"}}, nil},
 		{handover.Message{Type: handover.Main, Outcome: &handover.Outcome{Generation: 2}}, nil},
 	}
 }
 
-func sendAll(t *testing.T, conn *handover.Conn, letters []letter) {
+func sendAll(t *testing.T, conn *handover.Conn, messages []sentMessage) {
 	t.Helper()
-	for _, l := range letters {
+	for _, l := range messages {
 		if err := conn.TrySend(l.Message, l.fds...); err != nil {
 			t.Fatal(err)
 		}
@@ -50,9 +51,9 @@ func sendAll(t *testing.T, conn *handover.Conn, letters []letter) {
 }
 
 // check compares what arrived with what was sent, and closes the descriptors.
-func (l letter) check(t *testing.T, got handover.Message, fds []int) {
+func (l sentMessage) check(t *testing.T, got handover.Message, fds []int) {
 	t.Helper()
-	defer closeAll(fds)
+	defer fdutil.CloseAll(fds)
 	if !equalStates(got.States, l.States) {
 		t.Errorf("%s %q: other states arrived", l.Type, l.Name)
 	}
@@ -74,28 +75,28 @@ func (l letter) check(t *testing.T, got handover.Message, fds []int) {
 	}
 }
 
-// checkPeek peeks at what waits, and that it is letters. Of what is no State nothing but the packet may come: no
-// descriptor, so no memfd either.
-func checkPeek(t *testing.T, conn *handover.Conn, letters []letter) {
+// checkPeek peeks at what waits, and that it is messages. Of what is no State
+// nothing but the packet may come: no descriptor, so no memfd either.
+func checkPeek(t *testing.T, conn *handover.Conn, messages []sentMessage) {
 	t.Helper()
 	offset, open, n := peekOffset(t, conn), len(openFiles(t)), 0
 	err := conn.Peek(func(m handover.Message, fds []int) {
 		defer func() { n++ }()
-		if n >= len(letters) {
+		if n >= len(messages) {
 			t.Fatalf("peeked at %+v after the last message", m)
 		}
 		if now := len(openFiles(t)); now != open+len(fds) {
 			t.Errorf("%s: %d descriptors are open, before it were %d, and it came with %d", m.Type, now, open, len(fds))
 		}
-		want := letters[n]
+		want := messages[n]
 		if want.Type != handover.State {
 			want.fds = nil
 			want.States, m.States, m.Sizes = nil, nil, nil
 		}
 		want.check(t, m, fds)
 	})
-	if err != nil || n != len(letters) {
-		t.Errorf("peeked at %d messages, %v, want %d", n, err, len(letters))
+	if err != nil || n != len(messages) {
+		t.Errorf("peeked at %d messages, %v, want %d", n, err, len(messages))
 	}
 	if after := peekOffset(t, conn); after != offset {
 		t.Errorf("SO_PEEK_OFF is %d, before it was %d", after, offset)
@@ -105,9 +106,9 @@ func checkPeek(t *testing.T, conn *handover.Conn, letters []letter) {
 	}
 }
 
-func checkReceive(t *testing.T, conn *handover.Conn, letters []letter) {
+func checkReceive(t *testing.T, conn *handover.Conn, messages []sentMessage) {
 	t.Helper()
-	for _, l := range letters {
+	for _, l := range messages {
 		m, fds, err := conn.TryReceive()
 		if err != nil {
 			t.Fatalf("received with %v, want %+v", err, l.Message)
@@ -126,18 +127,19 @@ func peekOffset(t *testing.T, conn *handover.Conn) (offset int) {
 	return offset
 }
 
-// TestPeek looks at a queue twice by each of three descriptors of it, after which all is still there.
+// TestPeek looks at a queue twice by each of three descriptors of it, after
+// which all is still there.
 func TestPeek(t *testing.T) {
 	ours, theirs := pair(t)
-	letters := estate(t)
-	sendAll(t, ours, letters)
+	messages := storedState(t)
+	sendAll(t, ours, messages)
 	ends := map[string]*handover.Conn{"it": theirs, "a duplicate": duplicate(t, theirs), "one passed on": passOn(t, theirs)}
 	for range 2 {
 		for name, end := range ends {
-			t.Run(name, func(t *testing.T) { checkPeek(t, end, letters) })
+			t.Run(name, func(t *testing.T) { checkPeek(t, end, messages) })
 		}
 	}
-	checkReceive(t, theirs, letters)
+	checkReceive(t, theirs, messages)
 	checkPeek(t, theirs, nil)
 }
 
@@ -157,7 +159,7 @@ func passOn(t *testing.T, conn *handover.Conn) *handover.Conn {
 	t.Helper()
 	from, to := pair(t)
 	var err error
-	controlErr := conn.Control(func(fd int) { err = from.TrySend(handover.Message{Type: handover.Adopt}, fd) })
+	controlErr := conn.Control(func(fd int) { err = from.TrySend(handover.Message{Type: handover.Predecessor}, fd) })
 	_, fds, receiveErr := to.TryReceive()
 	if err := errors.Join(controlErr, err, receiveErr); err != nil || len(fds) != 1 {
 		t.Fatal(fds, err)
@@ -175,15 +177,16 @@ func connOf(t *testing.T, fd int) *handover.Conn {
 	return conn
 }
 
-// TestPeekThenReceive takes a queue message by message, and sees the rest each time.
+// TestPeekThenReceive takes a queue message by message, and sees the rest each
+// time.
 func TestPeekThenReceive(t *testing.T) {
 	ours, theirs := pair(t)
-	letters := estate(t)
-	sendAll(t, ours, letters)
+	messages := storedState(t)
+	sendAll(t, ours, messages)
 	_ = ours.Close()
-	for i := range letters {
-		checkPeek(t, theirs, letters[i:])
-		checkReceive(t, theirs, letters[i:i+1])
+	for i := range messages {
+		checkPeek(t, theirs, messages[i:])
+		checkReceive(t, theirs, messages[i:i+1])
 	}
 	checkPeek(t, theirs, nil)
 }
@@ -217,20 +220,22 @@ func TestPeekNothing(t *testing.T) {
 	checkPeek(t, theirs, nil)
 }
 
-// TestPeekLastWords looks into the queue of a process that died with messages unread.
+// TestPeekLastWords looks into the queue of a process that died with messages
+// unread.
 func TestPeekLastWords(t *testing.T) {
 	ours, theirs := pair(t)
-	letters := estate(t)
+	messages := storedState(t)
 	if err := theirs.Send(handover.Message{Type: handover.Go}); err != nil {
 		t.Fatal(err)
 	}
-	sendAll(t, ours, letters)
+	sendAll(t, ours, messages)
 	_ = ours.Close() // with Go unread
-	checkPeek(t, theirs, letters)
-	checkReceive(t, theirs, letters)
+	checkPeek(t, theirs, messages)
+	checkReceive(t, theirs, messages)
 }
 
-// TestPeekMalformed finds what is no message between two that are: Peek ends there, and takes nothing.
+// TestPeekMalformed finds what is no message between two that are: Peek ends
+// there, and takes nothing.
 func TestPeekMalformed(t *testing.T) {
 	packets := map[string]string{
 		"no JSON":             "x",
@@ -270,18 +275,19 @@ func TestPeekMalformed(t *testing.T) {
 	}
 }
 
-// TestPeekTruncated looks at a State when there is no room for all its descriptors: they are not lost.
+// TestPeekTruncated looks at a State when there is no room for all its
+// descriptors: they are not lost.
 func TestPeekTruncated(t *testing.T) {
 	ours, theirs := pair(t)
-	letters := estate(t)
-	sendAll(t, ours, letters)
+	messages := storedState(t)
+	sendAll(t, ours, messages)
 	for room := range 3 { // of the three that the large State needs
 		seen := 0
 		var err error
 		withRoomFor(t, room, func() {
 			err = theirs.Peek(func(_ handover.Message, fds []int) {
 				seen++
-				closeAll(fds)
+				fdutil.CloseAll(fds)
 			})
 		})
 		want := 3 // the messages before it
@@ -291,12 +297,13 @@ func TestPeekTruncated(t *testing.T) {
 		if !errors.Is(err, handover.ErrTruncated) || seen != want {
 			t.Errorf("room for %d: peeked at %d messages, %v, want %d and ErrTruncated", room, seen, err, want)
 		}
-		checkPeek(t, theirs, letters)
+		checkPeek(t, theirs, messages)
 	}
-	checkReceive(t, theirs, letters)
+	checkReceive(t, theirs, messages)
 }
 
-// TestPeekTCP checks that connections in a queue go on while others look: the client notices nothing.
+// TestPeekTCP checks that connections in a queue go on while others look: the
+// client notices nothing.
 func TestPeekTCP(t *testing.T) {
 	ours, theirs := pair(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -324,7 +331,7 @@ func TestPeekTCP(t *testing.T) {
 	if _, err := fmt.Fprint(client, "hello"); err != nil {
 		t.Fatal(err)
 	}
-	checkPeek(t, theirs, []letter{{Message: handover.Message{Type: handover.Connections}}})
+	checkPeek(t, theirs, []sentMessage{{Message: handover.Message{Type: handover.Connections}}})
 	_, fds, err := theirs.TryReceive()
 	if err != nil || len(fds) != 1 {
 		t.Fatal(fds, err)

@@ -7,12 +7,13 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"golang.org/x/sys/unix"
 )
 
-// TestQueueOf10000 lets a queue alone hold 40 messages of 250 TCP sockets each, which the kernel knows by their cookies.
+// TestQueueOf10000 lets a queue alone hold 40 messages of 250 TCP sockets each,
+// which the kernel knows by their cookies.
 func TestQueueOf10000(t *testing.T) {
 	ours, theirs := pair(t)
 	const messages = 40
@@ -20,8 +21,8 @@ func TestQueueOf10000(t *testing.T) {
 	for i := range messages {
 		sockets := tcpSockets(t, handover.MaxDescriptors)
 		cookies = append(cookies, cookiesOf(t, sockets)...)
-		err := ours.TrySend(handover.Message{Type: handover.Connections, Listener: "http", Address: "127.0.0.1:80", Count: i}, sockets...)
-		closeAll(sockets)
+		err := ours.TrySend(handover.Message{Type: handover.Connections, Batch: handover.Batch{Listener: "http", Address: "127.0.0.1:80"}, Count: i}, sockets...)
+		fdutil.CloseAll(sockets)
 		if errors.Is(err, syscall.ETOOMANYREFS) {
 			t.Skipf("%d sockets in flight are too many: RLIMIT_NOFILE is too low, without CAP_SYS_RESOURCE", len(cookies))
 		}
@@ -40,7 +41,7 @@ func TestQueueOf10000(t *testing.T) {
 			t.Errorf("message %d: sockets %v, want %v", i, got, want)
 		}
 		cookies = cookies[handover.MaxDescriptors:]
-		closeAll(sockets)
+		fdutil.CloseAll(sockets)
 	}
 	if _, _, err := theirs.TryReceive(); !errors.Is(err, io.EOF) {
 		t.Errorf("received with %v, want io.EOF", err)

@@ -1,50 +1,150 @@
+// Package inplace has what a program is given that replaces this one in its
+// process: the sockets, the connections at rest, and how the reload went.
+//
+// Connections and messages are queued in handover sockets, whose ends to be
+// read the new program inherits. Until it runs they can be taken back. How a
+// program is replaced is package execreplace's.
 package inplace
 
-// A Program is what this process is to become. It holds descriptors (close-on-exec) of the file that Open has checked and of
-// the program that runs now. Its methods must not be called at the same time.
-type Program struct {
-	path string // absolute
-	held        // the descriptors
+import (
+	"os"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/activation"
+	"github.com/heirloom-go/heirloom/internal/execreplace"
+	"github.com/heirloom-go/heirloom/internal/fdstore"
+	"github.com/heirloom-go/heirloom/internal/fdutil"
+	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/transfer"
+)
+
+// A Replacement is the program that is about to replace this one in this
+// process, and what it is to be given. It belongs to the loop.
+type Replacement struct {
+	Queue *transfer.Queue // takes the connections that are to go there
+
+	config    Config
+	program   *execreplace.Program
+	ends      []int // of the queue's sockets, to be read
+	listeners []int
+	names     []string // of the listeners
+	began     time.Time
 }
 
-// Open makes sure, as far as can be known beforehand, that Exec will work.
-//
-// The path is taken as execve takes it: symlinks are followed, $PATH is not searched. A relative path is made absolute now.
-// The file must be a regular file this process may execute (effective user, noexec mounts and, since Linux 6.14, security
-// modules considered), and either an ELF program for runtime.GOARCH of which nothing is cut off, whose ELF interpreter exists
-// and may be executed; or a script whose "#!" interpreter passes the same check. Shared libraries are not looked for, and a
-// file that may be executed but not read is taken to be a program. This process, too, is checked: it must be permitted to give
-// a thread a descriptor table of its own, and to call execve.
-//
-// Errors name the path and match fs.ErrNotExist, fs.ErrPermission (also for a directory or FIFO, as with execve),
-// syscall.ENOEXEC for any other content, syscall.ELOOP for scripts that nest too deep, or errors.ErrUnsupported if it is this
-// process or system that cannot do it.
-func Open(path string) (*Program, error) {
-	return open(path)
+// A Config is what a Replacement needs to know of the service.
+type Config struct {
+	Program    string
+	Generation int // of this program
+	// Sockets returns duplicates of the sockets, and their names. The caller
+	// owns them, also when there is an error.
+	Sockets func() (fds []int, names []string, err error)
+	Hello   handover.Message // the first message in each handover socket
+	Owner   transfer.Owner   // of connections that cannot be queued
+	Log     hclog.Logger
 }
 
-// Exec replaces the program of this process and returns only if it could not.
-//
-// args are the arguments, args[0] included. files become descriptors 3, 4 and so on of the new program, in this order; the
-// same number may occur more than once. They stay the caller's: on failure each is open still and none has changed.
-//
-// env is called on this goroutine before each choice that is tried, which is one that passes its check (see the package
-// comment), and returns the environment, in which no name should occur twice. reason is nil for the first choice and says for
-// the others why those before did not do.
-// A nil env stands for os.Environ.
-//
-// The error holds what was wrong with each choice, and errors.Is finds all of it; it is os.ErrClosed after Close. The process
-// is as it was, except for one thing: if Go had raised the soft limit of open files, children started from now on by package
-// os inherit the raised limit. Exec may be called again; only on the same Program does it still know the original limit.
-//
-// A script can be started by its path only, so the second choice fails for it with syscall.ENOENT. Before Linux 6.14 a program
-// started by the second or third choice has a number for its short name (comm in proc(5)); its arguments are right.
-func (p *Program) Exec(args []string, files []int, env func(reason error) []string) error {
-	return p.exec(args, files, env)
+// Prepare finds out what can fail while nothing is given up yet, and makes a
+// Replacement, for which Discard is to be called.
+func Prepare(c Config) (*Replacement, error) {
+	r := &Replacement{config: c, began: time.Now()}
+	if err := r.prepare(); err != nil {
+		r.Discard()
+		return nil, transfer.ExplainShortage(err)
+	}
+	return r, nil
 }
 
-// Close closes the descriptors that p holds, and returns nil. A second call does nothing.
-func (p *Program) Close() error {
-	p.release()
+func (r *Replacement) prepare() (err error) {
+	if r.program, err = execreplace.Open(r.config.Program); err != nil {
+		return err
+	}
+	if r.listeners, r.names, err = r.config.Sockets(); err != nil {
+		return err
+	}
+	r.Queue, err = transfer.NewQueue(r.config.Hello, r.keep, r.config.Owner, r.config.Log)
+	return err
+}
+
+func (r *Replacement) keep(end int) error {
+	r.ends = append(r.ends, end)
 	return nil
+}
+
+// Discard closes what the new program was to be given. It may be called again.
+func (r *Replacement) Discard() {
+	fdutil.CloseAll(r.listeners)
+	fdutil.CloseAll(r.ends)
+	r.listeners, r.ends = nil, nil
+	if r.program != nil {
+		_ = r.program.Close()
+	}
+	if r.Queue != nil {
+		r.Queue.Close()
+	}
+}
+
+// TakeBack discards r, and returns the connections that are queued: they are
+// served here after all. No connection may come to the Queue any more.
+func (r *Replacement) TakeBack() []*fdstore.Entry {
+	r.Queue.Lose()
+	r.Queue.Close()
+	var entries []*fdstore.Entry
+	for _, end := range r.ends {
+		conn, err := handover.FromDescriptor(end)
+		if err != nil {
+			r.config.Log.Error("cannot take back connections", "error", err)
+			continue
+		}
+		entries = append(entries, &fdstore.Entry{Conn: conn, Generation: r.config.Generation})
+	}
+	r.ends = nil
+	r.Discard()
+	return entries
+}
+
+// Environ returns the environment of the new program, by which it finds what it
+// is given.
+func (r *Replacement) Environ() ([]string, error) {
+	names := []string{activation.HandoverName}
+	for range r.ends[1:] {
+		names = append(names, fdstore.Name(r.config.Generation))
+	}
+	return activation.Environ(os.Environ(), os.Getpid(), append(names, r.names...))
+}
+
+// Exec replaces the program, and returns only if that is impossible. stop says
+// at the very last whether the service is to stop, which the new program then
+// does. environ, which is called after it, is to return what Environ has, or
+// more.
+func (r *Replacement) Exec(args []string, stop func() bool, environ func() []string) error {
+	return r.program.Exec(args, slices.Concat(r.ends, r.listeners), func(reason error) []string {
+		r.sayLast(reason, stop)
+		return environ()
+	})
+}
+
+// sayLast tells the new program how it came about, and that the service was
+// told to stop if it was just now.
+func (r *Replacement) sayLast(reason error, stop func() bool) {
+	outcome := handover.Outcome{
+		At:         r.began,
+		Duration:   time.Since(r.began),
+		Generation: r.config.Generation + 1,
+		PID:        os.Getpid(),
+	}
+	if reason != nil {
+		outcome.Reason = reason.Error()
+	}
+	messages := []handover.Message{{Type: handover.Main, Outcome: &outcome}}
+	if stop() {
+		messages = append(messages, handover.Message{Type: handover.Stop})
+	}
+	for _, m := range messages {
+		if err := r.Queue.Send(func(send transfer.SendFunc) error { return send(m) }); err != nil {
+			r.config.Log.Warn("cannot tell the new program", "message", m.Type, "error", err)
+		}
+	}
 }

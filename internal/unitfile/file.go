@@ -14,13 +14,15 @@ type Assignment struct {
 	Line          int    // where it begins, counted from 1
 }
 
-// A Problem is something in a file that systemd passes over, with a warning in its log.
+// A Problem is something in a file that systemd passes over, with a warning in
+// its log.
 type Problem struct {
 	Path string
 	Line int // where it begins, counted from 1
 	Text string
-	// Fatal says that systemd reads no further in this file. A unit whose own file it is cannot be loaded then ("systemctl show"
-	// says LoadState=error); of a drop-in, what comes before still counts.
+	// Fatal says that systemd reads no further in this file. A unit whose own
+	// file it is cannot be loaded then ("systemctl show" says LoadState=error);
+	// of a drop-in, what comes before still counts.
 	Fatal bool
 }
 
@@ -38,9 +40,11 @@ const longest = 1 << 20
 
 const whitespace = " \t\n\r"
 
-// Parse reads a file of systemd.syntax(7) with the rules of config_parse of systemd. It never fails: what is wrong is a
-// Problem. The path is not opened, it is for the answer. go-systemd's unit.DeserializeOptions has other rules: it leaves the
-// backslash in a line that goes on, lets comments go on as well, and refuses a whole file for one long line.
+// Parse reads a file of systemd.syntax(7) with the rules of config_parse of
+// systemd. It never fails: what is wrong is a Problem. The path is not opened,
+// it is for the answer. go-systemd's unit.DeserializeOptions has other rules:
+// it leaves the backslash in a line that goes on, lets comments go on as well,
+// and refuses a whole file for one long line.
 func Parse(path, text string) File {
 	p := parser{file: File{Path: path}}
 	p.parse(text)
@@ -53,7 +57,8 @@ type parser struct {
 	within  bool // a section
 }
 
-// parse puts together the lines that a backslash at the end makes one, and leaves out comments, even amid such a line.
+// parse puts together the lines that a backslash at the end makes one, and
+// leaves out comments, even amid such a line.
 func (p *parser) parse(text string) {
 	var begun []byte
 	start := 0 // where begun begins, or 0 if there is none
@@ -68,7 +73,8 @@ func (p *parser) parse(text string) {
 		if isComment(line) {
 			continue
 		}
-		// The mark is left out once, but not only at the beginning of the file, and what follows it is no comment.
+		// The mark is left out once, but not only at the beginning of the file,
+		// and what follows it is no comment.
 		if !marked {
 			line, marked = strings.CutPrefix(line, "\ufeff")
 		}
@@ -90,7 +96,8 @@ func (p *parser) parse(text string) {
 	}
 }
 
-// cutLine cuts off a line and its end: \n, \r or NUL, or several of them, each once, with NUL as the last (read_line_full).
+// cutLine cuts off a line and its end: \n, \r or NUL, or several of them, each
+// once, with NUL as the last (read_line_full).
 func cutLine(text string) (line, rest string) {
 	const ends = "\n\r\x00"
 	end := strings.IndexAny(text, ends)
@@ -110,7 +117,8 @@ func isComment(line string) bool {
 	return line != "" && (line[0] == '#' || line[0] == ';')
 }
 
-// goesOn reports whether the line ends in a backslash that is not itself escaped by one.
+// goesOn reports whether the line ends in a backslash that is not itself
+// escaped by one.
 func goesOn(line string) bool {
 	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
 }

@@ -10,8 +10,8 @@ import (
 
 const mebibyte = 1 << 20
 
-// texts are files, with what they assign as line:Section.Name=Value, and the lines of their problems, of which the last may
-// be fatal.
+// texts are files, with what they assign as line:Section.Name=Value, and the
+// lines of their problems, of which the last may be fatal.
 var texts = []struct {
 	name, text, want, problems string
 }{
@@ -92,8 +92,8 @@ func describe(t *testing.T, assignments []unitfile.Assignment) string {
 	return strings.Join(got, " ")
 }
 
-// TestManyLines has a line that goes on a hundred thousand times. It would take minutes to look at it from its beginning each
-// time.
+// TestManyLines has a line that goes on a hundred thousand times. It would take
+// minutes to look at it from its beginning each time.
 func TestManyLines(t *testing.T) {
 	f := unitfile.Parse("/a", "[Unit]\nDescription="+strings.Repeat("\\\n", 100_000)+"1")
 	if len(f.Assignments) != 1 || f.Assignments[0].Value != "1" || f.Assignments[0].Line != 2 {
@@ -130,8 +130,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// sameText compares all but the lines. A name or value that would be read as something else than it is makes all the rest
-// differ.
+// sameText compares all but the lines. A name or value that would be read as
+// something else than it is makes all the rest differ.
 func sameText(a, b []unitfile.Assignment) bool {
 	for i, x := range a {
 		if strings.HasPrefix(x.Name, "\ufeff") || goesOnAgain(x) || strings.HasPrefix(x.Name, "[") || strings.ContainsAny(x.Name[:min(1, len(x.Name))], "#;") {

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// fragment returns the unit's own file, or that of its template, or "" (unit_file_find_fragment).
+// fragment returns the unit's own file, or that of its template, or ""
+// (unit_file_find_fragment).
 func (p Places) fragment(name string) string {
 	file := p.resolve(name)
 	if file == "" && instanceOf(name) != "" {
@@ -18,7 +19,8 @@ func (p Places) fragment(name string) string {
 	return file
 }
 
-// resolve returns the file that a name leads to in the end, or "" (unit_ids_map_get).
+// resolve returns the file that a name leads to in the end, or ""
+// (unit_ids_map_get).
 func (p Places) resolve(name string) string {
 	const most = 8
 	for n := range most {
@@ -34,12 +36,13 @@ func (p Places) resolve(name string) string {
 	return ""
 }
 
-// lookUp returns the file of that name in the best folder that has one, or the other name that it is a link to
-// (unit_file_build_name_map).
+// lookUp returns the file of that name in the best folder that has one, or the
+// other name that it is a link to (unit_file_build_name_map).
 func (p Places) lookUp(name string) (file, other string) {
 	for _, folder := range p.Folders {
 		file := folder + "/" + name
-		// A folder that cannot be looked into is taken for empty, as one that is not there.
+		// A folder that cannot be looked into is taken for empty, as one that
+		// is not there.
 		info, err := os.Lstat(p.host(file, false))
 		if err != nil {
 			continue
@@ -60,8 +63,10 @@ func (p Places) lookUp(name string) (file, other string) {
 	return "", ""
 }
 
-// alias returns the name that a link makes another one of. One that leads to outside of the folders makes none: the file is
-// linked, or masked. One that makes no sense is not valid: it is as if it were not there (unit_file_resolve_symlink).
+// alias returns the name that a link makes another one of. One that leads to
+// outside of the folders makes none: the file is linked, or masked. One that
+// makes no sense is not valid: it is as if it were not there
+// (unit_file_resolve_symlink).
 func (p Places) alias(link string) (other string, valid bool) {
 	target, err := os.Readlink(p.host(link, false))
 	if err != nil {
@@ -78,7 +83,8 @@ func (p Places) alias(link string) (other string, valid bool) {
 	return other, mayAlias(path.Base(link), other)
 }
 
-// within reports whether a path is below one of the folders, or of where they lead.
+// within reports whether a path is below one of the folders, or of where they
+// lead.
 func (p Places) within(file string) bool {
 	plainly := func(folder string) bool { return strings.HasPrefix(file, folder+"/") }
 	return slices.ContainsFunc(p.Folders, plainly) || slices.ContainsFunc(p.Folders, func(folder string) bool {
@@ -125,7 +131,8 @@ func (p Places) links(name string) []string {
 	return unique(links)
 }
 
-// dropInFolders returns the folders of the unit's drop-ins that there are, best first (unit_file_find_dropin_paths).
+// dropInFolders returns the folders of the unit's drop-ins that there are, best
+// first (unit_file_find_dropin_paths).
 func (p Places) dropInFolders(u *Unit) []string {
 	var folders []string
 	for _, name := range append([]string{u.Name}, u.Aliases...) {
@@ -150,8 +157,9 @@ func (p Places) dropInFolders(u *Unit) []string {
 	return there
 }
 
-// list returns what ends in .conf, sorted by the names alone. The first folder that has a name hides the others', even if it
-// has but a folder of that name, or a link that leads nowhere (conf_files_list_strv).
+// list returns what ends in .conf, sorted by the names alone. The first folder
+// that has a name hides the others', even if it has but a folder of that name,
+// or a link that leads nowhere (conf_files_list_strv).
 func (p Places) list(folders []string) []string {
 	paths := map[string]string{}
 	for _, folder := range folders {
@@ -172,8 +180,9 @@ func (p Places) list(folders []string) []string {
 	return sorted
 }
 
-// entries returns what is in a folder, in no order: one with a thousand units is not sorted in vain. A folder that cannot be
-// read is taken for empty, as one that is not there.
+// entries returns what is in a folder, in no order: one with a thousand units
+// is not sorted in vain. A folder that cannot be read is taken for empty, as
+// one that is not there.
 func entries(folder string) []fs.DirEntry {
 	f, err := os.Open(folder)
 	if err != nil {

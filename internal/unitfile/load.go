@@ -10,15 +10,18 @@ import (
 	"strings"
 )
 
-// ErrMasked is matched by the errors of [Places.Load] and [LoadFile] for a unit whose file is empty, or /dev/null: systemd
-// does not start such a one.
+// ErrMasked is matched by the errors of [Places.Load] and [LoadFile] for a unit
+// whose file is empty, or /dev/null: systemd does not start such a one.
 var ErrMasked = errors.New("the unit is masked")
 
-// Load reads the unit of that name, or of that alias, of any type. A template ("a@.service") is read as one.
+// Load reads the unit of that name, or of that alias, of any type. A template
+// ("a@.service") is read as one.
 //
-// The error matches [io/fs.ErrNotExist] if there is no file of it, and then names the folders that were looked through,
-// [ErrMasked], or [io/fs.ErrInvalid] if the name is none that a unit can have; and it is that of the operating system if a
-// file is there but cannot be read. Folders that cannot be read, as in a sandbox, count as empty.
+// The error matches [io/fs.ErrNotExist] if there is no file of it, and then
+// names the folders that were looked through, [ErrMasked], or
+// [io/fs.ErrInvalid] if the name is none that a unit can have; and it is that
+// of the operating system if a file is there but cannot be read. Folders that
+// cannot be read, as in a sandbox, count as empty.
 //
 // Nothing is kept: a second call reads again. Goroutines may share the Places.
 func (p Places) Load(name string) (*Unit, error) {
@@ -44,8 +47,9 @@ func (p Places) Load(name string) (*Unit, error) {
 	return u, p.addAll(u, p.list(p.dropInFolders(u)))
 }
 
-// LoadConfig reads a manager's configuration, such as "system.conf": the file in the best folder that has one, and then the
-// drop-ins. That there is neither is no error. The name is the Unit's.
+// LoadConfig reads a manager's configuration, such as "system.conf": the file
+// in the best folder that has one, and then the drop-ins. That there is neither
+// is no error. The name is the Unit's.
 func (p Places) LoadConfig(name string) (*Unit, error) {
 	u := &Unit{Name: name}
 	var folders []string
@@ -62,8 +66,10 @@ func (p Places) LoadConfig(name string) (*Unit, error) {
 	return u, p.addAll(u, p.list(folders))
 }
 
-// LoadFile reads one file as it lies there, and the drop-ins in the folder beside it that has its path with ".d" after it.
-// The Unit has the name of the file, whether or not a unit can have such a one. The errors are those of [Places.Load].
+// LoadFile reads one file as it lies there, and the drop-ins in the folder
+// beside it that has its path with ".d" after it. The Unit has the name of the
+// file, whether or not a unit can have such a one. The errors are those of
+// [Places.Load].
 func LoadFile(name string) (*Unit, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -91,8 +97,9 @@ func (p Places) addAll(u *Unit, paths []string) error {
 	return nil
 }
 
-// read returns nil if there is no such file, or a folder on the way is hidden, and an empty text for a mask: /dev/null. A
-// link in a Root may lead there though that has none.
+// read returns nil if there is no such file, or a folder on the way is hidden,
+// and an empty text for a mask: /dev/null. A link in a Root may lead there
+// though that has none.
 func (p Places) read(name string) ([]byte, error) {
 	if name = p.host(name, true); name == p.Root+"/dev/null" {
 		return []byte{}, nil
@@ -120,8 +127,8 @@ func (p Places) read(name string) ([]byte, error) {
 	return nil, err
 }
 
-// host returns the path by which a file can be reached that may be below Root: links lead to files below it then. The last
-// name may be left as it is.
+// host returns the path by which a file can be reached that may be below Root:
+// links lead to files below it then. The last name may be left as it is.
 func (p Places) host(name string, last bool) string {
 	if p.Root == "" {
 		return name
@@ -129,8 +136,8 @@ func (p Places) host(name string, last bool) string {
 	return p.Root + p.follow(name, last)
 }
 
-// follow returns where the links in a path lead, below Root. The last name may be left as it is. What is not there leads to
-// itself.
+// follow returns where the links in a path lead, below Root. The last name may
+// be left as it is. What is not there leads to itself.
 func (p Places) follow(name string, last bool) string {
 	done, rest := "", name
 	for links := 0; rest != ""; {

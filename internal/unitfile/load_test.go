@@ -19,9 +19,10 @@ const (
 	lib = "/usr/lib/systemd/system/"
 )
 
-// trees are files of the system's manager: each a text, or "->" and where a link leads. What a unit is made of is its name,
-// its aliases after a "=", and its files, where / stands for etc, or an error. The names in different trees are different, so
-// that one machine can have all of them.
+// trees are files of the system's manager: each a text, or "->" and where a
+// link leads. What a unit is made of is its name, its aliases after a "=", and
+// its files, where / stands for etc, or an error. The names in different trees
+// are different, so that one machine can have all of them.
 var trees = []struct {
 	name  string
 	files map[string]string

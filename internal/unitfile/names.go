@@ -27,7 +27,8 @@ func cutType(name string) (stem, suffix string) {
 	return name[:dot], name[dot:]
 }
 
-// instanceOf returns "x" of "a@x.service", and nothing of "a@.service" and "a.service".
+// instanceOf returns "x" of "a@x.service", and nothing of "a@.service" and
+// "a.service".
 func instanceOf(name string) string {
 	stem, _ := cutType(name)
 	_, instance, _ := strings.Cut(stem, "@")
@@ -46,8 +47,8 @@ func isTemplate(name string) bool {
 	return strings.IndexByte(stem, '@') == len(stem)-1 && stem != ""
 }
 
-// withInstance returns "a@x.service" for "a@.service" and "x". Other names, and any if there is no instance, stay as they
-// are.
+// withInstance returns "a@x.service" for "a@.service" and "x". Other names, and
+// any if there is no instance, stay as they are.
 func withInstance(name, instance string) string {
 	if !isTemplate(name) {
 		return name
@@ -56,9 +57,10 @@ func withInstance(name, instance string) string {
 	return stem + instance + suffix
 }
 
-// mayAlias reports whether systemd takes a link from one name to the other for an alias
-// (unit_validate_alias_symlink_or_warn): names of one type, both plain, or templates, or of the same instance; an instance
-// may also lead to a template.
+// mayAlias reports whether systemd takes a link from one name to the other for
+// an alias (unit_validate_alias_symlink_or_warn): names of one type, both
+// plain, or templates, or of the same instance; an instance may also lead to a
+// template.
 func mayAlias(from, to string) bool {
 	_, fromType := cutType(from)
 	_, toType := cutType(to)
@@ -70,8 +72,9 @@ func mayAlias(from, to string) bool {
 	return instanceOf(to) == instance && isTemplate(to) == isTemplate(from) || instance != "" && isTemplate(to)
 }
 
-// dropInNames returns whose drop-ins count for a name, best first: a-b@i.service, a-b@.service, a-.service, a-@i.service and
-// a-@.service, for instance (unit_file_find_dirs).
+// dropInNames returns whose drop-ins count for a name, best first:
+// a-b@i.service, a-b@.service, a-.service, a-@i.service and a-@.service, for
+// instance (unit_file_find_dirs).
 func dropInNames(name string) []string {
 	names := []string{name}
 	stem, suffix := cutType(name)
@@ -86,7 +89,8 @@ func dropInNames(name string) []string {
 	return unique(names)
 }
 
-// unique leaves out what comes again: those of the template do so for each instance of a shorter name.
+// unique leaves out what comes again: those of the template do so for each
+// instance of a shorter name.
 func unique(names []string) []string {
 	var first []string
 	for _, name := range names {
@@ -97,8 +101,8 @@ func unique(names []string) []string {
 	return first
 }
 
-// cutDash returns the prefix up to its last dash: "a-" of "a-b", and nothing of "a" and "-a". A dash at the end is not that
-// one.
+// cutDash returns the prefix up to its last dash: "a-" of "a-b", and nothing of
+// "a" and "-a". A dash at the end is not that one.
 func cutDash(prefix string) string {
 	dash := strings.LastIndexByte(strings.TrimSuffix(prefix, "-"), '-')
 	if dash <= 0 {

@@ -12,8 +12,9 @@ type Places struct {
 	Folders []string // best first, absolute
 }
 
-// SystemPlaces are where the system's manager looks for units, as systemd 262 says of itself; see also systemd.unit(5). Where
-// /lib is a folder of its own it holds units too.
+// SystemPlaces are where the system's manager looks for units, as systemd 262
+// says of itself; see also systemd.unit(5). Where /lib is a folder of its own
+// it holds units too.
 func SystemPlaces(root string) Places {
 	return Places{Root: root, Folders: []string{
 		"/etc/systemd/system.control",
@@ -32,9 +33,11 @@ func SystemPlaces(root string) Places {
 	}}
 }
 
-// UserPlaces are where the manager of the user looks for units, if $XDG_CONFIG_DIRS and $XDG_DATA_DIRS are not set. It takes
-// $HOME, $XDG_RUNTIME_DIR, $XDG_CONFIG_HOME and $XDG_DATA_HOME from this process. Where one is not set, what is in it is not
-// looked for: the folders lead nowhere.
+// UserPlaces are where the manager of the user looks for units, if
+// $XDG_CONFIG_DIRS and $XDG_DATA_DIRS are not set. It takes $HOME,
+// $XDG_RUNTIME_DIR, $XDG_CONFIG_HOME and $XDG_DATA_HOME from this process.
+// Where one is not set, what is in it is not looked for: the folders lead
+// nowhere.
 func UserPlaces(root string) Places {
 	home := ofUser()
 	return Places{Root: root, Folders: []string{
@@ -57,8 +60,8 @@ func UserPlaces(root string) Places {
 	}}
 }
 
-// SystemConfigs are where the system's manager looks for its own configuration, "system.conf" (systemd-system.conf(5)), for
-// [Places.LoadConfig].
+// SystemConfigs are where the system's manager looks for its own configuration,
+// "system.conf" (systemd-system.conf(5)), for [Places.LoadConfig].
 func SystemConfigs(root string) Places {
 	return Places{Root: root, Folders: []string{"/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"}}
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// ErrRelative is matched by the error of [ParseSize] for a share of the machine's memory, such as "50%".
+// ErrRelative is matched by the error of [ParseSize] for a share of the
+// machine's memory, such as "50%".
 var ErrRelative = errors.New("relative to the memory of the machine")
 
 type sizeUnit struct {
@@ -15,13 +16,16 @@ type sizeUnit struct {
 	factor uint64
 }
 
-// sizeUnits are in the order in which they may follow each other, and the last is that of a number without a unit.
+// sizeUnits are in the order in which they may follow each other, and the last
+// is that of a number without a unit.
 var sizeUnits = [...]sizeUnit{{"E", 1 << 60}, {"P", 1 << 50}, {"T", 1 << 40}, {"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}, {"B", 1}, {"", 1}}
 
-// ParseSize returns an amount of memory, such as "1.5G" or "1G 512M", in bytes, as MemoryMax= and its kin take it: [Infinity]
-// for "infinity". It takes and refuses the same as config_parse_memory_limit of systemd, except that what 0 and an empty
-// value mean, or whether they are allowed, differs from setting to setting: 0 is returned, and an empty text is an error. The
-// error matches [ErrSyntax], or [ErrRelative].
+// ParseSize returns an amount of memory, such as "1.5G" or "1G 512M", in bytes,
+// as MemoryMax= and its kin take it: [Infinity] for "infinity". It takes and
+// refuses the same as config_parse_memory_limit of systemd, except that what 0
+// and an empty value mean, or whether they are allowed, differs from setting to
+// setting: 0 is returned, and an empty text is an error. The error matches
+// [ErrSyntax], or [ErrRelative].
 func ParseSize(text string) (bytes uint64, err error) {
 	if text == "infinity" {
 		return Infinity, nil
@@ -43,7 +47,8 @@ func ParseSize(text string) (bytes uint64, err error) {
 	}
 }
 
-// cutSize cuts off a number with its unit, and returns the units that may come next (parse_size).
+// cutSize cuts off a number with its unit, and returns the units that may come
+// next (parse_size).
 func cutSize(text string, units []sizeUnit) (bytes uint64, rest string, next []sizeUnit, ok bool) {
 	digits, rest := cutDigits(strings.TrimPrefix(text, "+"))
 	whole, err := strconv.ParseUint(digits, 10, 64)
@@ -73,7 +78,8 @@ func cutSize(text string, units []sizeUnit) (bytes uint64, rest string, next []s
 	return 0, "", nil, false
 }
 
-// parseFraction returns what the digits after the point stand for. There may be none.
+// parseFraction returns what the digits after the point stand for. There may be
+// none.
 func parseFraction(digits string) (fraction float64, ok bool) {
 	if digits == "" {
 		return 0, true
@@ -86,8 +92,9 @@ func parseFraction(digits string) (fraction float64, ok bool) {
 	return fraction, err == nil
 }
 
-// isShare reports whether the text is a number of hundredths with up to two places, of thousandths with one, or of
-// ten-thousandths, and no more than all (parse_permyriad).
+// isShare reports whether the text is a number of hundredths with up to two
+// places, of thousandths with one, or of ten-thousandths, and no more than all
+// (parse_permyriad).
 func isShare(text string) bool {
 	for places, sign := range [...]string{"‱", "‰", "%"} {
 		number, found := strings.CutSuffix(text, sign)

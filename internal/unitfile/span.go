@@ -12,9 +12,10 @@ import (
 // Infinity is what [ParseSpan] and [ParseSize] return for "infinity": no limit.
 const Infinity uint64 = math.MaxUint64
 
-// ParseSpan returns a time span of systemd.time(7) in microseconds. A number without a unit counts seconds. It takes and
-// refuses the same as parse_sec of systemd. What 0 means differs from setting to setting: to some, such as TimeoutStopSec=,
-// it is infinity too. The error matches [ErrSyntax].
+// ParseSpan returns a time span of systemd.time(7) in microseconds. A number
+// without a unit counts seconds. It takes and refuses the same as parse_sec of
+// systemd. What 0 means differs from setting to setting: to some, such as
+// TimeoutStopSec=, it is infinity too. The error matches [ErrSyntax].
 func ParseSpan(text string) (usec uint64, err error) {
 	rest := strings.TrimLeft(text, whitespace)
 	if after, found := strings.CutPrefix(rest, "infinity"); found && strings.Trim(after, whitespace) == "" {
@@ -35,8 +36,8 @@ func ParseSpan(text string) (usec uint64, err error) {
 	return total, nil
 }
 
-// cutSpan cuts off a number with its unit. The number may have a sign, which must be a plus, and needs a digit after its
-// point, but not before.
+// cutSpan cuts off a number with its unit. The number may have a sign, which
+// must be a plus, and needs a digit after its point, but not before.
 func cutSpan(text string) (usec uint64, rest string, ok bool) {
 	unsigned := strings.TrimPrefix(text, "+")
 	whole, after := cutDigits(unsigned)
@@ -68,7 +69,8 @@ func cutDigits(text string) (digits, rest string) {
 	return text[:len(text)-len(rest)], rest
 }
 
-// spanUnits are in the order in which systemd tries them (extract_multiplier): the first that fits is taken.
+// spanUnits are in the order in which systemd tries them (extract_multiplier):
+// the first that fits is taken.
 var spanUnits = [...]struct {
 	name string
 	unit time.Duration
@@ -91,7 +93,8 @@ const (
 	month = 36525 * day / 1200
 )
 
-// cutUnit returns how many microseconds the unit has that the text begins with: those of a second if there is none.
+// cutUnit returns how many microseconds the unit has that the text begins with:
+// those of a second if there is none.
 func cutUnit(text string) (unit uint64, rest string) {
 	for _, u := range spanUnits {
 		if rest, found := strings.CutPrefix(text, u.name); found {

@@ -10,7 +10,8 @@ import (
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
-// bad stands for no time span. It is the longest there is, but not in the table.
+// bad stands for no time span. It is the longest there is, but not in the
+// table.
 const bad = math.MaxUint64 - 1
 
 // spans are texts and what they are in microseconds.

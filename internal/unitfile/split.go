@@ -8,16 +8,19 @@ import (
 	"unicode/utf8"
 )
 
-// ErrSyntax is matched by the errors of [Split], [ParseSpan], [ParseSize] and [ParseBool], which name the text.
+// ErrSyntax is matched by the errors of [Split], [ParseSpan], [ParseSize] and
+// [ParseBool], which name the text.
 var ErrSyntax = errors.New("invalid syntax")
 
-// Split returns the words of a value such as that of Environment=: they are set apart by whitespace, quotes of either kind
-// hold together and go away, also amid a word, and a backslash begins an escape sequence as in C. It is extract_first_word of
-// systemd with EXTRACT_UNQUOTE and EXTRACT_CUNESCAPE.
+// Split returns the words of a value such as that of Environment=: they are set
+// apart by whitespace, quotes of either kind hold together and go away, also
+// amid a word, and a backslash begins an escape sequence as in C. It is
+// extract_first_word of systemd with EXTRACT_UNQUOTE and EXTRACT_CUNESCAPE.
 //
-// The error matches [ErrSyntax], for a quote that is not closed or an escape sequence that is none. The words before it are
-// returned with it, as most settings have used them by then. Some settings are not strict: ExecStart= and its kin keep an
-// escape sequence that is none as it stands.
+// The error matches [ErrSyntax], for a quote that is not closed or an escape
+// sequence that is none. The words before it are returned with it, as most
+// settings have used them by then. Some settings are not strict: ExecStart= and
+// its kin keep an escape sequence that is none as it stands.
 func Split(value string) ([]string, error) {
 	var words []string
 	for {
@@ -60,8 +63,8 @@ func cutWord(text string) (word, rest string, err error) {
 	return string(w), "", nil
 }
 
-// appendEscaped appends what the sequence after a backslash stands for, and returns its length, which is 0 if it is none
-// (cunescape_one).
+// appendEscaped appends what the sequence after a backslash stands for, and
+// returns its length, which is 0 if it is none (cunescape_one).
 func appendEscaped(w []byte, text string) ([]byte, int) {
 	if text == "" {
 		return w, 0
@@ -81,11 +84,12 @@ func appendEscaped(w []byte, text string) ([]byte, int) {
 	return appendNumbered(w, text, 0, 3, 8)
 }
 
-// appendNumbered takes a number of so many digits after the letters. One of up to three digits is a byte, and any other a
-// character.
+// appendNumbered takes a number of so many digits after the letters. One of up
+// to three digits is a byte, and any other a character.
 func appendNumbered(w []byte, text string, letters, digits, base int) ([]byte, int) {
 	length := letters + digits
-	// ParseUint takes a sign for no digit, and without the base 0 no underscore either.
+	// ParseUint takes a sign for no digit, and without the base 0 no underscore
+	// either.
 	if len(text) < length {
 		return w, 0
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
-// splits are values, and their words. In a value, N is the name of a variable of its own.
+// splits are values, and their words. In a value, N is the name of a variable
+// of its own.
 var splits = []struct {
 	value string
 	words []string

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
@@ -115,8 +115,8 @@ func tryTrees(t *testing.T, m *sdtest.Machine) {
 	}
 }
 
-// told is what a unit is made of, as [composition] says it. systemd also names drop-ins that it finds to be none when it
-// reads them.
+// told is what a unit is made of, as [composition] says it. systemd also names
+// drop-ins that it finds to be none when it reads them.
 func told(m *sdtest.Machine, properties map[string]string) string {
 	switch properties["LoadState"] {
 	case "masked":
@@ -222,7 +222,8 @@ func tryValues(t *testing.T, m *sdtest.Machine) {
 	tryBools(t, m)
 }
 
-// tryBools has two settings of each text, of which one is on by default and the other is not.
+// tryBools has two settings of each text, of which one is on by default and the
+// other is not.
 func tryBools(t *testing.T, m *sdtest.Machine) {
 	all := slices.Concat(yes, no, neither)
 	var units []string
@@ -241,7 +242,8 @@ func tryBools(t *testing.T, m *sdtest.Machine) {
 	}
 }
 
-// trySpans asks one by one only for those that are refused, which end the command.
+// trySpans asks one by one only for those that are refused, which end the
+// command.
 func trySpans(t *testing.T, m *sdtest.Machine) {
 	analyze := []string{"timespan", "--"}
 	var good []string

@@ -2,22 +2,24 @@ package unitfile
 
 import "slices"
 
-// A Unit is what systemd makes of a unit: its own file, or that of its template, and then its drop-ins in the order in which
-// they are applied.
+// A Unit is what systemd makes of a unit: its own file, or that of its
+// template, and then its drop-ins in the order in which they are applied.
 type Unit struct {
-	// Name is the unit's own, whichever of its names it was looked for by: that of its file, with the instance if the file is a
-	// template.
+	// Name is the unit's own, whichever of its names it was looked for by: that
+	// of its file, with the instance if the file is a template.
 	Name string
-	// Aliases are its other names, sorted: links in the folders that lead to its file.
+	// Aliases are its other names, sorted: links in the folders that lead to
+	// its file.
 	Aliases []string
-	// Paths are the unit's own file, and then the drop-ins, also those that are empty or /dev/null and so hide others. They are
-	// without [Places.Root].
+	// Paths are the unit's own file, and then the drop-ins, also those that are
+	// empty or /dev/null and so hide others. They are without [Places.Root].
 	Paths       []string
 	Assignments []Assignment
 	Problems    []Problem
 }
 
-// All returns the assignments of any of the names in the section, in their order.
+// All returns the assignments of any of the names in the section, in their
+// order.
 func (u *Unit) All(section string, names ...string) []Assignment {
 	var all []Assignment
 	for _, a := range u.Assignments {
@@ -28,9 +30,11 @@ func (u *Unit) All(section string, names ...string) []Assignment {
 	return all
 }
 
-// Last returns the last assignment of any of the names in the section: TimeoutStopSec and TimeoutSec, for instance, of which
-// the later one counts. That it is empty counts: to most settings it brings back the default. systemd passes over a value
-// that it cannot parse, which is not known here; where that matters take [Unit.All].
+// Last returns the last assignment of any of the names in the section:
+// TimeoutStopSec and TimeoutSec, for instance, of which the later one counts.
+// That it is empty counts: to most settings it brings back the default. systemd
+// passes over a value that it cannot parse, which is not known here; where that
+// matters take [Unit.All].
 func (u *Unit) Last(section string, names ...string) (last Assignment, found bool) {
 	all := u.All(section, names...)
 	if len(all) == 0 {
@@ -39,8 +43,8 @@ func (u *Unit) Last(section string, names ...string) (last Assignment, found boo
 	return all[len(all)-1], true
 }
 
-// List returns the assignments that count of a setting that is a list, such as ExecReload or Environment: those after the
-// last empty one.
+// List returns the assignments that count of a setting that is a list, such as
+// ExecReload or Environment: those after the last empty one.
 func (u *Unit) List(section, name string) []Assignment {
 	var list []Assignment
 	for _, a := range u.All(section, name) {
@@ -59,8 +63,9 @@ type Word struct {
 	From Assignment
 }
 
-// Words returns the words of all assignments in the List, in their order, and a problem for each value that cannot be split,
-// of which the words before the fault count.
+// Words returns the words of all assignments in the List, in their order, and a
+// problem for each value that cannot be split, of which the words before the
+// fault count.
 func (u *Unit) Words(section, name string) ([]Word, []Problem) {
 	var words []Word
 	var problems []Problem
@@ -75,6 +80,9 @@ func (u *Unit) Words(section, name string) ([]Word, []Problem) {
 	}
 	return words, problems
 }
+
+// Apply adds a drop-in that is in no file yet, as if it came after all others.
+func (u *Unit) Apply(path, text string) { u.add(path, text) }
 
 func (u *Unit) add(path, text string) {
 	f := Parse(path, text)

@@ -52,7 +52,8 @@ func TestUnitNames(t *testing.T) {
 	}
 }
 
-// TestNamesBelowRoot has a bare name be a unit's below a root, whatever lies in the working folder, and a file without a root.
+// TestNamesBelowRoot has a bare name be a unit's below a root, whatever lies in
+// the working folder, and a file without a root.
 func TestNamesBelowRoot(t *testing.T) {
 	root := install(t, hello())
 	t.Chdir(t.TempDir())
@@ -83,7 +84,8 @@ func TestUserUnits(t *testing.T) {
 	}
 }
 
-// TestSocketsByService finds a socket by the Service= in it, and its service by a socket alone.
+// TestSocketsByService finds a socket by the Service= in it, and its service by
+// a socket alone.
 func TestSocketsByService(t *testing.T) {
 	s := hello()
 	twoSockets(&s)
@@ -174,7 +176,8 @@ func TestIgnore(t *testing.T) {
 	}
 }
 
-// TestDescribes lints units against a description that promises more than they hold.
+// TestDescribes lints units against a description that promises more than they
+// hold.
 func TestDescribes(t *testing.T) {
 	s := hello()
 	s.Memory, s.Tasks = 100<<20, 100

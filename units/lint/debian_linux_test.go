@@ -11,11 +11,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest/roots"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest/roots"
 	"github.com/heirloom-go/heirloom/units/lint"
 )
 
-// packaged are units of Debian's packages, what is said of them, and what must not be.
+// packaged are units of Debian's packages, what is said of them, and what must
+// not be.
 var packaged = []struct {
 	unit   string
 	says   []string
@@ -29,7 +30,8 @@ var packaged = []struct {
 	{"prometheus.service", []string{"type", "exec-reload-signal", "send-sigkill", "fd-store"}, []string{"restart", "timeout-stop", "limit-nofile"}},
 }
 
-// TestDebian lints what Debian's packages install. Nobody's unit has a setting that is not known, or a line that cannot be read.
+// TestDebian lints what Debian's packages install. Nobody's unit has a setting
+// that is not known, or a line that cannot be read.
 func TestDebian(t *testing.T) {
 	t.Parallel()
 	root := unpack(t, map[string][]string{
@@ -85,7 +87,8 @@ func unpack(t *testing.T, packages map[string][]string) (root string) {
 	return root
 }
 
-// extract reads a package only as far as it needs to: tar stops when it has each file once.
+// extract reads a package only as far as it needs to: tar stops when it has
+// each file once.
 func extract(file, root, folder string, units []string) bool {
 	args := []string{"-c", `dpkg-deb --fsys-tarfile "$1" | { shift; tar -x --occurrence=1 "$@"; }`, "sh", file, "-C", root}
 	for _, unit := range units {
@@ -94,7 +97,8 @@ func extract(file, root, folder string, units []string) bool {
 	return exec.Command("sh", args...).Run() == nil
 }
 
-// TestInstalledUnits lints all services and sockets of this machine and of the roots with other systemds: each is read, or masked.
+// TestInstalledUnits lints all services and sockets of this machine and of the
+// roots with other systemds: each is read, or masked.
 func TestInstalledUnits(t *testing.T) {
 	t.Parallel()
 	for root, systemd := range map[string]int{"": 252, filepath.Join(roots.Dir(), "trixie"): 257, filepath.Join(roots.Dir(), "sid"): 262} {

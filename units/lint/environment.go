@@ -17,12 +17,12 @@ func environmentChecks() []check {
 
 var ruleEnvironmentReserved = Rule{
 	ID: "environment-reserved", Severity: Error,
-	Title: "a variable by which systemd or a predecessor speaks is set by hand",
-	Why: "systemd tells the daemon by variables which sockets it was handed (LISTEN_FDS and its kin), whom to notify " +
-		"(NOTIFY_SOCKET), and how often (WATCHDOG_USEC); a predecessor tells its successor by LISTEN_FDS and " +
-		"HEIRLOOM_PREDECESSOR. Environment= and PassEnvironment= come after systemd's own, and replace them; UnsetEnvironment= " +
-		"takes them away. The daemon then looks for sockets that are not there, binds an address that systemd holds, or never " +
-		"gets ready.",
+	Title: "a variable that systemd or a predecessor sets is set by hand",
+	Why: "systemd passes the daemon its sockets in LISTEN_FDS and its kin, the socket to notify in NOTIFY_SOCKET, " +
+		"and the watchdog interval in WATCHDOG_USEC. A predecessor passes its successor LISTEN_FDS and " +
+		"HEIRLOOM_PREDECESSOR. Environment= and PassEnvironment= come after systemd's own variables, and replace " +
+		"them. UnsetEnvironment= removes them. The daemon then looks for sockets that are not there, binds an " +
+		"address that systemd holds, or never gets ready.",
 	Bad:       "[Service]\nEnvironment=LISTEN_FDS=1",
 	Good:      "[Service]\nEnvironment=HELLO_COLOR=1",
 	Reference: "sd_listen_fds(3)",
@@ -44,11 +44,11 @@ func checkEnvironmentReserved(i *inspection, s *subject) {
 				continue
 			}
 			r := remark{
-				why: name + " is systemd's or a predecessor's to set, and this replaces it",
+				why: "systemd or a predecessor sets " + name + ", and this replaces its value",
 				use: without(word.From.Name, word.From.Value, word.Text),
 			}
 			if setting == "UnsetEnvironment" {
-				r.why = name + " is taken away, by which systemd or a predecessor tells the daemon something"
+				r.why = "systemd or a predecessor sets " + name + " for the daemon, and this removes it"
 			} else if slices.Contains(harmless, name) {
 				r.severity = Note
 			}
@@ -57,7 +57,8 @@ func checkEnvironmentReserved(i *inspection, s *subject) {
 	}
 }
 
-// without returns a line without one of its words, or removeIt if there is no other.
+// without returns a line without one of its words, or removeIt if there is no
+// other.
 func without(setting, value, word string) string {
 	rest := strings.Join(strings.Fields(strings.Replace(value, word, "", 1)), " ")
 	if strings.Trim(rest, `"' `) == "" {
@@ -69,17 +70,19 @@ func without(setting, value, word string) string {
 var ruleUnitHash = Rule{
 	ID: "unit-hash", Severity: Warning,
 	Title: "the unit was changed after it was rendered",
-	Why: "A rendered unit holds the hash of those of its settings that take a new start, as " + units.HashVariable + "=, and so " +
-		"do the processes that it started. An upgrade compares the two, and reloads if they are the same: a setting that was " +
-		"changed without the hash is not applied, and nobody is told. Change the description and render it anew; or put the " +
-		"change into a drop-in and restart the service yourself.",
+	Why: "A rendered unit holds the hash of those of its settings that take a new start, as " + units.HashVariable + "=, and so do the " +
+		"processes that systemd started with it. An upgrade compares the two, and reloads if they are the same. " +
+		"So if a setting was changed without the hash, the upgrade does not apply it, and nothing reports that. " +
+		"Change the description and render it again, or put the change into a drop-in and restart the service " +
+		"yourself.",
 	Bad:       "[Service]\nEnvironment=" + units.HashVariable + "=0123456789abcdef",
 	Good:      "[Service]",
 	Reference: "heirloom-units render",
 	Unshown:   "what breaks is a package's upgrade, which the tests of packages show",
 }
 
-// checkUnitHash looks at the unit's own file: drop-ins are the admin's, who restarts.
+// checkUnitHash looks at the unit's own file: drop-ins are the admin's, who
+// restarts.
 func checkUnitHash(i *inspection, s *subject) {
 	var text strings.Builder
 	section := ""

@@ -11,7 +11,8 @@ import (
 	"github.com/heirloom-go/heirloom/units/lint"
 )
 
-// What CI asks of the units of a project: that nothing in them breaks a reload, restart or upgrade.
+// What CI asks of the units of a project: that nothing in them breaks a reload,
+// restart or upgrade.
 func Example() {
 	findings, err := lint.Check(lint.Options{Systemd: 257}, "../../examples/hello/units/hello.service")
 	if err != nil {
@@ -24,7 +25,8 @@ func Example() {
 	// Output: 0 findings
 }
 
-// An administrator's drop-in, and a daemon whose longest requests take two minutes.
+// An administrator's drop-in, and a daemon whose longest requests take two
+// minutes.
 func ExampleDaemon() {
 	folder, err := os.MkdirTemp("", "root")
 	if err != nil {
@@ -55,7 +57,7 @@ func ExampleDaemon() {
 	for _, f := range findings {
 		fmt.Printf("%s: %s=%s: %s\n", f.Severity, f.Setting, f.Value, f.Why)
 	}
-	// Output: error: TimeoutStopSec=20s: 18s of it are left to requests, and they take up to 2m0s
+	// Output: error: TimeoutStopSec=20s: it leaves 18s for requests, and they take up to 2m0s
 }
 
 // A service, its drop-in and its socket, by the path of one of them.
@@ -84,7 +86,7 @@ func ExampleExplain() {
 	fmt.Println(rule.Title)
 	fmt.Println(rule.Use)
 	// Output:
-	// not every generation is told to stop
+	// not every generation gets the stop signal
 	// KillMode=control-group
 }
 
@@ -100,4 +102,37 @@ func ExampleWriteText() {
 	}
 	// Output:
 	// hello.service:7: warning: [Service] SendSIGKILL=no: a process that hangs survives the stop; use SendSIGKILL=yes (send-sigkill)
+}
+
+// What the drop-in would be for a unit that kills predecessors which drain.
+func ExampleFix() {
+	folder, err := os.MkdirTemp("", "root")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "/usr/lib/systemd/system/hello.service")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		log.Fatal(err)
+	}
+	text := "[Service]\nExecStart=/usr/bin/hello\nKillMode=mixed\n"
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		log.Fatal(err)
+	}
+
+	plan, err := lint.Fix(lint.Options{Root: folder, Only: []string{"kill-mode"}}, "hello.service")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, in := range plan.DropIns {
+		fmt.Print(in.New)
+	}
+	// Output:
+	// # Made by heirloom-units lint -fix.
+	// # What each line is for: heirloom-units explain RULE
+	// # To undo it: remove the file, and systemctl daemon-reload
+	//
+	// [Service]
+	// # kill-mode
+	// KillMode=control-group
 }

@@ -2,7 +2,8 @@ package lint
 
 import "github.com/heirloom-go/heirloom/internal/unitfile"
 
-// CheckTexts lints a service and its socket as if they were files of those texts in a folder.
+// CheckTexts lints a service and its socket as if they were files of those
+// texts in a folder.
 func CheckTexts(options Options, service, socket string) []Finding {
 	one, two := ofText("hello.service", service), ofText("hello.socket", socket)
 	return sorted(inspect(options, knownSettings(), group{service: one, sockets: []*subject{two}}))

@@ -11,9 +11,9 @@ type Finding struct {
 	Rule     string   `json:"rule"` // its ID, for Explain
 	Severity Severity `json:"severity"`
 	Unit     string   `json:"unit"` // its name, such as hello.service
-	// Path and Line are those of the assignment that counts, which may be in a drop-in. For one
-	// that is missing they are those of the header of its section in the unit's own file, or of
-	// the first line.
+	// Path and Line are those of the assignment that counts, which may be in a
+	// drop-in. For one that is missing they are those of the header of its
+	// section in the unit's own file, or of the first line.
 	Path    string `json:"path"`
 	Line    int    `json:"line"`
 	Section string `json:"section,omitempty"`
@@ -21,8 +21,9 @@ type Finding struct {
 	Value   string `json:"value,omitempty"`
 	Missing bool   `json:"missing,omitempty"` // there is no such line
 	Why     string `json:"why"`
-	// Use is the line to write in its place, or to add if it is missing. Remove says that the
-	// line is to go. If there is neither, it takes more than a line.
+	// Use is the line to write in its place, or to add if it is missing. Remove
+	// says that the line is to go. If there is neither, it takes more than a
+	// line.
 	Use    string `json:"use,omitempty"`
 	Remove bool   `json:"remove,omitempty"`
 }

@@ -32,7 +32,8 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// count returns how many lines a text has, as systemd reads them: NUL and carriage return end one too.
+// count returns how many lines a text has, as systemd reads them: NUL and
+// carriage return end one too.
 func count(text string) int {
 	return 1 + strings.Count(text, "\n") + strings.Count(text, "\r") + strings.Count(text, "\x00")
 }

@@ -61,7 +61,8 @@ func descriptions() map[string]func(*units.Service) {
 	}
 }
 
-// TestRendered has nothing said about what package units renders, for any systemd.
+// TestRendered has nothing said about what package units renders, for any
+// systemd.
 func TestRendered(t *testing.T) {
 	for name, of := range descriptions() {
 		for _, systemd := range []int{252, 257, 262} {

@@ -19,18 +19,13 @@ type inspection struct {
 func inspect(options Options, known settings, g group) []Finding {
 	i := inspection{Options: options, group: g, known: known}
 	for _, c := range checks() {
+		if len(options.Only) > 0 && !slices.Contains(options.Only, c.ID) {
+			continue
+		}
 		i.rule = c.Rule
 		c.find(&i)
 	}
 	return slices.DeleteFunc(i.found, i.ignored)
-}
-
-// subjects are the service, if there is one, and the sockets.
-func (i *inspection) subjects() []*subject {
-	if i.service == nil {
-		return i.sockets
-	}
-	return append([]*subject{i.service}, i.sockets...)
 }
 
 // ignoreSetting holds the IDs of rules that the unit does not want to hear of.
@@ -50,7 +45,8 @@ func (i *inspection) ignored(f Finding) bool {
 	return false
 }
 
-// A remark is what a finding says beyond its place. What is empty is that of the rule.
+// A remark is what a finding says beyond its place. What is empty is that of
+// the rule.
 type remark struct {
 	severity Severity
 	why, use string
@@ -66,7 +62,8 @@ func (i *inspection) unset(s *subject, section, name string, r remark) {
 	i.add(s, r, Finding{Path: s.show(s.Paths[0]), Line: max(s.headers[section], 1), Section: section, Setting: name, Missing: true})
 }
 
-// atOrUnset reports the assignment, or that there is none. What was set and then taken back is reported where that was.
+// atOrUnset reports the assignment, or that there is none. What was set and
+// then taken back is reported where that was.
 func (i *inspection) atOrUnset(s *subject, section, name string, a unitfile.Assignment, r remark) {
 	if a.Line > 0 {
 		i.at(s, a, r)
@@ -104,7 +101,8 @@ const (
 // ofService makes a check of what looks at the service.
 func ofService(rule Rule, find func(*inspection, *subject)) check {
 	return check{rule, func(i *inspection) {
-		// A service that ends by itself is none of a daemon, and hears that alone.
+		// A service that ends by itself is none of a daemon, and hears that
+		// alone.
 		if i.service != nil && (rule.ID == ruleType.ID || i.kind(i.service) != "oneshot") {
 			find(i, i.service)
 		}

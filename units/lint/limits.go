@@ -20,16 +20,17 @@ func limitChecks() []check {
 	}
 }
 
-// leastTasks is what two processes of Go need on a small machine: each has a dozen threads.
+// leastTasks is what two processes of Go need on a small machine: each has a
+// dozen threads.
 const leastTasks = 32
 
 var ruleTasksMax = Rule{
 	ID: "tasks-max", Severity: Warning,
 	Title: "there is no room for the threads of two generations",
-	Why: "During a reload and the drain after it two generations run in the unit, and TasksMax= counts the threads of both; Go " +
-		"has one for each processor, some for itself, and one for each file or system call that blocks. If the limit is reached " +
-		"the successor cannot be started, and the reload fails with EAGAIN; or the Go runtime of either process dies, as it " +
-		"cannot do without the thread it asked for.",
+	Why: "During a reload and the drain after it two generations run in the unit, and TasksMax= counts the threads " +
+		"of both. Go has one thread for each processor, some for itself, and one for each file or system call " +
+		"that blocks. At the limit the successor cannot start, and the reload fails with EAGAIN. Or the Go " +
+		"runtime of either process dies, since it cannot get the thread that it needs.",
 	Bad:       "[Service]\nTasksMax=10",
 	Good:      "[Service]\nTasksMax=4096",
 	Reference: "systemd.resource-control(5)",
@@ -39,10 +40,10 @@ var ruleTasksMax = Rule{
 var ruleLimitNPROC = Rule{
 	ID: "limit-nproc", Severity: Warning,
 	Title: "the user has no room for the threads of two generations",
-	Why: "LimitNPROC= is RLIMIT_NPROC of setrlimit(2): it counts the threads of all processes of the user, whatever unit they " +
-		"belong to. During a reload and the drain after it that is two generations, and all else that the user runs. If the " +
-		"limit is reached the reload fails with EAGAIN, or the Go runtime of either process dies for want of a thread. Root is " +
-		"exempt. TasksMax= counts the unit alone.",
+	Why: "LimitNPROC= is RLIMIT_NPROC of setrlimit(2): it counts the threads of all processes of the user, in any " +
+		"unit. During a reload and the drain after it that is two generations, and everything else that the user " +
+		"runs. At the limit the reload fails with EAGAIN, or the Go runtime of either process dies because it " +
+		"cannot get a thread. Root is exempt. TasksMax= counts only the threads of the unit.",
 	Bad:       "[Service]\nLimitNPROC=10",
 	Good:      "[Service]\nLimitNPROC=infinity",
 	Reference: "systemd.exec(5)",
@@ -69,9 +70,9 @@ func checkTasks(i *inspection, s *subject, name string) {
 var ruleMemoryMax = Rule{
 	ID: "memory-max", Severity: Error,
 	Title: "there is no memory for two generations",
-	Why: "During a reload and the drain after it two generations run in the unit, and MemoryMax= is for both together. If they " +
-		"need more the kernel kills one of them: its requests are lost, and with OOMPolicy=stop, the default, systemd ends the " +
-		"other as well.",
+	Why: "During a reload and the drain after it two generations run in the unit, and MemoryMax= limits both " +
+		"together. If they need more, the kernel kills one of them. Its requests are lost, and with " +
+		"OOMPolicy=stop, the default, systemd stops the other as well.",
 	Bad:       "[Service]\nMemoryMax=100M",
 	Good:      "[Service]\nMemoryMax=200M",
 	Reference: "systemd.resource-control(5)",
@@ -81,9 +82,9 @@ var ruleMemoryMax = Rule{
 var ruleMemoryHigh = Rule{
 	ID: "memory-high", Severity: Warning,
 	Title: "two generations are slowed down",
-	Why: "During a reload and the drain after it two generations run in the unit, and above MemoryHigh=, which is for both " +
-		"together, the kernel slows their threads down, often to a standstill: answers take seconds until the older one has " +
-		"ended, which takes longer for the same reason.",
+	Why: "During a reload and the drain after it two generations run in the unit, and MemoryHigh= counts both " +
+		"together. Above it the kernel slows their threads down, often to a standstill. Responses take seconds " +
+		"until the older generation has exited, which takes longer for the same reason.",
 	Bad:       "[Service]\nMemoryHigh=100M",
 	Good:      "[Service]\nMemoryHigh=200M",
 	Reference: "systemd.resource-control(5)",
@@ -95,7 +96,8 @@ func checkMemory(i *inspection, s *subject, name, what string) {
 	if !found || i.Daemon.Memory == 0 {
 		return
 	}
-	// Of a share of the machine's memory, for which there is an error, nothing is known.
+	// Of a share of the machine's memory, for which there is an error, nothing
+	// is known.
 	most, err := unitfile.ParseSize(a.Value)
 	if err == nil && most > 0 && most/2 < i.Daemon.Memory {
 		i.at(s, a, remark{
@@ -113,10 +115,11 @@ func isMemory(value string) bool {
 var ruleLimitNOFILE = Rule{
 	ID: "limit-nofile", Severity: Warning,
 	Title: "there are few descriptors for connections",
-	Why: "Each connection is a descriptor, and while connections move from one generation to the next some are in both. When " +
-		"LimitNOFILE= is reached the daemon can accept nobody, and clients wait in the queue; a reload fails, since the " +
-		"successor cannot be given its sockets (EMFILE). Go raises the soft limit to the hard one, which systemd sets to 524288 " +
-		"by itself.",
+	Why: "Each connection takes a descriptor, and each generation needs some 30 of its own. When LimitNOFILE= is " +
+		"reached the daemon cannot accept, and clients wait in the queue. A reload fails, since the successor " +
+		"cannot be given its sockets (EMFILE), or connections stay with the old process until the new one, which " +
+		"has the same limit, has room. Go raises the soft limit to the hard one, which systemd sets to 524288 by " +
+		"default.",
 	Use:       "LimitNOFILE=524288",
 	Bad:       "[Service]\nLimitNOFILE=256",
 	Good:      "[Service]\nLimitNOFILE=524288",
@@ -126,16 +129,16 @@ var ruleLimitNOFILE = Rule{
 func checkLimitNOFILE(i *inspection, s *subject) {
 	const least = 1024
 	if most, a, found := s.number("Service", "LimitNOFILE"); found && most < least {
-		i.at(s, a, remark{why: "each connection is a descriptor: nobody is accepted beyond, and reloads fail"})
+		i.at(s, a, remark{why: "each connection takes a descriptor: above the limit none is accepted, and reloads fail"})
 	}
 }
 
 var ruleLimitAS = Rule{
 	ID: "limit-as", Severity: Warning,
 	Title: "the Go runtime may not reserve its address space",
-	Why: "LimitAS= limits addresses, not memory. The Go runtime reserves far more of them than it uses, more with each thread, " +
-		"so that a program of 20 MB may have 2 GB of address space: it dies of \"cannot allocate memory\" at a time when it " +
-		"needs a little more, in the middle of all requests. MemoryMax= limits memory.",
+	Why: "LimitAS= limits addresses, not memory. The Go runtime reserves far more addresses than it uses, and more " +
+		"with each thread, so a program of 20 MB may have 2 GB of address space. It dies with \"cannot allocate " +
+		"memory\" when it needs a little more, in the middle of all requests. MemoryMax= limits memory.",
 	Use:       "LimitAS=infinity",
 	Bad:       "[Service]\nLimitAS=512M",
 	Good:      "[Service]\nLimitAS=infinity",
@@ -153,9 +156,9 @@ func checkLimitAS(i *inspection, s *subject) {
 var ruleLimitCPU = Rule{
 	ID: "limit-cpu", Severity: Error,
 	Title: "the kernel kills the daemon after some time of work",
-	Why: "LimitCPU= is RLIMIT_CPU of setrlimit(2): when a process has used so much time of a processor in its whole life the " +
-		"kernel sends SIGXCPU, of which a Go program dies, and SIGKILL later. A daemon comes there some day, with all requests " +
-		"under way. CPUQuota= limits how much it uses at a time.",
+	Why: "LimitCPU= is RLIMIT_CPU of setrlimit(2). When a process has used that much processor time in its whole " +
+		"life, the kernel sends SIGXCPU, which ends a Go program, and SIGKILL later. Every daemon reaches the " +
+		"limit some day, with all requests under way. CPUQuota= limits how much of a processor it uses at a time.",
 	Use:       "LimitCPU=infinity",
 	Bad:       "[Service]\nLimitCPU=60",
 	Good:      "[Service]\nLimitCPU=infinity",
@@ -164,6 +167,6 @@ var ruleLimitCPU = Rule{
 
 func checkLimitCPU(i *inspection, s *subject) {
 	if value, a := s.text("Service", "LimitCPU"); value != "" && value != "infinity" {
-		i.at(s, a, remark{why: "the kernel kills the process when it has worked for so long in all"})
+		i.at(s, a, remark{why: "the kernel kills the process when it has used that much processor time in all"})
 	}
 }

@@ -20,7 +20,8 @@ func hello() units.Service {
 	}
 }
 
-// render writes the units of a description into a folder of their own, and returns their paths, the service's first.
+// render writes the units of a description into a folder of their own, and
+// returns their paths, the service's first.
 func render(t *testing.T, s units.Service, systemd int) []string {
 	t.Helper()
 	files, err := s.Render(systemd)
@@ -151,6 +152,10 @@ func breaches() []breach {
 		{rule: "runtime-directory", drop: "RuntimeDirectory=", service: "[Service]\nPrivateTmp=no\nProtectSystem=no"},
 		{rule: "runtime-directory", drop: "RuntimeDirectory=", service: "[Service]\nPrivateTmp=no\nDynamicUser=no\nProtectSystem=no\nUser=www-data"},
 		{rule: "runtime-directory", drop: "RuntimeDirectory=", service: "[Service]\nPrivateTmp=no\nDynamicUser=no\nProtectSystem=no", severity: lint.Note},
+		{rule: "runtime-directory", drop: "RuntimeDirectory=", service: "[Service]\nExecReload=\nExecReload=/bin/kill -HUP $MAINPID", also: []string{"exec-reload-signal"}},
+		{rule: "runtime-directory", drop: "RuntimeDirectory=", service: "[Service]\nExecReload=", also: []string{"exec-reload-missing"}},
+		{rule: "runtime-directory", drop: "RuntimeDirectory=", service: "[Service]\nExecReload=\nExecReload=/usr/sbin/hello-reload"},
+		{rule: "runtime-directory", drop: "RuntimeDirectory=", service: "[Service]\nDynamicUser=no\nUser=www-data\nPrivateTmp=no\nExecReload=", also: []string{"exec-reload-missing"}},
 		{rule: "restart-sec", service: "[Service]\nRestartSec=5", severity: lint.Note},
 		{rule: "restart-sec", service: "[Service]\nRestartSec=1100ms", severity: lint.Note},
 		{rule: "restart-sec", service: "[Service]\nRestartSec=5", of: noSocket, severity: lint.Note},
@@ -215,7 +220,8 @@ func breaches() []breach {
 	}
 }
 
-// examples are the breaches that the rules themselves have, where a bare good unit does not do.
+// examples are the breaches that the rules themselves have, where a bare good
+// unit does not do.
 func examples() []breach {
 	own := map[string]breach{
 		"type":                     {also: []string{"fd-store"}, severity: lint.Warning},
@@ -289,7 +295,8 @@ func (b breach) name() string {
 	return b.rule + " " + strings.ReplaceAll(strings.Join([]string{b.service, b.socket, b.second, b.drop}, " "), "\n", " ")
 }
 
-// TestBreaches has each rule find what it is there for, at the very line, and nothing else; what it says to use puts it right.
+// TestBreaches has each rule find what it is there for, at the very line, and
+// nothing else; what it says to use puts it right.
 func TestBreaches(t *testing.T) {
 	for _, b := range slices.Concat(examples(), breaches()) {
 		t.Run(b.name(), func(t *testing.T) {

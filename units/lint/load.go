@@ -15,14 +15,24 @@ import (
 // ErrMasked is matched by the error of [Check] for a unit that is masked.
 var ErrMasked = unitfile.ErrMasked
 
-// ErrKind is matched by the error of [Check] for a unit that is neither a service nor a socket.
+// ErrKind is matched by the error of [Check] for a unit that is neither a
+// service nor a socket.
 var ErrKind = errors.New("neither a service nor a socket")
 
-// A group is a service and its sockets. There may be no service, if only a socket was found.
+// A group is a service and its sockets. There may be no service, if only a
+// socket was found.
 type group struct {
 	service *subject
 	sockets []*subject
 	missing []unitfile.Word // of Sockets=: what was not found
+}
+
+// subjects are the service, if there is one, and the sockets.
+func (g group) subjects() []*subject {
+	if g.service == nil {
+		return g.sockets
+	}
+	return append([]*subject{g.service}, g.sockets...)
 }
 
 // A loader reads units, each once.
@@ -31,6 +41,7 @@ type loader struct {
 	given  []*subject          // the arguments, in their order
 	loaded map[string]*subject // by path or name; nil if it cannot be had
 	listed map[string][]string // names of sockets by folder
+	drafts map[string]string   // drop-ins to come, by unit
 }
 
 func newLoader(options Options) *loader {
@@ -38,7 +49,7 @@ func newLoader(options Options) *loader {
 	if options.Scope == units.User {
 		places = unitfile.UserPlaces(options.Root)
 	}
-	return &loader{places: places, loaded: map[string]*subject{}, listed: map[string][]string{}}
+	return &loader{places: places, loaded: map[string]*subject{}, listed: map[string][]string{}, drafts: options.drafts}
 }
 
 func (l *loader) takeAll(args []string) []error {
@@ -72,7 +83,8 @@ func (l *loader) take(arg string) (*subject, error) {
 	return l.unit(arg)
 }
 
-// isPath reports whether an argument is no name. Below a root a file of the working folder is not what is asked for.
+// isPath reports whether an argument is no name. Below a root a file of the
+// working folder is not what is asked for.
 func (l *loader) isPath(arg string) bool {
 	if strings.ContainsRune(arg, '/') || strings.ContainsRune(arg, filepath.Separator) {
 		return true
@@ -120,6 +132,9 @@ func (l *loader) unit(name string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	if text := l.drafts[u.Name]; text != "" {
+		u.Apply(draftPath, text)
+	}
 	s := newSubject(u, l.places.Root)
 	s.managed = true
 	s.wanted = s.section == "Socket" && l.wanted(name)
@@ -127,7 +142,8 @@ func (l *loader) unit(name string) (*subject, error) {
 	return s, nil
 }
 
-// wanted reports whether a link starts the unit, as `systemctl enable` and packages make them.
+// wanted reports whether a link starts the unit, as `systemctl enable` and
+// packages make them.
 func (l *loader) wanted(name string) bool {
 	return slices.ContainsFunc(l.places.Folders, func(folder string) bool {
 		for _, kind := range []string{"wants", "requires", "upholds"} {
@@ -140,7 +156,8 @@ func (l *loader) wanted(name string) bool {
 	})
 }
 
-// groups returns the services of the arguments with their sockets, and the other way round.
+// groups returns the services of the arguments with their sockets, and the
+// other way round.
 func (l *loader) groups() []group {
 	var groups []group
 	done := map[*subject]bool{}
@@ -211,7 +228,8 @@ func (l *loader) find(name string, s *subject) *subject {
 	return nil
 }
 
-// socketNames returns those of all sockets that might belong to the service, sorted within each folder.
+// socketNames returns those of all sockets that might belong to the service,
+// sorted within each folder.
 func (l *loader) socketNames(s *subject) []string {
 	var names []string
 	for _, given := range l.given {

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// mainProcessChecks are about which process systemd takes for the main one, and whom it believes.
+// mainProcessChecks are about which process systemd takes for the main one, and
+// whom it believes.
 func mainProcessChecks() []check {
 	return []check{
 		ofService(ruleType, checkType),
@@ -14,7 +15,7 @@ func mainProcessChecks() []check {
 		ofService(ruleNotifyAccess, checkNotifyAccess),
 		ofService(rulePIDFile, checkPIDFile),
 		no(ruleRemainAfterExit, "Service", "RemainAfterExit",
-			"a main process that exits by itself, without an error, leaves the unit active with nobody to serve"),
+			"a main process that exits by itself, without an error, leaves the unit active with no process to serve"),
 		ofService(ruleExitType, checkExitType),
 		ofService(ruleExecStartShell, checkExecStartShell),
 		ofService(ruleExecStartWrapper, checkExecStartWrapper),
@@ -27,14 +28,15 @@ func mainProcessChecks() []check {
 
 var ruleType = Rule{
 	ID: "type", Severity: Error,
-	Title: "systemd is not told which process is the main one",
-	Why: "A reload starts the next process beside the old one, and tells systemd by a notification that it is the main one from " +
-		"now on. With Type=simple, exec or idle and without NotifyAccess=main (which FileDescriptorStoreMax= and WatchdogSec= " +
-		"imply) there is nobody to notify, so the daemon does what it does outside of systemd: it replaces its program in " +
-		"place. Requests wait meanwhile for the slowest one, a new program that starts and then fails takes the service with " +
-		"it, and a restart cannot keep connections. With Type=forking systemd waits for a first process that exits, with " +
-		"Type=oneshot for the service to be over, and with Type=dbus for a name on the bus: the start times out. Without Type= " +
-		"it is simple. Type=notify-reload is there since systemd 253; before, the line is ignored.",
+	Title: "systemd does not learn which process is the main one",
+	Why: "A reload starts the next process beside the old one, and notifies systemd that it is the main process " +
+		"from now on. With Type=simple, exec or idle and without NotifyAccess=main (which FileDescriptorStoreMax= " +
+		"and WatchdogSec= imply) the daemon has no manager to notify. So it replaces its program in place, as it " +
+		"does outside of systemd. Then requests wait for the slowest one, a new program that starts and then " +
+		"fails takes the service with it, and a restart cannot keep connections. With Type=forking systemd waits " +
+		"for a first process that exits, with Type=oneshot for the service to finish, and with Type=dbus for a " +
+		"name on the bus: the start times out. Without Type= it is simple. systemd knows Type=notify-reload since " +
+		"version 253, and ignores the line before.",
 	Use:       "Type=notify",
 	Bad:       "[Service]\nType=exec\nNotifyAccess=none\nFileDescriptorStoreMax=0",
 	Good:      "[Service]\nType=notify\nNotifyAccess=main",
@@ -43,7 +45,8 @@ var ruleType = Rule{
 
 var types = []string{"simple", "exec", "forking", "oneshot", "dbus", "notify", "notify-reload", "idle"}
 
-// kind returns the type that systemd gives the service, and the assignment, if there is one. It is "" if there is nothing to run.
+// kind returns the type that systemd gives the service, and the assignment, if
+// there is one. It is "" if there is nothing to run.
 func (i *inspection) kind(s *subject) string {
 	known := types
 	if i.Systemd < 253 {
@@ -64,12 +67,12 @@ func checkType(i *inspection, s *subject) {
 	switch kind {
 	case "simple", "exec", "idle":
 		if s.notifyAccess(i) == "none" {
-			severity, why = Warning, "the daemon has nobody to notify, and reloads in place: a new program that fails takes the service with it"
+			severity, why = Warning, "the daemon cannot notify systemd, and reloads in place: a new program that fails takes the service with it"
 		}
 	case "forking":
 		why = "systemd waits for a first process to exit, which a daemon that notifies does not do, and the start times out"
 	case "oneshot":
-		why = "systemd waits for the service to be over before it calls it started, and the start never ends"
+		why = "systemd waits for the service to finish before it counts as started, and the start never ends"
 	case "dbus":
 		why = "systemd waits for a name on the bus, not for the sockets to be served"
 	}
@@ -84,7 +87,8 @@ func checkType(i *inspection, s *subject) {
 	}
 }
 
-// notifyAccess returns whom systemd believes. It is main where that is needed, and nothing else is said (service_add_extras of systemd).
+// notifyAccess returns whom systemd believes. It is main where that is needed,
+// and nothing else is said (service_add_extras of systemd).
 func (s *subject) notifyAccess(i *inspection) string {
 	access, _ := s.choice("Service", "NotifyAccess", "none", "main", "exec", "all")
 	if access != "" && access != "none" {
@@ -101,9 +105,10 @@ func (s *subject) notifyAccess(i *inspection) string {
 var ruleTypeReady = Rule{
 	ID: "type-ready", Severity: Warning,
 	Title: "systemd calls the service started before it serves",
-	Why: "With Type=simple, exec or idle and NotifyAccess=main handovers work, but `systemctl start` returns, and units that are " +
-		"ordered after this one start, before the daemon has said READY=1. A program that starts and then fails is taken for " +
-		"started: an upgrade that restarts succeeds with a broken version, and whoever comes next is refused.",
+	Why: "With Type=simple, exec or idle and NotifyAccess=main handovers work. But `systemctl start` returns, and " +
+		"units that are ordered after this one start, before the daemon has sent READY=1. A program that starts " +
+		"and then fails counts as started: an upgrade that restarts succeeds with a broken version, and later " +
+		"connections are refused.",
 	Use:       "Type=notify",
 	Bad:       "[Service]\nType=exec",
 	Good:      "[Service]\nType=notify",
@@ -121,10 +126,11 @@ func checkTypeReady(i *inspection, s *subject) {
 var ruleNotifyAccess = Rule{
 	ID: "notify-access", Severity: Error,
 	Title: "systemd believes processes other than the main one",
-	Why: "While a predecessor drains there are two generations in the unit. With NotifyAccess=all systemd believes either: what " +
-		"the old one, or any child of the daemon, says of itself is taken for the whole unit, and a STOPPING=1 from it stops " +
-		"the unit, successor and all. NotifyAccess=exec also believes what runs for ExecReload= and its kin. The daemon needs " +
-		"main only: a reload is announced by the process that is still the main one.",
+	Why: "While a predecessor drains there are two generations in the unit. With NotifyAccess=all systemd believes " +
+		"both. It applies the messages of the old process, or of any child of the daemon, to the whole unit, and " +
+		"a STOPPING=1 from one of them stops the unit with the successor. With NotifyAccess=exec it also believes " +
+		"the commands of ExecReload= and its kin. The daemon needs only main: the process that announces a reload " +
+		"is still the main one.",
 	Use:       "NotifyAccess=main",
 	Bad:       "[Service]\nNotifyAccess=all",
 	Good:      "[Service]\nNotifyAccess=main",
@@ -135,19 +141,19 @@ func checkNotifyAccess(i *inspection, s *subject) {
 	access, a := s.choice("Service", "NotifyAccess", "none", "main", "exec", "all")
 	switch access {
 	case "all":
-		i.at(s, a, remark{why: "what a predecessor or a child says of itself is taken for the unit, and can stop it"})
+		i.at(s, a, remark{why: "systemd applies messages of a predecessor or a child to the unit, and they can stop it"})
 	case "exec":
-		i.at(s, a, remark{severity: Warning, why: "what the commands of ExecReload= and its kin say is taken for the daemon's word"})
+		i.at(s, a, remark{severity: Warning, why: "systemd takes messages of the commands of ExecReload= and its kin for the daemon's"})
 	}
 }
 
 var rulePIDFile = Rule{
 	ID: "pid-file", Severity: Error,
 	Title: "systemd takes the main process from a file",
-	Why: "systemd watches the file of PIDFile= and takes the process whose number it holds for the main one. After a reload that " +
-		"is still the first process, as nothing writes the file anew: main goes back to it, and when it has drained the unit " +
-		"ends and the successor is killed. systemd also removes the file when the service stops. A daemon that notifies needs " +
-		"none.",
+	Why: "systemd watches the file of PIDFile= and takes the process whose number it holds for the main one. After " +
+		"a reload that is still the first process, since nothing rewrites the file. The first process becomes the " +
+		"main one again, and when it has drained the unit stops and systemd kills the successor. systemd also " +
+		"removes the file when the service stops. A daemon that notifies needs no such file.",
 	Bad:       "[Service]\nPIDFile=/run/hello/hello.pid",
 	Good:      "[Service]\nPIDFile=",
 	Reference: "systemd.service(5)",
@@ -155,17 +161,17 @@ var rulePIDFile = Rule{
 
 func checkPIDFile(i *inspection, s *subject) {
 	if file, a := s.text("Service", "PIDFile"); file != "" {
-		i.at(s, a, remark{why: "after a reload it still names the old process, unless that is written anew, and the unit ends with that process"})
+		i.at(s, a, remark{why: "after a reload the file still names the old process unless it is rewritten, and the unit stops with that process"})
 	}
 }
 
 var ruleRemainAfterExit = Rule{
 	ID: "remain-after-exit", Severity: Note,
-	Title: "the unit stays active when nobody serves",
-	Why: "With RemainAfterExit=yes a service whose main process has ended without an error is still active. The daemon says " +
-		"STOPPING=1 before it ends, by which systemd knows better; but a program that exits by itself, os.Exit(0) somewhere, " +
-		"does not: nothing restarts it, its socket is not watched, and `systemctl start` does nothing. There is no use for it " +
-		"in a service that runs.",
+	Title: "the unit stays active when no process serves",
+	Why: "With RemainAfterExit=yes a service whose main process has exited without an error is still active. The " +
+		"daemon sends STOPPING=1 before it exits, which systemd heeds. But a program that exits by itself, by an " +
+		"os.Exit(0) somewhere, does not: nothing restarts it, systemd does not watch its socket, and `systemctl " +
+		"start` does nothing. A service that runs all the time has no use for this setting.",
 	Bad:       "[Service]\nRemainAfterExit=yes",
 	Good:      "[Service]\nRemainAfterExit=no",
 	Use:       "RemainAfterExit=no",
@@ -174,10 +180,11 @@ var ruleRemainAfterExit = Rule{
 
 var ruleExitType = Rule{
 	ID: "exit-type", Severity: Note,
-	Title: "the unit is called active when nobody serves",
-	Why: "With ExitType=cgroup a service runs as long as any of its processes does. When the main process crashes while a " +
-		"predecessor still drains, systemd calls the unit active until that has finished its last request: nobody serves, and " +
-		"monitoring sees nothing. The restart comes no earlier with ExitType=main, but the unit says what is the case.",
+	Title: "the unit is called active when no process serves",
+	Why: "With ExitType=cgroup a service runs as long as any of its processes does. If the main process crashes " +
+		"while a predecessor still drains, systemd calls the unit active until the predecessor has finished its " +
+		"last request. No process serves, and monitoring sees nothing. The restart does not come earlier with " +
+		"ExitType=main, but the unit's state is true.",
 	Use:       "ExitType=main",
 	Bad:       "[Service]\nExitType=cgroup",
 	Good:      "[Service]\nExitType=main",
@@ -186,17 +193,17 @@ var ruleExitType = Rule{
 
 func checkExitType(i *inspection, s *subject) {
 	if kind, a := s.choice("Service", "ExitType", "main", "cgroup"); kind == "cgroup" {
-		i.at(s, a, remark{why: "after a crash the unit is called active until the last predecessor has drained, with nobody to serve"})
+		i.at(s, a, remark{why: "after a crash the unit is called active until the last predecessor has drained, with no process to serve"})
 	}
 }
 
 var ruleExecStartShell = Rule{
 	ID: "exec-start-shell", Severity: Error,
 	Title: "the main process is a shell",
-	Why: "Where a shell starts the daemon and waits for it, the shell is the main process. Sockets are for the shell then " +
-		"(LISTEN_PID is its number), and systemd does not believe the daemon's READY=1 and MAINPID= (NotifyAccess=main): the " +
-		"daemon binds its addresses itself, if it can, and the start fails or times out. SIGTERM ends the shell first. With " +
-		"exec the shell becomes the daemon.",
+	Why: "If a shell starts the daemon and waits for it, the shell is the main process. Then the sockets are for " +
+		"the shell (LISTEN_PID is its pid), and systemd does not believe the daemon's READY=1 and MAINPID= " +
+		"(NotifyAccess=main). The daemon binds its addresses itself, if it can, and the start fails or times out. " +
+		"SIGTERM ends the shell first. With exec the shell becomes the daemon.",
 	Bad:       "[Service]\nExecStart=\nExecStart=/bin/sh -c '/usr/bin/hello -v'",
 	Good:      "[Service]\nExecStart=\nExecStart=/bin/sh -c 'exec /usr/bin/hello -v'",
 	Reference: "systemd.service(5)",
@@ -211,15 +218,17 @@ func checkExecStartShell(i *inspection, s *subject) {
 			continue
 		}
 		use := noAdvice
-		// One command can be given to exec; with more of them it has to be seen which is the last.
+		// One command can be given to exec; with more of them it has to be seen
+		// which is the last.
 		if !strings.ContainsAny(script, ";&|\n") {
 			use = "ExecStart=" + withExec(c.from.Value, script)
 		}
-		i.at(s, c.from, remark{why: "the main process is the shell, and systemd does not believe what the daemon tells", use: use})
+		i.at(s, c.from, remark{why: "the main process is the shell, and systemd does not believe the daemon's messages", use: use})
 	}
 }
 
-// withExec puts exec before the script, and quotes around both if there are none.
+// withExec puts exec before the script, and quotes around both if there are
+// none.
 func withExec(value, script string) string {
 	before, after, _ := strings.Cut(value, script)
 	if strings.HasSuffix(before, "'") || strings.HasSuffix(before, `"`) {
@@ -230,11 +239,11 @@ func withExec(value, script string) string {
 
 var ruleExecStartWrapper = Rule{
 	ID: "exec-start-wrapper", Severity: Error,
-	Title: "something else than the daemon is the main process",
-	Why: "sudo, su, runuser, timeout, start-stop-daemon and container engines start the daemon as a child and stay, or leave, " +
-		"themselves. The daemon is not the main process then: sockets are not for it (LISTEN_PID), systemd does not believe its " +
-		"READY=1 and MAINPID= (NotifyAccess=main), and the start fails or times out. systemd does itself what most of them are " +
-		"for: User=, TimeoutStopSec=, RuntimeMaxSec=.",
+	Title: "a program other than the daemon is the main process",
+	Why: "sudo, su, runuser, timeout, start-stop-daemon and container engines start the daemon as a child and " +
+		"stay, or exit themselves. Then the daemon is not the main process: sockets are not for it (LISTEN_PID), " +
+		"systemd does not believe its READY=1 and MAINPID= (NotifyAccess=main), and the start fails or times out. " +
+		"systemd has settings for most of their purposes: User=, TimeoutStopSec=, RuntimeMaxSec=.",
 	Bad:       "[Service]\nExecStart=\nExecStart=/usr/bin/sudo -u hello /usr/bin/hello",
 	Good:      "[Service]\nExecStart=\nExecStart=/usr/bin/hello",
 	Reference: "systemd.exec(5)",
@@ -252,18 +261,19 @@ func checkExecStartWrapper(i *inspection, s *subject) {
 		if at := slices.IndexFunc(c.words[1:], func(word string) bool { return strings.HasPrefix(word, "/") }); at >= 0 {
 			use = "ExecStart=" + c.from.Value[max(strings.Index(c.from.Value, c.words[1+at]), 0):]
 		}
-		i.at(s, c.from, remark{why: c.base() + " is the main process, and systemd does not believe what the daemon tells", use: use})
+		i.at(s, c.from, remark{why: c.base() + " is the main process, and systemd does not believe the daemon's messages", use: use})
 	}
 }
 
 var ruleExecStartArgv0 = Rule{
 	ID: "exec-start-argv0", Severity: Warning,
 	Title: "the daemon does not know the path it was started by",
-	Why: "A reload starts the program anew by the path in argv[0], resolved again, so that a new file or a moved symbolic link " +
-		"is found. With an @ before the program's path argv[0] is something else. If that is another path, reloads start " +
-		"another program, or fail. A bare name is looked for in $PATH, where another program may have it; one that is not there " +
-		"leads to /proc/self/exe, which with a symbolic link to the release is the old version: reloads succeed and change " +
-		"nothing. Not so if the daemon sets lifecycle.Options.Program.",
+	Why: "A reload starts the program again by the path in argv[0]. It resolves the path again, and so finds a new " +
+		"file or a moved symbolic link. With an @ before the program's path argv[0] is something else. If that is " +
+		"another path, reloads start another program, or fail. heirloom looks for a bare name in $PATH, where " +
+		"another program may have it. If $PATH does not have the name either, heirloom uses /proc/self/exe, which " +
+		"with a symbolic link to the release is the old version: reloads succeed and change nothing. " +
+		"lifecycle.Options.Program in the daemon avoids this.",
 	Bad:       "[Service]\nExecStart=\nExecStart=@/usr/bin/hello /usr/libexec/hello -v",
 	Good:      "[Service]\nExecStart=\nExecStart=/usr/bin/hello -v",
 	Reference: "systemd.service(5)",
@@ -289,9 +299,9 @@ func checkExecStartArgv0(i *inspection, s *subject) {
 var ruleExecStartIgnore = Rule{
 	ID: "exec-start-ignore", Severity: Error,
 	Title: "a crash counts as success",
-	Why: "With a dash before the program's path systemd takes any end of the main process for a success, exit status 2 of a " +
-		"panic and a SIGKILL included. Restart=on-failure does not restart it then: after a crash nobody serves, and `systemctl " +
-		"status` says that all was well.",
+	Why: "With a dash before the program's path systemd takes any exit of the main process for a success, " +
+		"including status 2 of a panic and a SIGKILL. Restart=on-failure then does not restart the service: after " +
+		"a crash no process serves, and `systemctl status` shows a success.",
 	Bad:       "[Service]\nExecStart=\nExecStart=-/usr/bin/hello",
 	Good:      "[Service]\nExecStart=\nExecStart=/usr/bin/hello",
 	Reference: "systemd.service(5)",
@@ -312,9 +322,9 @@ func checkExecStartIgnore(i *inspection, s *subject) {
 var ruleExecStartSeveral = Rule{
 	ID: "exec-start-several", Severity: Error,
 	Title: "there are several programs to start",
-	Why: "Only a service of Type=oneshot may have more than one ExecStart=: systemd refuses to load any other (\"Service has " +
-		"more than one ExecStart= setting\"). ExecStart= is a list, also from drop-in to drop-in: one that is to replace " +
-		"another must first empty the list by a line ExecStart=.",
+	Why: "Only a service of Type=oneshot may have more than one ExecStart=: systemd refuses to load any other " +
+		"(\"Service has more than one ExecStart= setting\"). ExecStart= is a list, and a line in a drop-in adds to " +
+		"it. To replace a line, first empty the list with a line ExecStart=.",
 	Bad:       "[Service]\nExecStart=/usr/bin/hello -v",
 	Good:      "[Service]\nExecStart=\nExecStart=/usr/bin/hello -v",
 	Reference: "systemd.service(5)",
@@ -326,16 +336,17 @@ func checkExecStartSeveral(i *inspection, s *subject) {
 	}
 	commands := s.commands("ExecStart")
 	for n := 1; n < len(commands); n++ {
-		i.at(s, commands[n].from, remark{why: "systemd refuses a service with two of them; an empty ExecStart= before it takes back the first"})
+		i.at(s, commands[n].from, remark{why: "systemd refuses a service with two of them: an empty ExecStart= before it removes the first"})
 	}
 }
 
 var ruleStandardInput = Rule{
 	ID: "standard-input", Severity: Error,
 	Title: "the socket is the standard input",
-	Why: "StandardInput=socket gives the daemon the accepted connection, or the listener, as its descriptors 0, 1 and 2, as " +
-		"inetd did. It needs a socket unit with Accept=yes, or just one listener, and what the daemon logs goes to the client: " +
-		"the protocol is broken. The successor of a reload does not get it. The daemon takes its listeners from LISTEN_FDS.",
+	Why: "StandardInput=socket gives the daemon the accepted connection, or the listener, as its descriptors 0, 1 " +
+		"and 2, as inetd did. It needs a socket unit with Accept=yes, or just one listener. The daemon's log goes " +
+		"to the client, which breaks the protocol. The successor of a reload does not get the socket. The daemon " +
+		"takes its listeners from LISTEN_FDS.",
 	Use:       "StandardInput=null",
 	Bad:       "[Service]\nStandardInput=socket",
 	Good:      "[Service]\nStandardInput=null",

@@ -16,7 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write what is said now to testdata/output")
 
-// outputs are the forms of testdata/output's findings, each beside its golden file.
+// outputs are the forms of testdata/output's findings, each beside its golden
+// file.
 func outputs() map[string]func(io.Writer, []lint.Finding) error {
 	return map[string]func(io.Writer, []lint.Finding) error{
 		"findings.txt":   lint.WriteText,
@@ -25,7 +26,8 @@ func outputs() map[string]func(io.Writer, []lint.Finding) error {
 	}
 }
 
-// writeSARIFWithoutRules leaves out most of the rules, which would be all of a diff.
+// writeSARIFWithoutRules leaves out most of the rules, which would be all of a
+// diff.
 func writeSARIFWithoutRules(w io.Writer, findings []lint.Finding) error {
 	var all bytes.Buffer
 	if err := lint.WriteSARIF(&all, findings); err != nil {

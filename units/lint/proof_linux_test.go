@@ -8,19 +8,23 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/units"
 	"github.com/heirloom-go/heirloom/units/lint"
 )
 
-// A proof shows on a real systemd what a rule says. Two services are rendered by package units and get the bad lines. In one of them
-// each finding of the rule is put right by its Use, or, where that depends on the unit, by the good lines. Then the same is done to both,
-// and what is seen has to be what the rule says. In the lines NAME is the unit's name, PROGRAM its program and ADDRESS its socket's.
+// A proof shows on a real systemd what a rule says. Two services are rendered
+// by package units and get the bad lines. In one of them each finding of the
+// rule is put right by its Use, or, where that depends on the unit, by the good
+// lines. Then the same is done to both, and what is seen has to be what the
+// rule says. In the lines NAME is the unit's name, PROGRAM its program and
+// ADDRESS its socket's.
 type proof struct {
 	rule      string
 	bad       string // lines of the service's drop-in
 	badSocket string // of the socket's
-	// good are the lines in the place of bad, goodSocket of badSocket. Both empty: the Use of the findings is applied.
+	// good are the lines in the place of bad, goodSocket of badSocket. Both
+	// empty: the Use of the findings is applied.
 	good, goodSocket string
 	also             string // a drop-in of the service in either case
 	without          string // a setting that the rendered service loses, as no drop-in can take it back
@@ -33,7 +37,8 @@ type proof struct {
 	on               []sdtest.Version
 }
 
-// versions are those that the proof is for: by default the newest, from which the others differ in nothing that is known.
+// versions are those that the proof is for: by default the newest, from which
+// the others differ in nothing that is known.
 func (p proof) versions() []sdtest.Version {
 	switch {
 	case p.on != nil:
@@ -44,7 +49,8 @@ func (p proof) versions() []sdtest.Version {
 	return []sdtest.Version{sdtest.V262}
 }
 
-// TestProofs shows all rules. The services of one systemd are all there before the first is started, for a daemon-reload takes long.
+// TestProofs shows all rules. The services of one systemd are all there before
+// the first is started, for a daemon-reload takes long.
 func TestProofs(t *testing.T) {
 	programs := buildPrograms(t)
 	for _, v := range sdtest.Versions() {
@@ -78,7 +84,8 @@ func TestProofs(t *testing.T) {
 	}
 }
 
-// wanted reports whether a proof is to be prepared: HEIRLOOM_PROOF names the rules, if not all are.
+// wanted reports whether a proof is to be prepared: HEIRLOOM_PROOF names the
+// rules, if not all are.
 func wanted(rule string) bool {
 	only := os.Getenv("HEIRLOOM_PROOF")
 	return only == "" || slices.Contains(strings.Split(only, ","), rule)
@@ -104,7 +111,8 @@ func TestEveryRuleIsProven(t *testing.T) {
 	}
 }
 
-// buildPrograms returns the folder of hello, and of the programs that fail as its successors.
+// buildPrograms returns the folder of hello, and of the programs that fail as
+// its successors.
 func buildPrograms(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -112,7 +120,7 @@ func buildPrograms(t *testing.T) string {
 		"hello": {"version=v1", "./examples/hello"},
 		"proof": {"version=v1", "./units/lint/testdata/proof"},
 		"v2":    {"version=v2", "./examples/hello"},
-		"crash": {"mode=crash", "./internal/e2e/testdata/faulty"},
+		"crash": {"mode=crash", "./test/e2e/testdata/faulty"},
 	} {
 		cmd := exec.Command("go", "build", "-ldflags", "-X main."+build[0], "-o", filepath.Join(dir, name), build[1])
 		cmd.Dir = filepath.Join("..", "..")

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // seen joins what an act has seen.
@@ -42,7 +44,7 @@ func startSecond(s *scene) string {
 func startAndIdle(s *scene) string {
 	s.start()
 	c := s.connect()
-	return seen(c.get(), c.idle(400*time.Millisecond))
+	return seen(c.get(), s.idles(c, 400*time.Millisecond))
 }
 
 // startSlowly tells what systemd thinks of a program that is not ready yet.
@@ -69,7 +71,8 @@ func boot(s *scene) string {
 	return s.m.Property(s.name+".socket", "ActiveState")
 }
 
-// reload reloads under a connection, which the first process may answer until it has ended.
+// reload reloads under a connection, which the first process may answer until
+// it has ended.
 func reload(s *scene) string {
 	s.start()
 	first, c := s.main(), s.connect()
@@ -80,7 +83,8 @@ func reload(s *scene) string {
 	return seen(before, code, c.get(), s.ask())
 }
 
-// status asks the service in a terminal where it stands, as root, after a reload.
+// status asks the service in a terminal where it stands, as root, after a
+// reload.
 func status(s *scene) string {
 	s.start()
 	code := s.do("reload")
@@ -96,7 +100,8 @@ func reloadAndAsk(s *scene) string {
 	return seen(s.do("reload"), s.ask())
 }
 
-// reloadDuringRequest reloads while a request is under way, and asks when the first process has ended.
+// reloadDuringRequest reloads while a request is under way, and asks when the
+// first process has ended.
 func reloadDuringRequest(s *scene) string {
 	s.start()
 	first, request := s.main(), s.begin()
@@ -116,7 +121,8 @@ func reloadBroken(s *scene) string {
 	return seen(s.do("reload"), s.within(time.Second).ask())
 }
 
-// reloadSlowly reloads into a program that takes more than two seconds to be ready.
+// reloadSlowly reloads into a program that takes more than two seconds to be
+// ready.
 func reloadSlowly(s *scene) string {
 	s.start()
 	program := s.slowDown()
@@ -124,7 +130,7 @@ func reloadSlowly(s *scene) string {
 	program.waits()
 	select {
 	case <-command.Done():
-	case <-time.After(2500 * time.Millisecond):
+	case <-time.After(patience.Of(2500 * time.Millisecond)):
 	}
 	program.release()
 	code := "reload 0"
@@ -144,6 +150,30 @@ func upgrade(s *scene) string {
 	return seen(code, s.version)
 }
 
+// deploy moves the symlink from one release to the next and reloads. It tells
+// which release the daemon finds in its directory, before and after.
+func deploy(s *scene) string {
+	home := "/srv/" + s.name
+	for _, release := range []string{"1", "2"} {
+		s.m.MustRun("mkdir", "-p", home+"/releases/"+release)
+		s.m.WriteFile(home+"/releases/"+release+"/version", release, 0o644)
+	}
+	s.m.MustRun("ln", "-s", "releases/1", home+"/current")
+	s.start()
+	release := func() string {
+		dir := fmt.Sprintf("/proc/%d/cwd/", s.main())
+		if !s.isBad {
+			dir += "current/"
+		}
+		return s.m.MustRun("cat", dir+"version")
+	}
+	before, first := release(), s.main()
+	s.m.MustRun("ln", "-sfn", "releases/2", home+"/current")
+	code := s.do("reload")
+	s.gone(first)
+	return seen(before, code, release())
+}
+
 // upgradeBound is upgrade of a program that the service sees elsewhere.
 func upgradeBound(s *scene) string {
 	program := "/opt/" + s.name + "/hello"
@@ -155,7 +185,8 @@ func upgradeBound(s *scene) string {
 	return seen(code, s.version)
 }
 
-// session reloads, and tells how many processes there are beside the main one, before and after.
+// session reloads, and tells how many processes there are beside the main one,
+// before and after.
 func session(s *scene) string {
 	s.start()
 	before, main := len(s.processes())-1, s.main()

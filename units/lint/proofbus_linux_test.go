@@ -10,11 +10,12 @@ import (
 	sdbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
-// A bus is a connection to the system bus of a machine: systemd itself talks to nobody whose process it does not see. A hundred services that are looked at often would keep the processors busy with
-// systemctl otherwise.
+// A bus is a connection to the system bus of a machine: systemd itself talks to
+// nobody whose process it does not see. A hundred services that are looked at
+// often would keep the processors busy with systemctl otherwise.
 type bus struct{ conn *dbus.Conn }
 
 func newBus(t *testing.T, m *sdtest.Machine) *bus {
@@ -53,7 +54,8 @@ func (b *bus) state(t *testing.T, unit string) string {
 	return units[0].Active + "/" + units[0].Sub
 }
 
-// end kills what is left of a service and stops its units. It waits for nothing.
+// end kills what is left of a service and stops its units. It waits for
+// nothing.
 func (b *bus) end(units []string) {
 	manager := b.conn.Object(systemd, "/org/freedesktop/systemd1")
 	manager.Call(systemd+".Manager.KillUnit", 0, units[len(units)-1], "all", int32(syscall.SIGKILL))

@@ -11,16 +11,19 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // patience is how long clients wait. It is over only where something is wrong.
-func (s *scene) patience() time.Duration { return cmp.Or(s.limit, 8*time.Second) }
+func (s *scene) patience() time.Duration { return cmp.Or(s.limit, patience.Of(8*time.Second)) }
 
-// within has clients that come wait for less.
+// within has clients that come wait for less, as package patience stretches it.
 func (s *scene) within(limit time.Duration) *scene {
-	s.limit = limit
+	s.limit = patience.Of(limit)
 	return s
 }
 
@@ -58,7 +61,8 @@ func (s *scene) ask() string {
 	return answer
 }
 
-// get returns the generation that has answered, as "1", or what happened instead.
+// get returns the generation that has answered, as "1", or what happened
+// instead.
 func (c *client) get() string { return c.request("/").answer() }
 
 // request sends a request.
@@ -75,7 +79,8 @@ func (c *client) send(text string) *client {
 	return c
 }
 
-// begin sends a request whose answer is the client's to bring about, by finish, and returns when the server has begun with it.
+// begin sends a request whose answer is the client's to bring about, by finish,
+// and returns when the server has begun with it.
 func (s *scene) begin() *client {
 	s.t.Helper()
 	c := s.connect().send("POST / HTTP/1.1\r\nHost: proof\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
@@ -93,12 +98,22 @@ func (s *scene) begin() *client {
 // finish lets the request end.
 func (c *client) finish() string { return c.send("x").answer() }
 
-// idle asks for nothing for a while, or until the server has said something: most likely that it closes the connection.
+// idles has a client be idle for d, or for as long as it takes where the proof
+// wants the connection closed.
+func (s *scene) idles(c *client, d time.Duration) string {
+	if want := s.want(); strings.Contains(want, "closed") || strings.Contains(want, "broken") {
+		d = s.patience()
+	}
+	return c.idle(d)
+}
+
+// idle asks for nothing for a while, as package patience stretches it, or until
+// the server has said something: most likely that it closes the connection.
 func (c *client) idle(d time.Duration) string {
 	if c.err != nil {
 		return trouble(c.err)
 	}
-	_ = c.conn.SetReadDeadline(time.Now().Add(d))
+	_ = c.conn.SetReadDeadline(patience.Deadline(d))
 	_, err := c.r.Peek(1)
 	_ = c.conn.SetReadDeadline(time.Now().Add(c.limit))
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // crowd has n clients come, and stay.
@@ -31,7 +33,7 @@ func queue(n int) func(*scene) string {
 		s.halt(s.main())
 		defer s.signal(syscall.SIGCONT)
 		for range n {
-			ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+			ctx, cancel := patience.Context(context.Background(), 200*time.Millisecond)
 			_, err := s.dial(ctx)
 			cancel()
 			if err != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // stop tells how a stop ends.
@@ -22,7 +24,7 @@ func stopUnderWay(s *scene) string {
 		state := s.state()
 		return state != "active/running" && state != "deactivating/stop"
 	})
-	request.idle(300 * time.Millisecond) // a process that is signalled twice closes it
+	s.idles(request, 300*time.Millisecond) // a process that is signalled twice closes it
 	return request.finish()
 }
 
@@ -31,7 +33,7 @@ func stopLong(s *scene) string {
 	s.start()
 	request := s.begin()
 	s.do("stop", "--no-block")
-	return seen(request.idle(1300*time.Millisecond), request.finish())
+	return seen(s.idles(request, 1300*time.Millisecond), request.finish())
 }
 
 // stopLeaves tells whether anything is left when a stop is over.
@@ -47,12 +49,13 @@ func (s *scene) leftAfterStop() string {
 	select {
 	case <-command.Done():
 		return fmt.Sprint("stopped, ", len(s.processes()), " left")
-	case <-time.After(600 * time.Millisecond):
+	case <-time.After(patience.Of(600 * time.Millisecond)):
 		return "waits"
 	}
 }
 
-// stopStubborn stops a service of which a process does not care for SIGTERM, and gives it more than a second.
+// stopStubborn stops a service of which a process does not care for SIGTERM,
+// and gives it more than a second.
 func stopStubborn(s *scene) string {
 	s.start()
 	child := s.m.Start("/bin/sh", "-c", "trap '' TERM; echo $$ > /sys/fs/cgroup/system.slice/"+s.name+".service/cgroup.procs && "+
@@ -62,7 +65,7 @@ func stopStubborn(s *scene) string {
 	defer func() { _ = child.Signal(syscall.SIGKILL) }()
 	select {
 	case <-command.Done():
-	case <-time.After(2 * time.Second):
+	case <-time.After(patience.Of(2 * time.Second)):
 		return "waits"
 	}
 	if len(s.processes()) > 0 {
@@ -77,7 +80,7 @@ func stopConnection(s *scene) string {
 	c := s.connect()
 	answer := c.get()
 	s.run(append([]string{"stop"}, s.units...)...)
-	return seen(answer, c.idle(300*time.Millisecond))
+	return seen(answer, s.idles(c, 300*time.Millisecond))
 }
 
 // stopSecond stops another instance.
@@ -130,11 +133,16 @@ func restarts(n int) func(*scene) string {
 	}
 }
 
-// restartsLater restarts n times and once more when the first start counts no longer.
+// laterStart is the interval of the limit to starts that restartsLater waits
+// for, and in which its restarts have to fit.
+var laterStart = patience.Of(6 * time.Second)
+
+// restartsLater restarts n times and once more when the first start counts no
+// longer.
 func restartsLater(n int) func(*scene) string {
 	return func(s *scene) string {
 		s.start()
-		s.connect().idle(3200 * time.Millisecond)
+		time.Sleep(laterStart + 200*time.Millisecond)
 		code := ""
 		for range n {
 			code = s.do("restart")
@@ -147,7 +155,7 @@ func restartsLater(n int) func(*scene) string {
 func runs(s *scene) string {
 	s.start()
 	c := s.connect()
-	return seen(c.get(), c.idle(1500*time.Millisecond), c.get(), s.restarted(), "restarts")
+	return seen(c.get(), s.idles(c, 1500*time.Millisecond), c.get(), s.restarted(), "restarts")
 }
 
 // crash kills the main process and tells whether there is another one.
@@ -188,13 +196,14 @@ func crashAndRestart(s *scene) string {
 	return seen(answer, s.do("restart"), s.ask())
 }
 
-// crashAndRetry asks after a crash until there is an answer, for more than a second.
+// crashAndRetry asks after a crash until there is an answer, for more than a
+// second.
 func crashAndRetry(s *scene) string {
 	s.start()
 	main := s.main()
 	s.m.Kill(main, syscall.SIGKILL)
 	s.m.Wait("systemd to notice", func() bool { return s.main() != main })
-	for enough := time.After(1500 * time.Millisecond); ; {
+	for enough := time.After(patience.Of(1500 * time.Millisecond)); ; {
 		answer := s.ask()
 		if answer != "refused" {
 			return answer
@@ -217,7 +226,8 @@ func exit(s *scene) string {
 	return s.within(time.Second).ask()
 }
 
-// crashDuringDrain kills the main process while a predecessor has a request under way.
+// crashDuringDrain kills the main process while a predecessor has a request
+// under way.
 func crashDuringDrain(s *scene) string {
 	request := s.crashedDuringDrain()
 	return seen(request.finish(), s.ask())
@@ -246,12 +256,12 @@ func crashDuringDrainLeaves(s *scene) string {
 	return s.leftAfterStop()
 }
 
-// freeze has the main process do nothing for half a second.
+// freeze has the main process do nothing for half a second or more.
 func freeze(s *scene) string {
 	s.start()
 	main := s.main()
 	s.m.Kill(main, syscall.SIGSTOP)
-	s.connect().idle(500 * time.Millisecond)
+	time.Sleep(patience.Of(500 * time.Millisecond))
 	_, _ = s.m.Run("kill", "-CONT", fmt.Sprint(main)) // if there still is one
 	if s.ask(); s.main() != main {
 		return "killed"
@@ -259,7 +269,8 @@ func freeze(s *scene) string {
 	return "lives"
 }
 
-// crashWithQueue has a client wait for a process that does nothing and is killed.
+// crashWithQueue has a client wait for a process that does nothing and is
+// killed.
 func crashWithQueue(s *scene) string {
 	s.start()
 	main := s.main()

@@ -16,12 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/units"
 	"github.com/heirloom-go/heirloom/units/lint"
 )
 
-// shared is where the programs are. Each service has a link of its own to one of them, which can be replaced.
+// shared is where the programs are. Each service has a link of its own to one
+// of them, which can be replaced.
 const shared = "/usr/libexec/proof/"
 
 // A scene is a service of its own on a machine with others.
@@ -45,7 +46,8 @@ type scene struct {
 	limit    time.Duration // how long clients wait; 0 is long
 }
 
-// newScene writes the units of a proof below a folder, lints them, and puts them right or leaves them bad.
+// newScene writes the units of a proof below a folder, lints them, and puts
+// them right or leaves them bad.
 func newScene(t *testing.T, v sdtest.Version, p proof, number int, bad bool) *scene {
 	t.Helper()
 	kind := map[bool]string{true: "bad", false: "good"}[bad]
@@ -211,16 +213,20 @@ func (s *scene) play(t *testing.T, m *sdtest.Machine, b *bus, programs string) {
 	for _, c := range s.kept {
 		c.close()
 	}
-	want := s.holds
-	if s.isBad {
-		want = s.breaks
-	}
-	if seen != want {
+	if want := s.want(); seen != want {
 		journal, _ := m.Run("journalctl", "--sync", "--no-pager", "-q", "-o", "short-monotonic", "-u", s.name+"*", "-n", "25")
 		t.Errorf("seen: %s\nwant: %s\n%s", seen, want, journal)
 	}
 	t.Logf("%v: %s", time.Since(began).Round(time.Millisecond), seen)
 	b.end(s.units) // what is left must take no time from the others
+}
+
+// want is what the act has to see.
+func (s *scene) want() string {
+	if s.isBad {
+		return s.breaks
+	}
+	return s.holds
 }
 
 // second is another instance of the template.
@@ -233,7 +239,8 @@ func (s *scene) second() *scene {
 	return &other
 }
 
-// replace puts another program in the place of the service's own, as package managers do.
+// replace puts another program in the place of the service's own, as package
+// managers do.
 func (s *scene) replace(program string) { s.m.Install(filepath.Join(s.programs, program), s.program) }
 
 // do runs systemctl on the service, and says how that ended: "reload 0".
@@ -291,7 +298,8 @@ func (s *scene) main() int {
 // signal sends a signal to the main process.
 func (s *scene) signal(sig syscall.Signal) { s.m.Kill(s.main(), sig) }
 
-// halt stops a process, and returns when no thread of it can accept a connection any more.
+// halt stops a process, and returns when no thread of it can accept a
+// connection any more.
 func (s *scene) halt(pid int) {
 	s.t.Helper()
 	s.m.Kill(pid, syscall.SIGSTOP)

@@ -1,11 +1,13 @@
 package lint_test
 
 import (
+	"fmt"
 	"slices"
 	"syscall"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/units"
 	"github.com/heirloom-go/heirloom/units/lint"
 )
@@ -21,7 +23,10 @@ var (
 )
 
 // impatient is for starts that would take long to fail.
-const impatient = "[Service]\nTimeoutStartSec=2s"
+var impatient = "[Service]\nTimeoutStartSec=" + span(2*time.Second)
+
+// span is a limit in time for this machine, as systemd writes it.
+func span(d time.Duration) string { return fmt.Sprintf("%dms", patience.Of(d).Milliseconds()) }
 
 // alone has the daemon bind its address itself.
 func alone(s *scene, d *units.Service) {
@@ -91,7 +96,7 @@ func reloadProofs() []proof {
 		{rule: "exec-reload-ignore", bad: "[Service]\nExecReload=\nExecReload=-PROGRAM reload", act: reloadBroken, breaks: "reload 0, 1", holds: "reload 1, 1"},
 		{rule: "exec-reload-twice", bad: "[Service]\nType=notify-reload", on: only257, act: reload, breaks: "1, reload 0, 3, 3", holds: "1, reload 0, 2, 2"},
 		{
-			rule: "reload-signal", bad: "[Service]\nReloadSignal=SIGUSR1", also: "[Service]\nType=notify-reload\nExecReload=\nTimeoutStartSec=2s",
+			rule: "reload-signal", bad: "[Service]\nReloadSignal=SIGUSR1", also: "[Service]\nType=notify-reload\nExecReload=\nTimeoutStartSec=" + span(2*time.Second),
 			on: only262, act: reloadAndAsk, breaks: "reload 1, 1", holds: "reload 0, 2",
 		},
 		{rule: "timeout-start", bad: "[Service]\nTimeoutStartSec=2s", also: byCopy, act: reloadSlowly, breaks: "reload failed, 2", holds: "reload 0, 2"},
@@ -106,8 +111,20 @@ func reloadProofs() []proof {
 			act:  status, breaks: "reload 0, not running", holds: "reload 0, found",
 		},
 		{
+			rule: "runtime-directory", bad: "[Service]\nRuntimeDirectory=", also: "[Service]\nExecReload=\nExecReload=kill -HUP $MAINPID",
+			program: "proof", act: status, breaks: "reload 0, not running", holds: "reload 0, found",
+		},
+		{
+			rule: "runtime-directory", bad: "[Service]\nRuntimeDirectory=", also: "[Service]\nExecReload=",
+			program: "proof", act: status, breaks: "reload 3, not running", holds: "reload 3, found",
+		},
+		{
 			rule: "runtime-directory-shared", bad: "[Service]\nRuntimeDirectory=\nRuntimeDirectory=NAME", instances: true,
 			act: stopSecond, breaks: "start 0, stop 0, reload 1", holds: "start 0, stop 0, reload 0",
+		},
+		{
+			rule: "working-directory", bad: "[Service]\nWorkingDirectory=/srv/NAME/current", good: "[Service]\nWorkingDirectory=/srv/NAME",
+			act: deploy, breaks: "1, reload 0, 1", holds: "1, reload 0, 2",
 		},
 		{rule: "pam-name", bad: "[Service]\nPAMName=login", also: "[Service]\nUser=daemon\nDynamicUser=no", act: session, breaks: "1, reload 0, 0", holds: "0, reload 0, 0"},
 		{rule: "limit-nproc", bad: "[Service]\nLimitNPROC=10", act: reload, breaks: "1, reload 1, 1, 1", holds: "1, reload 0, 2, 2"},
@@ -125,7 +142,7 @@ func stopProofs() []proof {
 		{rule: "restart-kill-signal", bad: "[Service]\nRestartKillSignal=SIGQUIT", act: restart, breaks: "1, restart 0, broken", holds: "1, restart 0, 2"},
 		{rule: "send-sigkill", bad: "[Service]\nSendSIGKILL=no", also: "[Service]\nTimeoutStopSec=500ms", act: stopStubborn, breaks: "left behind", holds: "killed"},
 		{rule: "exec-stop", bad: "[Service]\nExecStop=/bin/sh -c 'kill $MAINPID && sleep 0.1'", act: stopUnderWay, breaks: "broken", holds: "1"},
-		{rule: "timeout-stop", bad: "[Service]\nTimeoutStopSec=1s", daemon: lint.Daemon{Drain: 5 * time.Second}, act: stopLong, breaks: "closed, broken", holds: "open, 1"},
+		{rule: "timeout-stop", bad: "[Service]\nTimeoutStopSec=1s", daemon: lint.Daemon{Drain: 5 * time.Minute}, act: stopLong, breaks: "closed, broken", holds: "open, 1"},
 		{
 			rule: "timeout-stop-infinite", bad: "[Service]\nTimeoutStopSec=infinity", good: "[Service]\nTimeoutStopSec=500ms",
 			act: stopStubborn, breaks: "waits", holds: "killed",
@@ -148,15 +165,15 @@ func restartProofs() []proof {
 		{rule: "restart-prevent", bad: "[Service]\nRestartPreventExitStatus=2", act: crash(syscall.SIGQUIT), breaks: "failed/failed", holds: "comes back"},
 		{rule: "restart-prevent", bad: "[Service]\nSuccessExitStatus=2", act: crash(syscall.SIGQUIT), breaks: "inactive/dead", holds: "comes back"},
 		{rule: "restart-sec", bad: "[Service]\nRestartSec=1h", act: crashAndRestart, breaks: "no answer, restart 0, 2", holds: "2, restart 0, 3"},
-		{rule: "restart-sec", bad: "[Service]\nRestartSec=3s", describe: alone, act: crashAndAsk, breaks: "no answer", holds: "2"},
+		{rule: "restart-sec", bad: "[Service]\nRestartSec=10min", describe: alone, act: crashAndAsk, breaks: "no answer", holds: "2"},
 		{
-			rule: "restart-sec", bad: "[Service]\nRestartSec=3s", also: "[Service]\nFileDescriptorStoreMax=0", describe: alone,
+			rule: "restart-sec", bad: "[Service]\nRestartSec=10min", also: "[Service]\nFileDescriptorStoreMax=0", describe: alone,
 			act: crashAndRetry, breaks: "refused", holds: "1",
 		},
 		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2", act: restarts(2), breaks: "restart 1, refused, failed", holds: "restart 0, 3, active"},
-		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=5\nStartLimitIntervalSec=10s", act: restarts(5), breaks: "restart 1, refused, failed", holds: "restart 0, 6, active"},
-		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=3s", act: restartsLater(2), breaks: "restart 0, restart 1, refused, failed", holds: "restart 0, restart 0, 4, active"},
-		{rule: "runtime-max", bad: "[Service]\nRuntimeMaxSec=1s\nRestart=no", good: "[Service]\nRestart=no", act: runs, breaks: "1, closed, broken, 0, restarts", holds: "1, open, 1, 0, restarts"},
+		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=5\nStartLimitIntervalSec=10min", act: restarts(5), breaks: "restart 1, refused, failed", holds: "restart 0, 6, active"},
+		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=" + fmt.Sprintf("%dms", laterStart.Milliseconds()), act: restartsLater(2), breaks: "restart 0, restart 1, refused, failed", holds: "restart 0, restart 0, 4, active"},
+		{rule: "runtime-max", bad: "[Service]\nRestart=no\nRuntimeMaxSec=" + span(time.Second), good: "[Service]\nRestart=no", act: runs, breaks: "1, closed, broken, 0, restarts", holds: "1, open, 1, 0, restarts"},
 		{rule: "limit-cpu", bad: "[Service]\nLimitCPU=1", program: "proof", act: burn, breaks: "broken", holds: "1"},
 	}
 }

@@ -20,10 +20,11 @@ func relationChecks() []check {
 
 var ruleSocketsMissing = Rule{
 	ID: "sockets-missing", Severity: Error,
-	Title: "a socket unit is not there",
-	Why: "Sockets= names a unit that was not found. systemd starts the service all the same (it only wants its sockets), without " +
-		"the listener: the daemon binds the address itself, if it can, and then the socket is not held over a crash; or it " +
-		"fails for want of the name. Lint the socket together with the service if it lies elsewhere.",
+	Title: "a socket unit is missing",
+	Why: "Sockets= names a unit that was not found. systemd starts the service without the listener, since it only " +
+		"wants the sockets. The daemon binds the address itself, if it can, and then the socket is not kept over " +
+		"a crash. Or it fails because the name is missing. If the socket unit is elsewhere, lint it together with " +
+		"the service.",
 	Bad:       "[Service]\nSockets=hello.socket nobody.socket",
 	Good:      "[Service]\nSockets=hello.socket",
 	Reference: "systemd.service(5)",
@@ -32,7 +33,7 @@ var ruleSocketsMissing = Rule{
 func checkSocketsMissing(i *inspection, s *subject) {
 	for _, word := range i.missing {
 		if !strings.HasSuffix(word.Text, ".socket") {
-			i.at(s, word.From, remark{why: word.Text + " is no socket unit, and is ignored", use: without("Sockets", word.From.Value, word.Text)})
+			i.at(s, word.From, remark{why: word.Text + " is not a socket unit, and systemd ignores it", use: without("Sockets", word.From.Value, word.Text)})
 			continue
 		}
 		i.at(s, word.From, remark{
@@ -45,10 +46,11 @@ func checkSocketsMissing(i *inspection, s *subject) {
 var ruleSocketsUnlisted = Rule{
 	ID: "sockets-unlisted", Severity: Warning,
 	Title: "the service starts without its socket",
-	Why: "A socket unit starts its service when a client comes. The other way round nothing starts the socket, unless the " +
-		"service lists it in Sockets= (or Requires=, Wants=): a service that is started first, at boot, by hand or by a " +
-		"package, gets no LISTEN_FDS and binds the address itself. systemd then refuses to start the socket (\"Socket service " +
-		"already active, refusing\"), and nobody holds the listener over a crash.",
+	Why: "A socket unit starts its service when a client connects. Nothing starts the socket when the service " +
+		"starts, unless the service lists it in Sockets= (or Requires=, Wants=). A service that is started first, " +
+		"at boot, by hand or by a package, gets no LISTEN_FDS and binds the address itself. systemd then refuses " +
+		"to start the socket (\"Socket service already active, refusing\"), and no process holds the listener over " +
+		"a crash.",
 	Bad:       "[Service]\n# no Sockets=",
 	Good:      "[Service]\nSockets=hello.socket",
 	Reference: "systemd.service(5)",
@@ -77,7 +79,8 @@ func checkSocketsUnlisted(i *inspection, s *subject) {
 	})
 }
 
-// unlisted returns the names of the service's sockets that its start does not start.
+// unlisted returns the names of the service's sockets that its start does not
+// start.
 func (i *inspection) unlisted(s *subject) []string {
 	var names []string
 	for _, socket := range i.sockets {
@@ -89,7 +92,8 @@ func (i *inspection) unlisted(s *subject) []string {
 	return names
 }
 
-// allSockets is the line that has all sockets: of two rules that find some to be missing each must not leave out those of the other.
+// allSockets is the line that has all sockets: of two rules that find some to
+// be missing each must not leave out those of the other.
 func (i *inspection) allSockets(s *subject) string {
 	value, _ := s.text("Service", "Sockets")
 	words := strings.Fields(value)
@@ -103,7 +107,8 @@ func (i *inspection) allSockets(s *subject) string {
 	return "Sockets=" + strings.Join(words, " ")
 }
 
-// socketUnit is what package units calls the unit of a socket with this name: the first one is called as the service.
+// socketUnit is what package units calls the unit of a socket with this name:
+// the first one is called as the service.
 func (i *inspection) socketUnit(s *subject, name string) string {
 	stem, at, _ := strings.Cut(strings.TrimSuffix(s.Name, ".service"), "@")
 	if strings.Contains(s.Name, "@") {
@@ -133,9 +138,10 @@ func withSpecifier(name string) string { return strings.Replace(name, "@.", "@%i
 var ruleSocketNames = Rule{
 	ID: "socket-names", Severity: Error,
 	Title: "a socket that the daemon asks for has another name",
-	Why: "The daemon asks for its listeners by the names that FileDescriptorName= gives them; without it that is the name of the " +
-		"socket unit, such as hello.socket. A name that nobody has makes it bind the address itself, which fails if systemd " +
-		"holds it (EADDRINUSE), and is not kept open after a crash if it does not.",
+	Why: "The daemon asks for its listeners by the names that FileDescriptorName= gives them. Without it the name " +
+		"is that of the socket unit, such as hello.socket. If no socket has the name, the daemon binds the " +
+		"address itself. That fails if systemd holds the address (EADDRINUSE). If it does not, the listener is " +
+		"not kept open after a crash.",
 	Bad:       "[Socket]\nFileDescriptorName=htpp",
 	Good:      "[Socket]\nFileDescriptorName=http",
 	Reference: "systemd.socket(5)",
@@ -174,13 +180,15 @@ func checkSocketNames(i *inspection, s *subject) {
 	i.atOrUnset(s, "Service", "Sockets", a, remark{why: why, use: i.allSockets(s)})
 }
 
-// A renaming is of a socket that the daemon does not ask for by the name that it has.
+// A renaming is of a socket that the daemon does not ask for by the name that
+// it has.
 type renaming struct {
 	socket *subject
 	name   string
 }
 
-// unnamed tells which sockets are likely to be those of the names that no socket has, and the names that are left.
+// unnamed tells which sockets are likely to be those of the names that no
+// socket has, and the names that are left.
 func (i *inspection) unnamed() (wrong []renaming, none []string) {
 	var spare []*subject // sockets of names that the daemon does not ask for
 	missing := slices.Clone(i.Daemon.Sockets)
@@ -203,9 +211,10 @@ func (i *inspection) unnamed() (wrong []renaming, none []string) {
 var ruleSocketService = Rule{
 	ID: "socket-service", Severity: Error,
 	Title: "a socket starts another service",
-	Why: "Sockets= lists a socket unit whose Service= (or name) is another service. systemd hands the listener to both, and " +
-		"starts the other one when a client comes: two services accept from one queue, and it is chance which of them a client " +
-		"gets; or the other one's name is misspelt, and the socket fails when the first client comes.",
+	Why: "Sockets= lists a socket unit whose Service= (or name) is another service. systemd hands the listener to " +
+		"both, and starts the other service when a client connects. Two services accept from one queue, and " +
+		"chance decides which of them a client gets. Or the other service's name is misspelt, and the socket " +
+		"fails when the first client connects.",
 	Bad:       "[Socket]\nService=other.service",
 	Good:      "[Socket]\nService=hello.service",
 	Reference: "systemd.socket(5)",
@@ -230,10 +239,11 @@ func checkSocketService(i *inspection, s *subject) {
 var ruleSocketPartOf = Rule{
 	ID: "socket-part-of", Severity: Error,
 	Title: "a restart of the service closes the socket",
-	Why: "A socket that has PartOf=, BindsTo=, Requires= or StopPropagatedFrom= of its service is stopped, and its listener " +
-		"closed, when the service is stopped or restarted. While it is closed clients are refused, and those who wait in its " +
-		"queue get a reset; when it comes back while the service is there already systemd refuses to start it. A socket stands " +
-		"alone, and listens whatever becomes of the service.",
+	Why: "A socket unit with PartOf=, BindsTo=, Requires= or StopPropagatedFrom= of its service is stopped, and " +
+		"its listener closed, when the service is stopped or restarted. While the listener is closed connections " +
+		"are refused, and clients in its queue get a reset. When the socket comes back while the service runs " +
+		"already, systemd refuses to start it. A socket unit should stand alone, and listen whatever happens to " +
+		"the service.",
 	Bad:       "[Unit]\nPartOf=hello.service",
 	Good:      "[Unit]",
 	Reference: "systemd.unit(5)",
@@ -245,7 +255,7 @@ func checkSocketPartOf(i *inspection, s *subject) {
 			a, found := of.listed("Unit", setting, other.Name)
 			if found {
 				i.at(of, a, remark{
-					why: "when the service stops or restarts the socket is closed, and clients are refused",
+					why: "when the service stops or restarts the socket is closed, and connections are refused",
 					use: without(setting, a.Value, withSpecifier(other.Name)),
 				})
 			}
@@ -260,9 +270,9 @@ func checkSocketPartOf(i *inspection, s *subject) {
 var ruleSocketInstall = Rule{
 	ID: "socket-install", Severity: Warning,
 	Title: "nothing starts the socket",
-	Why: "`systemctl enable` of a socket unit does what its [Install] says. Without WantedBy=sockets.target there, and without a " +
-		"service that lists it in Sockets=, nothing starts the socket at boot, and nobody listens until somebody starts it by " +
-		"hand.",
+	Why: "`systemctl enable` of a socket unit follows its [Install]. If that has no WantedBy=sockets.target, and " +
+		"no service lists the socket in Sockets=, nothing starts the socket at boot. No process listens until an " +
+		"operator starts the socket by hand.",
 	Use:       "WantedBy=sockets.target",
 	Bad:       "[Install]\nWantedBy=",
 	Good:      "[Install]\nWantedBy=sockets.target",
@@ -279,15 +289,15 @@ func checkSocketInstall(i *inspection, s *subject) {
 		}
 	}
 	_, last := s.text("Install", "WantedBy")
-	i.atOrUnset(s, "Install", "WantedBy", last, remark{why: "nothing starts the socket at boot, and nobody listens"})
+	i.atOrUnset(s, "Install", "WantedBy", last, remark{why: "nothing starts the socket at boot, and no process listens"})
 }
 
 var ruleDefaultDependencies = Rule{
 	ID: "default-dependencies", Severity: Warning,
 	Title: "the service is not stopped before the machine",
-	Why: "With DefaultDependencies=no a service has no Conflicts=shutdown.target: at shutdown and reboot systemd does not stop " +
-		"it in its turn. Its processes get SIGTERM at the very end, all at once, when network and file systems may be gone, and " +
-		"what they have begun is lost.",
+	Why: "With DefaultDependencies=no a service has no Conflicts=shutdown.target: at shutdown and reboot systemd " +
+		"does not stop it in its turn. Its processes get SIGTERM at the very end, all at once, when network and " +
+		"file systems may be gone, and their requests are lost.",
 	Use:       "DefaultDependencies=yes",
 	Bad:       "[Unit]\nDefaultDependencies=no",
 	Good:      "[Unit]\nDefaultDependencies=yes",

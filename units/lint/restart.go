@@ -9,7 +9,8 @@ import (
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
-// restartChecks are about whether and how soon the service runs again after a crash.
+// restartChecks are about whether and how soon the service runs again after a
+// crash.
 func restartChecks() []check {
 	return []check{
 		ofService(ruleRestart, checkRestart),
@@ -23,13 +24,13 @@ func restartChecks() []check {
 
 var ruleRestart = Rule{
 	ID: "restart", Severity: Error,
-	Title: "a crash is the end",
-	Why: "After a crash or a kill systemd keeps the sockets and what the daemon has stored for the process that comes next: if " +
-		"Restart= says that there is one. The default, no, says that there is none, and on-success, on-watchdog and on-abort " +
-		"are about other ends. A Go program that panics exits with status 2, an ordinary exit to systemd: on-abnormal does not " +
-		"restart that either. Without a socket unit the service is then down until somebody starts it, and clients are refused. " +
-		"With one the next client starts it, but its store is gone, and with it connections and the listeners that it had bound " +
-		"itself; until then the unit is failed.",
+	Title: "systemd does not restart the service after a crash",
+	Why: "After a crash or a kill systemd keeps the sockets and the daemon's stored descriptors for the next " +
+		"process, but only if Restart= starts one. The default, no, starts none, and on-success, on-watchdog and " +
+		"on-abort are for other exits. A Go program that panics exits with status 2, an ordinary exit to systemd, " +
+		"so on-abnormal does not restart it either. Without a socket unit the service is then down until an " +
+		"operator starts it, and connections are refused. With one the next client starts it, but its store is " +
+		"gone, and with it connections and the listeners that it had bound itself. Until then the unit is failed.",
 	Use:       "Restart=on-failure",
 	Bad:       "[Service]\nRestart=no",
 	Good:      "[Service]\nRestart=on-failure",
@@ -42,8 +43,9 @@ func (s *subject) restart() string {
 	return cmp.Or(value, "no")
 }
 
-// afterCrash is how bad it is that systemd does not restart the service. With a socket unit the next client starts it; connections and what
-// was stored are lost, and without clients it is down.
+// afterCrash is how bad it is that systemd does not restart the service. With a
+// socket unit the next client starts it; connections and what was stored are
+// lost, and without clients it is down.
 func (i *inspection) afterCrash() Severity {
 	if len(i.sockets) > 0 {
 		return Warning
@@ -60,9 +62,9 @@ func checkRestart(i *inspection, s *subject) {
 	case "on-abnormal", "on-abort":
 		why = "a Go program that panics exits with status 2, after which systemd does not restart it"
 	default:
-		why = "after a crash the service is down until somebody starts it, and clients are refused"
+		why = "after a crash the service is down until an operator starts it, and connections are refused"
 		if len(i.sockets) > 0 {
-			why = "after a crash the service is down until a client comes to its socket, and what it had stored is lost"
+			why = "after a crash the service is down until a client connects to its socket, and its stored descriptors are lost"
 		}
 	}
 	i.atOrUnset(s, "Service", "Restart", a, remark{severity: i.afterCrash(), why: why})
@@ -70,20 +72,22 @@ func checkRestart(i *inspection, s *subject) {
 
 var ruleRestartPrevent = Rule{
 	ID: "restart-prevent", Severity: Error,
-	Title: "a crash counts for an end as wanted",
-	Why: "RestartPreventExitStatus= excepts ends from Restart=, and SuccessExitStatus= makes a success of them, after which " +
-		"Restart=on-failure does nothing. A Go program that panics exits with status 2, log.Fatal and most errors of main with " +
-		"1; what the kernel or systemd kills ends by SIGKILL, SIGSEGV or SIGABRT. If one of these is listed, nobody serves " +
-		"after such a crash. SIGTERM and status 0 are successes as they are.",
+	Title: "a crash counts as a wanted exit",
+	Why: "RestartPreventExitStatus= excludes exit statuses and signals from Restart=. SuccessExitStatus= makes " +
+		"them successes, after which Restart=on-failure does nothing. A Go program that panics exits with status " +
+		"2, and log.Fatal and most errors of main with 1. A process that the kernel or systemd kills ends by " +
+		"SIGKILL, SIGSEGV or SIGABRT. If one of these is listed, no process serves after such a crash. SIGTERM " +
+		"and status 0 are successes by default.",
 	Bad:       "[Service]\nRestartPreventExitStatus=2",
 	Good:      "[Service]\nRestartPreventExitStatus=",
 	Reference: "systemd.service(5)",
 }
 
-// crashes are what a crashed Go program ends with. FAILURE and so on are systemd's names of statuses.
+// crashes are what a crashed Go program ends with. FAILURE and so on are
+// systemd's names of statuses.
 var crashes = map[string]string{
 	"1": "an error of main", "FAILURE": "an error of main", "2": "a panic", "INVALIDARGUMENT": "a panic",
-	"SIGKILL": "a kill for want of memory", "SIGABRT": "the watchdog's kill", "SIGSEGV": "a crash", "SIGBUS": "a crash", "SIGILL": "a crash",
+	"SIGKILL": "a kill for lack of memory", "SIGABRT": "the watchdog's kill", "SIGSEGV": "a crash", "SIGBUS": "a crash", "SIGILL": "a crash",
 }
 
 func checkRestartPrevent(i *inspection, s *subject) {
@@ -107,11 +111,12 @@ func checkRestartPrevent(i *inspection, s *subject) {
 var ruleRestartSec = Rule{
 	ID: "restart-sec", Severity: Warning,
 	Title: "after a crash clients wait",
-	Why: "systemd waits RestartSec= before it starts the service again, and clients wait with it in the sockets' queues, until " +
-		"the queues are full or they give up. The listeners that the daemon has bound itself are in its store: without " +
-		"FileDescriptorStoreMax= they are closed, and clients are refused so long. `systemctl restart` does not wait, nor does " +
-		"a reload. The default is 100 ms. Against a service that crashes again and again there are StartLimitBurst= and, since " +
-		"254, RestartSteps= and RestartMaxDelaySec=, with which only repeated restarts take longer.",
+	Why: "systemd waits RestartSec= before it starts the service again. Until then clients wait in the sockets' " +
+		"queues, until the queues are full or the clients give up. The listeners that the daemon has bound itself " +
+		"are in its store. Without FileDescriptorStoreMax= they are closed, and connections are refused for that " +
+		"time. `systemctl restart` does not wait, nor does a reload. The default is 100 ms. For a service that " +
+		"crashes again and again use StartLimitBurst= or, since 254, RestartSteps= and RestartMaxDelaySec=, with " +
+		"which only repeated restarts take longer.",
 	Use:       "RestartSec=200ms",
 	Bad:       "[Service]\nRestartSec=30s",
 	Good:      "[Service]\nRestartSec=200ms",
@@ -127,9 +132,9 @@ func checkRestartSec(i *inspection, s *subject) {
 	if !found || usec <= uint64(felt/time.Microsecond) {
 		return
 	}
-	r := remark{why: "clients wait so long after each crash, or give up"}
+	r := remark{why: "clients wait that long after each crash, or give up"}
 	if stored, _, _ := s.number("Service", "FileDescriptorStoreMax"); len(i.sockets) == 0 && stored == 0 {
-		r.why = "clients are refused so long after each crash, for nobody keeps the listeners"
+		r.why = "connections are refused that long after each crash, since no process keeps the listeners"
 	} else if usec <= uint64(endured/time.Microsecond) {
 		r.severity = Note
 	}
@@ -139,11 +144,12 @@ func checkRestartSec(i *inspection, s *subject) {
 var ruleStartLimit = Rule{
 	ID: "start-limit", Severity: Warning,
 	Title: "a few restarts in a row fail the service, and its sockets with it",
-	Why: "systemd refuses to start a service that was started StartLimitBurst= times within StartLimitIntervalSec=: by default " +
-		"the sixth start in ten seconds, whether after a crash, by hand or by a package. Each restart is a start: right after " +
-		"the first start the fifth restart is the one too many, and later the sixth. The service is failed then, and so is " +
-		"its socket unit (service-start-limit-hit): systemd closes the socket, and clients are refused, where before they " +
-		"waited. Nothing comes back until `systemctl reset-failed` and a start. Reloads do not count.",
+	Why: "systemd refuses to start a service that was started StartLimitBurst= times within " +
+		"StartLimitIntervalSec=: by default the sixth start in ten seconds, whether after a crash, by hand or by " +
+		"a package. Each restart is a start: right after the first start the fifth restart is one too many, and " +
+		"later the sixth. The service is then failed, and so is its socket unit (service-start-limit-hit). " +
+		"systemd closes the socket, and connections are refused instead of waiting. The service stays down until " +
+		"`systemctl reset-failed` and a start. Reloads do not count.",
 	Use:       "StartLimitBurst=20",
 	Bad:       "[Unit]\nStartLimitIntervalSec=60s\nStartLimitBurst=3",
 	Good:      "[Unit]\nStartLimitIntervalSec=30s\nStartLimitBurst=20",
@@ -155,7 +161,8 @@ const (
 	defaultStartBurst    = 5
 )
 
-// startLimit is where a limit comes from. systemd still takes older names in [Service].
+// startLimit is where a limit comes from. systemd still takes older names in
+// [Service].
 func (s *subject) startLimit() (interval time.Duration, burst uint64, a unitfile.Assignment) {
 	interval, burst = defaultStartInterval, defaultStartBurst
 	for _, set := range s.Assignments {
@@ -181,9 +188,9 @@ func checkStartLimit(i *inspection, s *subject) {
 	if interval == 0 || burst == 0 || burst > defaultStartBurst || interval < time.Second*time.Duration(burst) {
 		return
 	}
-	end := "fails, and clients are refused"
+	end := "fails, and connections are refused"
 	if len(i.sockets) > 0 {
-		end = "fails, closes the sockets too, and clients are refused"
+		end = "fails, also closes the sockets, and connections are refused"
 	}
 	r := remark{why: fmt.Sprintf("after %d starts in %v, restarts included, the next one %s", burst, interval, end)}
 	if a.Line == 0 && interval == defaultStartInterval {
@@ -195,11 +202,12 @@ func checkStartLimit(i *inspection, s *subject) {
 
 var ruleOOMPolicy = Rule{
 	ID: "oom-policy", Severity: Warning,
-	Title: "one process without memory ends all",
-	Why: "When the kernel kills a process of the service for want of memory, systemd's OOMPolicy= says what becomes of the rest. " +
-		"The default, stop, ends the whole service, and kill has the kernel kill all of it at once. Two generations share the " +
-		"unit's memory while one drains: a predecessor that is killed then takes along the process that serves. With continue " +
-		"only the killed process is gone, and if that was the main one Restart= applies.",
+	Title: "one process without memory ends all processes",
+	Why: "If the kernel runs out of memory and kills a process of the service, systemd's OOMPolicy= decides what " +
+		"happens to the others. The default, stop, stops the whole service, and with kill the kernel kills all of " +
+		"it at once. Two generations share the unit's memory while one drains, so a killed predecessor takes the " +
+		"process that serves with it. With continue only the killed process is gone, and if that was the main one " +
+		"Restart= applies.",
 	Use:       "OOMPolicy=continue",
 	Bad:       "[Service]\nOOMPolicy=stop",
 	Good:      "[Service]\nOOMPolicy=continue",
@@ -207,17 +215,18 @@ var ruleOOMPolicy = Rule{
 	Unshown:   "it takes the memory controller of cgroup v2, which containers that tests run in often do not have",
 }
 
-// checkOOMPolicy minds the default only where the service has a limit of its own to run into.
+// checkOOMPolicy minds the default only where the service has a limit of its
+// own to run into.
 func checkOOMPolicy(i *inspection, s *subject) {
 	policy, a := s.choice("Service", "OOMPolicy", "continue", "stop", "kill")
 	delegate, _ := s.text("Service", "Delegate")
 	switch {
 	case policy == "continue":
 	case policy != "":
-		i.at(s, a, remark{why: "a predecessor that is killed for want of memory takes along the process that serves"})
+		i.at(s, a, remark{why: "a predecessor that the kernel kills for lack of memory takes the process that serves with it"})
 	case s.limited("MemoryMax", "MemoryHigh") && (delegate == "" || delegate == "no"):
 		i.atOrUnset(s, "Service", "OOMPolicy", a, remark{
-			why: "by default (stop) a predecessor that is killed for want of memory takes along the process that serves",
+			why: "by default (stop) a predecessor that the kernel kills for lack of memory takes the process that serves with it",
 		})
 	}
 }
@@ -235,9 +244,10 @@ func (s *subject) limited(names ...string) bool {
 var ruleWatchdog = Rule{
 	ID: "watchdog", Severity: Warning,
 	Title: "the watchdog kills a daemon that is only busy",
-	Why: "With WatchdogSec= systemd kills, by SIGABRT, a service whose main process is silent for so long; the daemon speaks " +
-		"twice in that time. A process that has just been started, a machine under load or a pause of its virtual machine are " +
-		"easily late by some hundred milliseconds: all requests are lost, in a service that was well.",
+	Why: "With WatchdogSec= systemd kills, by SIGABRT, a service whose main process sends nothing for that long. " +
+		"The daemon sends twice in that time. A process that has just started, a machine under load or a pause of " +
+		"its virtual machine easily delays a message by some hundred milliseconds. Then all requests are lost, in " +
+		"a service that was healthy.",
 	Use:       "WatchdogSec=30s",
 	Bad:       "[Service]\nWatchdogSec=500ms",
 	Good:      "[Service]\nWatchdogSec=30s",

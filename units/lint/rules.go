@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// ErrUnknownRule is matched by the error of [Explain] for an ID that no rule has.
+// ErrUnknownRule is matched by the error of [Explain] for an ID that no rule
+// has.
 var ErrUnknownRule = errors.New("unknown rule")
 
 // Severity says how bad it is what a rule finds.
@@ -30,8 +31,8 @@ type Rule struct {
 	Good     string   // the same lines put right
 	// Reference is where the setting is documented: a manual page.
 	Reference string
-	// Shown says that a test on a real systemd shows the break and its absence. Else Unshown
-	// says why there is none.
+	// Shown says that a test on a real systemd shows the break and its absence.
+	// Else Unshown says why there is none.
 	Shown   bool
 	Unshown string
 }

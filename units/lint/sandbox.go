@@ -8,12 +8,13 @@ import (
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
-// sandboxChecks are about what a sandbox takes away that a start, a handover or the next version of the program needs.
+// sandboxChecks are about what a sandbox takes away that a start, a handover or
+// the next version of the program needs.
 func sandboxChecks() []check {
 	return []check{
 		ofService(ruleAddressFamilies, checkAddressFamilies),
 		ofService(ruleSystemCalls, checkSystemCalls),
-		no(rulePrivatePIDs, "Service", "PrivatePIDs", "the daemon is PID 1 of its own, which cannot hand over to another process"),
+		no(rulePrivatePIDs, "Service", "PrivatePIDs", "the daemon is PID 1 of its own namespace, and cannot hand over to another process"),
 		ofService(ruleExecPaths, checkExecPaths),
 		ofService(ruleBoundProgram, checkBoundProgram),
 		ofService(ruleHiddenRun, checkHiddenRun),
@@ -26,15 +27,16 @@ func sandboxChecks() []check {
 var ruleAddressFamilies = Rule{
 	ID: "address-families", Severity: Error,
 	Title: "the daemon may not use Unix sockets",
-	Why: "READY=1 and all else that systemd is told, the control socket and the handover to the next process go over Unix " +
-		"sockets. A RestrictAddressFamilies= without AF_UNIX makes socket(2) fail (EAFNOSUPPORT): the daemon cannot say that it " +
-		"is ready, and the start fails.",
+	Why: "All messages to systemd such as READY=1, the control socket and the handover to the next process use " +
+		"Unix sockets. A RestrictAddressFamilies= without AF_UNIX makes socket(2) fail (EAFNOSUPPORT): the daemon " +
+		"cannot report that it is ready, and the start fails.",
 	Bad:       "[Service]\nRestrictAddressFamilies=\nRestrictAddressFamilies=AF_INET AF_INET6",
 	Good:      "[Service]\nRestrictAddressFamilies=\nRestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
 	Reference: "systemd.exec(5)",
 }
 
-// allowsFamily reports whether the service may use a family, and which line says that it may not (config_parse_address_families).
+// allowsFamily reports whether the service may use a family, and which line
+// says that it may not (config_parse_address_families).
 func (s *subject) allowsFamily(families ...string) (bool, unitfile.Assignment) {
 	var last unitfile.Assignment
 	set, allowList, listed := false, false, false
@@ -77,16 +79,17 @@ func checkAddressFamilies(i *inspection, s *subject) {
 	if len(words) > 0 {
 		use = a.Name + "=" + a.Value[:len(a.Value)-len(value)] + strings.Join(words, " ")
 	}
-	i.at(s, a, remark{why: "the daemon cannot tell systemd that it is ready, and the start fails", use: use})
+	i.at(s, a, remark{why: "the daemon cannot report to systemd that it is ready, and the start fails", use: use})
 }
 
 var rulePrivatePIDs = Rule{
 	ID: "private-pids", Severity: Error,
-	Title: "the daemon is alone among its processes",
-	Why: "With PrivatePIDs=yes, since systemd 257, the daemon is PID 1 of a namespace of its own. It cannot start its successor " +
-		"as a child of systemd (clone(2) refuses CLONE_PARENT to PID 1), and when PID 1 exits the kernel kills all others in " +
-		"the namespace: a successor would die with the process that it replaces. So reloads are done in place, as in a " +
-		"container: requests wait for the slowest one, and a new version that does not start takes the service with it.",
+	Title: "the daemon is alone in its PID namespace",
+	Why: "With PrivatePIDs=yes, since systemd 257, the daemon is PID 1 of its own namespace. It cannot start its " +
+		"successor as a child of systemd (clone(2) refuses CLONE_PARENT to PID 1), and when PID 1 exits the " +
+		"kernel kills all others in the namespace. A successor would die with the process that it replaces. So " +
+		"reloads replace the program in place, as in a container: requests wait for the slowest one, and a new " +
+		"version that does not start takes the service with it.",
 	Use:       "PrivatePIDs=no",
 	Bad:       "[Service]\nPrivatePIDs=yes",
 	Good:      "[Service]\nPrivatePIDs=no",
@@ -95,10 +98,11 @@ var rulePrivatePIDs = Rule{
 
 var ruleExecPaths = Rule{
 	ID: "exec-paths", Severity: Error,
-	Title: "the next version of the program may not be executed",
-	Why: "ExecPaths= of a file allows the file that is there when the service starts: systemd mounts it over itself. A package " +
-		"puts the new version in its place under the same name, as a new file, which is not that mount, and NoExecPaths= " +
-		"forbids it: each reload after an upgrade fails with EACCES. A folder in ExecPaths= allows whatever is in it by then.",
+	Title: "the service may not execute the next version of the program",
+	Why: "If ExecPaths= names a file, it allows the file that exists when the service starts: systemd mounts it " +
+		"over itself. A package installs the new version under the same name as a new file, which is not that " +
+		"mount, and NoExecPaths= forbids it. Each reload after an upgrade then fails with EACCES. A directory in " +
+		"ExecPaths= allows the files that are in it at the time of the reload.",
 	Bad:       "[Service]\nNoExecPaths=/\nExecPaths=/usr/bin/hello /usr/lib",
 	Good:      "[Service]\nNoExecPaths=/\nExecPaths=/usr/bin /usr/lib",
 	Reference: "systemd.exec(5)",
@@ -132,7 +136,8 @@ func (s *subject) program() string {
 	return path.Clean(daemon.program())
 }
 
-// covering returns the longest of the paths in a list that is the file or a folder that it is in, or "" and nil.
+// covering returns the longest of the paths in a list that is the file or a
+// folder that it is in, or "" and nil.
 func (s *subject) covering(setting, file string) (longest string, from *unitfile.Assignment) {
 	words, _ := s.Words("Service", setting)
 	for _, word := range words {
@@ -147,10 +152,11 @@ func (s *subject) covering(setting, file string) (longest string, from *unitfile
 var ruleBoundProgram = Rule{
 	ID: "bound-program", Severity: Error,
 	Title: "the service keeps the version of the program that it was started with",
-	Why: "A bind mount of a single file from elsewhere shows the file that was there when the service started. A package puts " +
-		"the new version in its place as a new file, which the service does not see: each reload starts the old version again, " +
-		"and says that it was done. A bind mount of the folder shows what is in it by then. A mount of a file over itself is " +
-		"harmless: the kernel takes it away when the file is replaced.",
+	Why: "A bind mount of a single file from elsewhere shows the file that existed when the service started. A " +
+		"package installs the new version as a new file, which the service does not see. Each reload starts the " +
+		"old version again, and reports success. A bind mount of the directory shows the files that are in it at " +
+		"the time of the reload. A mount of a file over itself is harmless: the kernel removes it when the file " +
+		"is replaced.",
 	Bad:       "[Service]\nBindReadOnlyPaths=/opt/hello/hello:/usr/bin/hello",
 	Good:      "[Service]\nBindReadOnlyPaths=/opt/hello:/usr/bin",
 	Reference: "systemd.exec(5)",
@@ -168,7 +174,8 @@ func checkBoundProgram(i *inspection, s *subject) {
 	}
 }
 
-// folderAt is the destination's folder after a colon, if it is another than the source's.
+// folderAt is the destination's folder after a colon, if it is another than the
+// source's.
 func folderAt(b bind) string {
 	if path.Dir(b.source) == path.Dir(b.destination) {
 		return ""
@@ -202,9 +209,9 @@ func (s *subject) binds() []bind {
 var ruleHiddenRun = Rule{
 	ID: "hidden-run", Severity: Error,
 	Title: "the daemon does not see systemd's socket",
-	Why: "What the daemon tells systemd goes to the socket in NOTIFY_SOCKET, /run/systemd/notify. Where InaccessiblePaths= or " +
-		"TemporaryFileSystem= hides it READY=1 goes nowhere: the start times out. BindReadOnlyPaths=/run/systemd/notify shows " +
-		"it again.",
+	Why: "The daemon sends its messages to systemd to the socket in NOTIFY_SOCKET, /run/systemd/notify. If " +
+		"InaccessiblePaths= or TemporaryFileSystem= hides the socket, READY=1 is lost and the start times out. " +
+		"BindReadOnlyPaths=/run/systemd/notify shows it again.",
 	Bad:       "[Service]\nInaccessiblePaths=/run/systemd",
 	Good:      "[Service]\nInaccessiblePaths=/run/dbus",
 	Reference: "systemd.exec(5)",
@@ -221,7 +228,7 @@ func checkHiddenRun(i *inspection, s *subject) {
 		for _, word := range words {
 			folder, _, _ := strings.Cut(strings.TrimLeft(word.Text, "-+"), ":")
 			if strings.HasPrefix(folder, "/") && within(notifySocket, folder) {
-				i.at(s, word.From, remark{why: "systemd is never told that the daemon is ready: " + notifySocket + " is hidden"})
+				i.at(s, word.From, remark{why: "systemd never learns that the daemon is ready: " + notifySocket + " is hidden"})
 			}
 		}
 	}
@@ -229,10 +236,11 @@ func checkHiddenRun(i *inspection, s *subject) {
 
 var rulePrivateNetwork = Rule{
 	ID: "private-network", Severity: Warning,
-	Title: "nobody reaches the service",
-	Why: "With PrivateNetwork=yes the daemon has a network with nobody else in it. Sockets that systemd hands over work there, " +
-		"as they belong to the machine's network. Those that the daemon binds itself do not: it starts, says that it serves, " +
-		"and every client is refused. This unit has no socket unit, and may use the Internet's address families.",
+	Title: "no client reaches the service",
+	Why: "With PrivateNetwork=yes the daemon is alone in its own network. Sockets that systemd hands over work " +
+		"there, as they belong to the machine's network. Sockets that the daemon binds itself do not: it starts, " +
+		"reports that it serves, and every connection is refused. This unit has no socket unit, and may use the " +
+		"Internet's address families.",
 	Bad:       "[Service]\nPrivateNetwork=yes",
 	Good:      "[Service]\nPrivateNetwork=no",
 	Use:       "PrivateNetwork=no",
@@ -244,16 +252,17 @@ func checkPrivateNetwork(i *inspection, s *subject) {
 	internet, _ := s.allowsFamily("AF_INET", "AF_INET6")
 	joined := len(s.All("Unit", "JoinsNamespaceOf")) > 0
 	if private && internet && !joined && len(i.sockets) == 0 && len(i.missing) == 0 {
-		i.at(s, a, remark{why: "there is no socket unit, and nobody reaches what the daemon binds itself"})
+		i.at(s, a, remark{why: "there is no socket unit, and no client reaches an address that the daemon binds itself"})
 	}
 }
 
 var ruleDynamicUser = Rule{
 	ID: "dynamic-user", Severity: Warning,
-	Title: "files belong to a number that others get",
-	Why: "With DynamicUser=yes the daemon's user has a number that is free while it does not run. The files that it makes below " +
-		"ReadWritePaths= stay, with that number: after the next start they may belong to another service, and the daemon cannot " +
-		"open its own. StateDirectory= and its kin are changed to the new number at each start, and a User= has one for ever.",
+	Title: "files belong to a number that other services may get",
+	Why: "With DynamicUser=yes the daemon's user has a number that other services may get while the daemon does " +
+		"not run. The files that it makes below ReadWritePaths= stay, with that number. After the next start they " +
+		"may belong to another service, and the daemon cannot open its own. systemd changes StateDirectory= and " +
+		"its kin to the new number at each start, and a User= keeps its number for ever.",
 	Bad:       "[Service]\nDynamicUser=yes\nReadWritePaths=/srv/hello",
 	Good:      "[Service]\nDynamicUser=yes\nStateDirectory=hello",
 	Reference: "systemd.exec(5)",
@@ -263,7 +272,7 @@ func checkDynamicUser(i *inspection, s *subject) {
 	dynamic, _, _ := s.boolean("Service", "DynamicUser")
 	words, _ := s.Words("Service", "ReadWritePaths")
 	if dynamic && len(words) > 0 {
-		i.at(s, words[0].From, remark{why: "with DynamicUser=yes what the daemon writes there belongs to somebody else after the next start",
+		i.at(s, words[0].From, remark{why: "with DynamicUser=yes the daemon's files there belong to another user after the next start",
 			use: "StateDirectory=" + path.Base(words[0].Text)})
 	}
 }
@@ -271,10 +280,10 @@ func checkDynamicUser(i *inspection, s *subject) {
 var rulePAMName = Rule{
 	ID: "pam-name", Severity: Warning,
 	Title: "a session of PAM ends with the first process",
-	Why: "With PAMName= systemd starts a process, (sd-pam), as a child of the main process, which closes the PAM session when " +
-		"its parent ends. A reload replaces the main process: the session is closed, and what it gave (mounts, keys, limits of " +
-		"logind) is taken away, while the successor serves. Where the PAM service has pam_systemd, the main process is also " +
-		"moved out of the unit.",
+	Why: "With PAMName= systemd starts a process, (sd-pam), as a child of the main process, which closes the PAM " +
+		"session when its parent exits. A reload replaces the main process. The session is closed, and its " +
+		"resources (mounts, keys, limits of logind) are taken away, while the successor serves. If the PAM " +
+		"service has pam_systemd, the main process is also moved out of the unit.",
 	Bad:       "[Service]\nPAMName=login",
 	Good:      "[Service]\nPAMName=",
 	Reference: "systemd.exec(5)",

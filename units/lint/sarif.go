@@ -12,9 +12,10 @@ import (
 	"strings"
 )
 
-// WriteSARIF writes the findings as a log of SARIF 2.1.0, the format in which code review tools take them, with all rules. Paths
-// below the working directory are relative to it, as those tools want them. A finding's fingerprint does not change with its line.
-// The error is that of w.
+// WriteSARIF writes the findings as a log of SARIF 2.1.0, the format in which
+// code review tools take them, with all rules. Paths below the working
+// directory are relative to it, as those tools want them. A finding's
+// fingerprint does not change with its line. The error is that of w.
 func WriteSARIF(w io.Writer, findings []Finding) error {
 	directory, _ := os.Getwd() // without one paths stay as they are
 	run := sarifRun{Results: []sarifResult{}}
@@ -52,7 +53,8 @@ func (f Finding) message() string {
 	return strings.TrimSuffix(text, " ("+f.Rule+")")
 }
 
-// fingerprint tells findings apart by what they are, wherever in the file that is.
+// fingerprint tells findings apart by what they are, wherever in the file that
+// is.
 func fingerprint(f Finding, uri string) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{f.Rule, uri, f.Section, f.Setting, f.Value}, "\x00")))
 	return hex.EncodeToString(sum[:16])

@@ -34,7 +34,8 @@ func knownSettings() settings {
 	return known
 }
 
-// since returns the version that brought a setting: 252 for that one and all before it, and 0 if there is none.
+// since returns the version that brought a setting: 252 for that one and all
+// before it, and 0 if there is none.
 func (k settings) since(section, name string) int { return k[section][name] }
 
 // elsewhere returns another section of the unit that knows the setting, or "".
@@ -47,7 +48,8 @@ func (k settings) elsewhere(s *subject, a unitfile.Assignment) string {
 	return ""
 }
 
-// nearest returns the setting whose name differs by so little that it is probably meant, or "".
+// nearest returns the setting whose name differs by so little that it is
+// probably meant, or "".
 func (k settings) nearest(section, name string) string {
 	best, least := "", min(2, len(name)/3)+1
 	for known := range k[section] {

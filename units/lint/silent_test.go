@@ -38,6 +38,7 @@ func silences() []breach {
 		{rule: "timeout-start", service: "[Service]\nTimeoutStartSec=0"},
 		{rule: "restart-sec", service: "[Service]\nRestartSec=1"},
 		{rule: "runtime-directory", drop: "RuntimeDirectory=", service: "[Service]\nExecStart=\nExecStart=/usr/bin/env -i /usr/bin/hello"},
+		{rule: "runtime-directory", drop: "RuntimeDirectory=", service: "[Service]\nPrivateTmp=no\nDynamicUser=no\nProtectSystem=no\nExecReload="},
 		{rule: "watchdog", service: "[Service]\nWatchdogSec=1"},
 		{rule: "watchdog", service: "[Service]\nWatchdogSec=0"},
 		{rule: "runtime-max", service: "[Service]\nRuntimeMaxSec=0"},

@@ -14,7 +14,7 @@ func socketChecks() []check {
 	return []check{
 		no(ruleAccept, "Socket", "Accept", "the daemon gets connections instead of the listener, and one process each"),
 		ofSockets(ruleBacklog, checkBacklog),
-		no(ruleFlushPending, "Socket", "FlushPending", "whoever waits in the queue during a restart is thrown out"),
+		no(ruleFlushPending, "Socket", "FlushPending", "systemd closes the connections that wait in the queue during a restart"),
 		{ruleFDName, checkFDNames},
 		no(ruleRemoveOnStop, "Socket", "RemoveOnStop", "a stop of the socket unit removes a path that the running daemon still listens on"),
 		ofSockets(ruleTriggerLimit, checkTriggerLimit),
@@ -28,9 +28,9 @@ func socketChecks() []check {
 var ruleAccept = Rule{
 	ID: "accept", Severity: Error,
 	Title: "systemd accepts the connections",
-	Why: "With Accept=yes systemd accepts, and starts an instance of NAME@.service for each connection, as inetd did. A daemon " +
-		"that expects a listener cannot accept on what it gets, and fails. With Accept=no, the default, one process gets the " +
-		"listener, and hands it on.",
+	Why: "With Accept=yes systemd accepts, and starts an instance of NAME@.service for each connection, as inetd " +
+		"did. A daemon that expects a listener cannot accept on a connection, and fails. With Accept=no, the " +
+		"default, one process gets the listener, and hands it on.",
 	Use:       "Accept=no",
 	Bad:       "[Socket]\nAccept=yes",
 	Good:      "[Socket]\nAccept=no",
@@ -40,9 +40,10 @@ var ruleAccept = Rule{
 var ruleBacklog = Rule{
 	ID: "backlog", Severity: Warning,
 	Title: "the queue is short for a restart",
-	Why: "While the service restarts, new connections wait in the listener's queue. When it is full the kernel drops what comes, " +
-		"and clients try again after a second, then two, then four: with a small Backlog= the slowest hundredth took 1.02 s " +
-		"instead of 25 ms in our tests. The default is as much as the kernel allows (net.core.somaxconn, 4096).",
+	Why: "While the service restarts, new connections wait in the listener's queue. When it is full the kernel " +
+		"drops further connections, and clients try again after a second, then two, then four. With a small " +
+		"Backlog= the slowest hundredth took 1.02 s instead of 25 ms in our tests. The default is the kernel's " +
+		"maximum (net.core.somaxconn, 4096).",
 	Use:       "Backlog=4096",
 	Bad:       "[Socket]\nBacklog=16",
 	Good:      "[Socket]\nBacklog=4096",
@@ -58,10 +59,10 @@ func checkBacklog(i *inspection, s *subject) {
 
 var ruleFlushPending = Rule{
 	ID: "flush-pending", Severity: Error,
-	Title: "systemd throws out who waits",
-	Why: "With FlushPending=yes systemd empties the sockets before it listens on them again, which is whenever the service has " +
-		"ended: it accepts all connections that wait in the queue and closes them. Clients who came during a restart or after a " +
-		"crash, and would have been served by the next process, see a reset.",
+	Title: "systemd closes connections that wait",
+	Why: "With FlushPending=yes systemd empties the sockets before it listens on them again, whenever the service " +
+		"has stopped: it accepts all connections that wait in the queue and closes them. Clients that connected " +
+		"during a restart or after a crash, and that the next process would have served, get a reset.",
 	Use:       "FlushPending=no",
 	Bad:       "[Socket]\nFlushPending=yes",
 	Good:      "[Socket]\nFlushPending=no",
@@ -71,10 +72,10 @@ var ruleFlushPending = Rule{
 var ruleFDName = Rule{
 	ID: "fd-name", Severity: Warning,
 	Title: "the daemon may not find the socket by its name",
-	Why: "The daemon asks for its listeners by name. Without FileDescriptorName= a listener has the name of its unit, such as " +
-		"hello.socket. systemd ignores a name with a colon or with other than printable characters of ASCII, and one that " +
-		"begins with heirloom is the library's own. If two units have the same name, the daemon can tell them apart by the " +
-		"address only, and fails to start if that does not fit.",
+	Why: "The daemon asks for its listeners by name. Without FileDescriptorName= a listener has the name of its " +
+		"unit, such as hello.socket. systemd ignores a name with a colon or with characters that are not " +
+		"printable ASCII. A name that begins with heirloom is the library's own. If two units have the same name, " +
+		"the daemon can tell them apart only by the address, and fails to start if that does not fit.",
 	Bad:       "[Socket]\nFileDescriptorName=heirloom",
 	Good:      "[Socket]\nFileDescriptorName=http",
 	Reference: "systemd.socket(5)",
@@ -108,9 +109,9 @@ func checkFDNames(i *inspection) {
 var ruleRemoveOnStop = Rule{
 	ID: "remove-on-stop", Severity: Note,
 	Title: "a stop of the socket unit removes its path",
-	Why: "With RemoveOnStop=yes systemd removes the path of a Unix socket or FIFO when the socket unit stops. The service, if it " +
-		"runs on, still listens, but nobody can connect any more until the socket unit is started, for which the service has to " +
-		"stop. Without it the path stays, and a start of the socket unit replaces it.",
+	Why: "With RemoveOnStop=yes systemd removes the path of a Unix socket or FIFO when the socket unit stops. A " +
+		"running service still listens, but no client can connect until the socket unit is started, for which the " +
+		"service has to stop. Without it the path stays, and a start of the socket unit replaces it.",
 	Use:       "RemoveOnStop=no",
 	Bad:       "[Socket]\nRemoveOnStop=yes",
 	Good:      "[Socket]\nRemoveOnStop=no",
@@ -120,10 +121,10 @@ var ruleRemoveOnStop = Rule{
 var ruleTriggerLimit = Rule{
 	ID: "trigger-limit", Severity: Warning,
 	Title: "a few failed starts close the socket",
-	Why: "Each time that clients wait and the service does not run, the socket starts it. After TriggerLimitBurst= starts within " +
-		"TriggerLimitIntervalSec= (20 in 2 s by default) the socket unit fails (trigger-limit-hit), and its listener is closed: " +
-		"a service that fails to start for a moment, for want of a database, is then refused to everybody until somebody starts " +
-		"the socket again.",
+	Why: "Whenever clients wait and the service does not run, the socket starts it. After TriggerLimitBurst= " +
+		"starts within TriggerLimitIntervalSec= (20 in 2 s by default) the socket unit fails (trigger-limit-hit), " +
+		"and its listener is closed. If a service fails to start for a moment, for lack of a database, all " +
+		"connections are then refused until an operator starts the socket again.",
 	Use:       "TriggerLimitBurst=20",
 	Bad:       "[Socket]\nTriggerLimitBurst=2",
 	Good:      "[Socket]\nTriggerLimitBurst=20",
@@ -133,7 +134,7 @@ var ruleTriggerLimit = Rule{
 func checkTriggerLimit(i *inspection, s *subject) {
 	const usual = 20
 	if n, a, found := s.number("Socket", "TriggerLimitBurst"); found && n > 0 && n < usual {
-		i.at(s, a, remark{why: "after so few starts in a row systemd closes the socket, and everybody is refused"})
+		i.at(s, a, remark{why: "after so few starts in a row systemd closes the socket, and all connections are refused"})
 	}
 }
 
@@ -157,9 +158,9 @@ func (s *subject) addresses() []unitfile.Assignment {
 var ruleSocketInRuntimeDirectory = Rule{
 	ID: "socket-in-runtime-directory", Severity: Error,
 	Title: "the service's stop removes the socket's path",
-	Why: "systemd removes the folders of RuntimeDirectory= when the service stops, restarts or crashes, with all that is in " +
-		"them. A path of the socket unit in there is gone then: systemd still listens, but no client finds the socket until the " +
-		"socket unit is started anew.",
+	Why: "systemd removes the directories of RuntimeDirectory= when the service stops, restarts or crashes, with " +
+		"all files in them. If the path of the socket unit is in there it is gone then. systemd still listens, " +
+		"but no client finds the socket until the socket unit is started again.",
 	Bad:       "[Socket]\nListenStream=/run/hello/http.sock",
 	Good:      "[Socket]\nListenStream=/run/hello-http.sock",
 	Reference: "systemd.exec(5)",
@@ -190,10 +191,11 @@ func checkSocketInRuntimeDirectory(i *inspection, s *subject) {
 var ruleReusePort = Rule{
 	ID: "reuse-port", Severity: Warning,
 	Title: "the address can be bound twice",
-	Why: "With ReusePort=yes another socket may be bound to the same address, and the kernel shares the clients out among both. " +
-		"A daemon that binds the address itself, as it does when it does not find the socket by its name, is not told that " +
-		"systemd has it: a part of the clients waits in a queue that nobody reads. When one of the sockets is closed its " +
-		"waiting clients get a reset. Without it the mistake is an error (EADDRINUSE).",
+	Why: "With ReusePort=yes another socket may be bound to the same address, and the kernel shares the clients " +
+		"out among both. If the daemon does not find the socket by its name and binds the address itself, it does " +
+		"not notice that systemd has it. A part of the clients waits in a queue that no process reads. When one " +
+		"of the sockets is closed its waiting clients get a reset. Without it the mistake is an error " +
+		"(EADDRINUSE).",
 	Use:       "ReusePort=no",
 	Bad:       "[Socket]\nReusePort=yes",
 	Good:      "[Socket]\nReusePort=no",
@@ -203,9 +205,9 @@ var ruleReusePort = Rule{
 var ruleSameAddress = Rule{
 	ID: "same-address", Severity: Error,
 	Title: "an address is bound twice",
-	Why: "Two lines, of one socket unit or of two of the same service, listen at the same address; an address of all interfaces " +
-		"and that of one overlap as well, and so do a port alone (which is [::], both families) and 0.0.0.0. The second cannot " +
-		"be bound (EADDRINUSE), and its unit fails.",
+	Why: "Two lines, of one socket unit or of two of the same service, listen at the same address. The address of " +
+		"all interfaces overlaps with that of one as well, and so does a port alone (which is [::], both " +
+		"families) with 0.0.0.0. The second socket cannot be bound (EADDRINUSE), and its unit fails.",
 	Bad:       "[Socket]\nListenStream=0.0.0.0:8080",
 	Good:      "[Socket]\nListenStream=0.0.0.0:8081",
 	Reference: "systemd.socket(5)",
@@ -253,7 +255,8 @@ func overlap(a, b string, ipv6Only bool) bool {
 	return one == two || covers(one, two) || covers(two, one)
 }
 
-// parseListen reads an address and port, or a port alone, which is that of all addresses.
+// parseListen reads an address and port, or a port alone, which is that of all
+// addresses.
 func parseListen(value string) (netip.AddrPort, error) {
 	if !strings.Contains(value, ":") {
 		value = "[::]:" + value
@@ -264,9 +267,9 @@ func parseListen(value string) (netip.AddrPort, error) {
 var ruleInstanceAddress = Rule{
 	ID: "instance-address", Severity: Error,
 	Title: "all instances have the same address",
-	Why: "A socket unit that is a template listens at this address for each of its instances. The second instance cannot bind it " +
-		"(EADDRINUSE), or takes a Unix socket's path from the first, which then listens where nobody connects. %i in the " +
-		"address is the instance's name.",
+	Why: "A socket unit that is a template listens at this address for each of its instances. The second instance " +
+		"cannot bind it (EADDRINUSE), or takes a Unix socket's path from the first, whose socket no client then " +
+		"reaches. %i in the address is the instance's name.",
 	Bad:       "[Socket]\nListenStream=/run/hello.sock",
 	Good:      "[Socket]\nListenStream=/run/hello-%i.sock",
 	Reference: "systemd.unit(5)",

@@ -6,18 +6,19 @@ import (
 	"strings"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/stopmargin"
+	"github.com/heirloom-go/heirloom/internal/drainbudget"
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
-// stopChecks are about which processes are signalled when the service stops, by what, and how long they have.
+// stopChecks are about which processes are signalled when the service stops, by
+// what, and how long they have.
 func stopChecks() []check {
 	return []check{
 		ofService(ruleKillMode, checkKillMode),
 		ofService(ruleKillSignal, func(i *inspection, s *subject) { checkSignal(i, s, "KillSignal") }),
 		ofService(ruleRestartKillSignal, func(i *inspection, s *subject) { checkSignal(i, s, "RestartKillSignal") }),
 		ofService(ruleSendSIGKILL, checkSendSIGKILL),
-		no(ruleSendSIGHUP, "Service", "SendSIGHUP", "a stop sends SIGHUP as well, and where the daemon sees that first a handover begins"),
+		no(ruleSendSIGHUP, "Service", "SendSIGHUP", "a stop sends SIGHUP as well, and if the daemon sees that first a handover starts"),
 		ofService(ruleExecStop, checkExecStop),
 		ofService(ruleTimeoutStop, checkTimeoutStop),
 		ofService(ruleTimeoutStopInfinite, checkTimeoutStopInfinite),
@@ -29,13 +30,13 @@ func stopChecks() []check {
 
 var ruleKillMode = Rule{
 	ID: "kill-mode", Severity: Error,
-	Title: "not every generation is told to stop",
-	Why: "A stop has to reach every generation: the main process and those that still drain. KillMode=control-group, the " +
-		"default, sends SIGTERM to all, waits, and kills what is left after TimeoutStopSec=. In an ordinary stop the main " +
-		"process waits for its predecessors; but when it crashes or is killed it cannot. With mixed systemd then sends SIGKILL " +
-		"to those that drain, in the middle of their requests; with process it leaves them behind, with the ports and files of " +
-		"a service that it calls stopped. With none no process is told to stop at all, and every stop and restart leaves them " +
-		"behind.",
+	Title: "not every generation gets the stop signal",
+	Why: "A stop has to reach every generation: the main process and those that still drain. " +
+		"KillMode=control-group, the default, sends SIGTERM to all, waits, and kills the rest after " +
+		"TimeoutStopSec=. In an ordinary stop the main process waits for its predecessors. But when it crashes or " +
+		"is killed it cannot. With mixed systemd then sends SIGKILL to draining processes, in the middle of their " +
+		"requests. With process it leaves them behind, with the ports and files of a service that it calls " +
+		"stopped. With none no process gets a signal at all, and every stop and restart leaves them behind.",
 	Use:       "KillMode=control-group",
 	Bad:       "[Service]\nKillMode=mixed",
 	Good:      "[Service]\nKillMode=control-group",
@@ -46,7 +47,7 @@ func checkKillMode(i *inspection, s *subject) {
 	why := map[string]string{
 		"mixed":   "if the main process crashes, predecessors that drain are killed in the middle of their requests",
 		"process": "if the main process crashes or hangs, predecessors that drain are left behind",
-		"none":    "no process is told to stop, and all survive",
+		"none":    "no process gets a signal, and all survive",
 	}
 	mode, a := s.choice("Service", "KillMode", "control-group", "mixed", "process", "none")
 	switch mode {
@@ -60,10 +61,10 @@ func checkKillMode(i *inspection, s *subject) {
 var ruleKillSignal = Rule{
 	ID: "kill-signal", Severity: Error,
 	Title: "a stop does not make the daemon drain",
-	Why: "SIGTERM and SIGINT make the daemon finish what it has begun and exit (lifecycle.Options.StopSignals). Any other signal " +
-		"of KillSignal= does something else. SIGQUIT and SIGABRT end a Go program at once, with the stacks of all goroutines; " +
-		"so do most others, without a word. SIGHUP and SIGUSR2 begin a reload, and SIGUSR1 writes stacks to the log: the " +
-		"service goes on, and TimeoutStopSec= later it is killed.",
+	Why: "SIGTERM and SIGINT make the daemon finish its work and exit (lifecycle.Options.StopSignals). Any other " +
+		"KillSignal= does something else. SIGQUIT and SIGABRT end a Go program at once, with the stacks of all " +
+		"goroutines. Most others do so silently. SIGHUP and SIGUSR2 start a reload, and SIGUSR1 writes stacks to " +
+		"the log: the service goes on, and systemd kills it after TimeoutStopSec=.",
 	Use:       "KillSignal=SIGTERM",
 	Bad:       "[Service]\nKillSignal=SIGQUIT",
 	Good:      "[Service]\nKillSignal=SIGTERM",
@@ -73,15 +74,17 @@ var ruleKillSignal = Rule{
 var ruleRestartKillSignal = Rule{
 	ID: "restart-kill-signal", Severity: Error,
 	Title: "a restart does not make the daemon drain",
-	Why: "RestartKillSignal= takes the place of KillSignal= when the service is restarted. SIGTERM and SIGINT make the daemon " +
-		"hand its connections to the process that comes next; any other signal ends it at once, or not at all: see kill-signal.",
+	Why: "RestartKillSignal= replaces KillSignal= when the service is restarted. SIGTERM and SIGINT make the " +
+		"daemon hand its connections to the next process. Any other signal ends it at once, or not at all: see " +
+		"kill-signal.",
 	Use:       "RestartKillSignal=SIGTERM",
 	Bad:       "[Service]\nRestartKillSignal=SIGQUIT",
 	Good:      "[Service]\nRestartKillSignal=SIGTERM",
 	Reference: "systemd.kill(5)",
 }
 
-// signalName returns the name of a signal, which systemd takes without SIG as well, and as a number.
+// signalName returns the name of a signal, which systemd takes without SIG as
+// well, and as a number.
 func signalName(value string) string {
 	numbers := map[string]string{
 		"1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "6": "SIGABRT", "9": "SIGKILL", "10": "SIGUSR1", "12": "SIGUSR2", "15": "SIGTERM",
@@ -102,21 +105,21 @@ func checkSignal(i *inspection, s *subject, setting string) {
 	case "SIG", "SIGTERM", "SIGINT":
 		return
 	case "SIGHUP", "SIGUSR2":
-		why = "it begins a reload instead of a stop, and the service is killed after TimeoutStopSec="
+		why = "it starts a reload instead of a stop, and systemd kills the service after TimeoutStopSec="
 	case "SIGUSR1", "SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT":
-		why = "it does not stop the daemon, which is killed after TimeoutStopSec="
+		why = "it does not stop the daemon, which systemd kills after TimeoutStopSec="
 	case "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU":
-		why = "it suspends the daemon, which is killed after TimeoutStopSec="
+		why = "it suspends the daemon, which systemd kills after TimeoutStopSec="
 	}
 	i.at(s, a, remark{why: why})
 }
 
 var ruleSendSIGKILL = Rule{
 	ID: "send-sigkill", Severity: Warning,
-	Title: "what does not stop is left behind",
-	Why: "With SendSIGKILL=no a process that hangs is never killed: after TimeoutStopSec= systemd calls the service failed and " +
-		"leaves the process where it is, with its sockets. A new start runs beside it and, where both have the same listeners, " +
-		"half of the clients connect to the one that hangs.",
+	Title: "a process that does not stop is left behind",
+	Why: "With SendSIGKILL=no a process that hangs is never killed: after TimeoutStopSec= systemd calls the " +
+		"service failed and leaves the process running, with its sockets. A new start runs beside it. If both " +
+		"have the same listeners, half of the clients connect to the process that hangs.",
 	Use:       "SendSIGKILL=yes",
 	Bad:       "[Service]\nSendSIGKILL=no",
 	Good:      "[Service]\nSendSIGKILL=yes",
@@ -132,9 +135,10 @@ func checkSendSIGKILL(i *inspection, s *subject) {
 var ruleSendSIGHUP = Rule{
 	ID: "send-sighup", Severity: Note,
 	Title: "a stop asks for a reload",
-	Why: "With SendSIGHUP=yes each process of the service gets SIGHUP right after SIGTERM, as shells need it. To the daemon " +
-		"SIGHUP is a reload. Signals that arrive while a process does not run are taken in the order of their numbers, SIGHUP " +
-		"first: a reload is then begun in the midst of the stop, and given up again. The daemon has no use for it.",
+	Why: "With SendSIGHUP=yes each process of the service gets SIGHUP right after SIGTERM, as shells need it. To " +
+		"the daemon SIGHUP is a reload. If both signals arrive while a process does not run, it gets them in the " +
+		"order of their numbers, SIGHUP first: the daemon starts a reload in the middle of the stop, and gives it " +
+		"up again. It does not need this signal.",
 	Use:       "SendSIGHUP=no",
 	Bad:       "[Service]\nSendSIGHUP=yes",
 	Good:      "[Service]\nSendSIGHUP=no",
@@ -144,10 +148,11 @@ var ruleSendSIGHUP = Rule{
 
 var ruleExecStop = Rule{
 	ID: "exec-stop", Severity: Error,
-	Title: "the daemon is signalled twice",
-	Why: "When the commands of ExecStop= are done, systemd sends KillSignal= to all processes of the service. If a command has " +
-		"sent a signal itself, the daemon gets two within milliseconds, and the second SIGTERM means now: it breaks off its " +
-		"requests. Without ExecStop= systemd sends just one, to every generation.",
+	Title: "the daemon gets two signals",
+	Why: "When the commands of ExecStop= are done, systemd sends KillSignal= to all processes of the service. If a " +
+		"command has sent a signal itself, the daemon gets two within milliseconds. The second SIGTERM means that " +
+		"it should exit at once, and it aborts its requests. Without ExecStop= systemd sends just one signal, to " +
+		"every generation.",
 	Bad:       "[Service]\nExecStop=/bin/kill -TERM $MAINPID",
 	Good:      "[Service]\nExecStop=",
 	Reference: "systemd.service(5)",
@@ -156,7 +161,7 @@ var ruleExecStop = Rule{
 func checkExecStop(i *inspection, s *subject) {
 	for _, c := range s.commands("ExecStop") {
 		if c.signals() {
-			i.at(s, c.from, remark{why: "systemd's own SIGTERM after it is the second one, which makes the daemon break off its requests"})
+			i.at(s, c.from, remark{why: "systemd's own SIGTERM after it is the second one, which makes the daemon abort its requests"})
 		}
 	}
 }
@@ -168,7 +173,8 @@ func (s *subject) timeoutStop() (time.Duration, unitfile.Assignment) {
 	return s.timeout("TimeoutStopSec")
 }
 
-// timeout returns 0 if there is no limit, which is what 0 says too (config_parse_service_timeout).
+// timeout returns 0 if there is no limit, which is what 0 says too
+// (config_parse_service_timeout).
 func (s *subject) timeout(name string) (time.Duration, unitfile.Assignment) {
 	usec, a, found := s.span("Service", name, "TimeoutSec")
 	switch {
@@ -183,10 +189,11 @@ func (s *subject) timeout(name string) (time.Duration, unitfile.Assignment) {
 var ruleTimeoutStop = Rule{
 	ID: "timeout-stop", Severity: Error,
 	Title: "a stop is shorter than the longest request",
-	Why: "A process that stops or was replaced finishes its requests for as long as TimeoutStopSec= says, less a tenth (at least " +
-		"half a second, at most two): then contexts are cancelled and connections closed, so that systemd need not kill. " +
-		"Requests that take longer are broken off. A daemon with lifecycle.Options.StopExtension asks for more time while there " +
-		"is something to wait for; one with a DrainTimeout of its own that is longer is killed by systemd with SIGKILL.",
+	Why: "A process that stops or was replaced finishes its requests within TimeoutStopSec=, less a tenth (at " +
+		"least half a second, at most two). Then it cancels contexts and closes connections, so that systemd need " +
+		"not kill, and longer requests are aborted. A daemon with lifecycle.Options.StopExtension asks for more " +
+		"time while it waits for something. One with its own DrainTimeout that is longer is killed by systemd " +
+		"with SIGKILL.",
 	Bad:       "[Service]\nTimeoutStopSec=5s",
 	Good:      "[Service]\nTimeoutStopSec=90s",
 	Reference: "systemd.service(5)",
@@ -198,18 +205,19 @@ func checkTimeoutStop(i *inspection, s *subject) {
 	if drain == 0 || timeout == 0 {
 		return
 	}
-	if given := timeout - stopmargin.Of(timeout) + i.Daemon.StopExtension; given < drain {
+	if given := timeout - drainbudget.Margin(timeout) + i.Daemon.StopExtension; given < drain {
 		i.atOrUnset(s, "Service", "TimeoutStopSec", a, remark{
-			why: fmt.Sprintf("%v of it are left to requests, and they take up to %v", given, drain),
+			why: fmt.Sprintf("it leaves %v for requests, and they take up to %v", given, drain),
 			use: "TimeoutStopSec=" + span(timeoutFor(drain-i.Daemon.StopExtension)),
 		})
 	}
 }
 
-// timeoutFor returns whole seconds of which the margin leaves as much as asked for.
+// timeoutFor returns whole seconds of which the margin leaves as much as asked
+// for.
 func timeoutFor(drain time.Duration) time.Duration {
 	timeout := max(drain.Truncate(time.Second), time.Second)
-	for timeout-stopmargin.Of(timeout) < drain {
+	for timeout-drainbudget.Margin(timeout) < drain {
 		timeout += time.Second
 	}
 	return timeout
@@ -221,10 +229,10 @@ func span(d time.Duration) string { return fmt.Sprint(int64(d/time.Second), "s")
 var ruleTimeoutStopInfinite = Rule{
 	ID: "timeout-stop-infinite", Severity: Warning,
 	Title: "a stop may take for ever",
-	Why: "With TimeoutStopSec=0 or infinity there is no end to a drain: one client that never finishes its request holds a " +
-		"predecessor for ever, after each reload another one, and a stop, with it a package's removal or the shutdown of the " +
-		"machine, never comes to its end. Give it the time of the longest request, and a daemon that may need more " +
-		"lifecycle.Options.StopExtension.",
+	Why: "With TimeoutStopSec=0 or infinity a drain has no end. One client that never finishes its request holds a " +
+		"predecessor for ever, and after each reload another one. A stop never ends, nor does the removal of the " +
+		"package or the shutdown of the machine that waits for it. Set the time of the longest request, and " +
+		"lifecycle.Options.StopExtension in a daemon that may need more.",
 	Use:       "TimeoutStopSec=90s",
 	Bad:       "[Service]\nTimeoutStopSec=infinity",
 	Good:      "[Service]\nTimeoutStopSec=90s",
@@ -243,11 +251,10 @@ func checkTimeoutStopInfinite(i *inspection, s *subject) {
 
 var ruleRefuseManual = Rule{
 	ID: "refuse-manual", Severity: Error,
-	Title: "nobody may stop or start the service",
-	Why: "With RefuseManualStop=yes `systemctl stop` and `restart` exit with status 4 (\"Operation refused, unit may be " +
-		"requested by dependency only\"), and so does `start` with RefuseManualStart=yes. Package managers stop, start and " +
-		"restart services by just these commands: an upgrade that takes a new start, and a removal, fail, and the old program " +
-		"runs on.",
+	Title: "systemctl may not stop or start the service",
+	Why: "With RefuseManualStop=yes `systemctl stop` and `restart` exit with status 4 (\"Operation refused, unit " +
+		"may be requested by dependency only\"), and so does `start` with RefuseManualStart=yes. Package managers " +
+		"use these commands. An upgrade that needs a new start, and a removal, fail, and the old program runs on.",
 	Bad:       "[Unit]\nRefuseManualStop=yes",
 	Good:      "[Unit]\nRefuseManualStop=no",
 	Reference: "systemd.unit(5)",
@@ -256,7 +263,7 @@ var ruleRefuseManual = Rule{
 func checkRefuseManual(i *inspection, s *subject) {
 	for _, name := range []string{"RefuseManualStart", "RefuseManualStop"} {
 		if yes, a, _ := s.boolean("Unit", name); yes {
-			i.at(s, a, remark{why: "systemctl and package managers are refused (exit status 4), with restarts too", use: name + "=no"})
+			i.at(s, a, remark{why: "systemd refuses systemctl and package managers (exit status 4), also for restarts", use: name + "=no"})
 		}
 	}
 }
@@ -264,9 +271,9 @@ func checkRefuseManual(i *inspection, s *subject) {
 var ruleStopWhenUnneeded = Rule{
 	ID: "stop-when-unneeded", Severity: Warning,
 	Title: "systemd stops the service unasked",
-	Why: "With StopWhenUnneeded=yes systemd stops the service as soon as no active unit requires or wants it. A service that was " +
-		"started by its socket, by hand or by a package manager is wanted by nobody, and stopped at once; the next client " +
-		"starts it anew.",
+	Why: "With StopWhenUnneeded=yes systemd stops the service as soon as no active unit requires or wants it. No " +
+		"unit wants a service that was started by its socket, by hand or by a package manager, so systemd stops " +
+		"it at once. The next client starts it again.",
 	Use:       "StopWhenUnneeded=no",
 	Bad:       "[Unit]\nStopWhenUnneeded=yes",
 	Good:      "[Unit]\nStopWhenUnneeded=no",
@@ -275,11 +282,11 @@ var ruleStopWhenUnneeded = Rule{
 
 var ruleRuntimeMax = Rule{
 	ID: "runtime-max", Severity: Note,
-	Title: "systemd ends the service after a time",
-	Why: "RuntimeMaxSec= counts from when the service became active, over all reloads. When it is over systemd stops the service " +
-		"as one that has failed, and Restart=on-failure or always starts it again, with its connections, as a restart does. " +
-		"With another Restart= it stays down, and each time counts for StartLimitBurst=. A timer that reloads the service gives " +
-		"a fresh process without any of this.",
+	Title: "systemd stops the service after a time",
+	Why: "RuntimeMaxSec= counts from when the service became active, over all reloads. When it is over systemd " +
+		"stops the service as a failed one. Restart=on-failure or always starts it again, with its connections, " +
+		"as a restart does. With another Restart= it stays down, and each time counts for StartLimitBurst=. A " +
+		"timer that reloads the service gives a fresh process without any of this.",
 	Bad:       "[Service]\nRuntimeMaxSec=1d",
 	Good:      "[Service]\nRuntimeMaxSec=infinity",
 	Reference: "systemd.service(5)",
@@ -287,7 +294,7 @@ var ruleRuntimeMax = Rule{
 
 func checkRuntimeMax(i *inspection, s *subject) {
 	if usec, a, found := s.span("Service", "RuntimeMaxSec"); found && usec > 0 && usec != unitfile.Infinity {
-		i.at(s, a, remark{why: "systemd ends the service then as one that has failed, reloaded or not, and Restart= must start it again"})
+		i.at(s, a, remark{why: "systemd then stops the service as a failed one, reloaded or not, and Restart= must start it again"})
 	}
 }
 

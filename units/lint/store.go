@@ -14,10 +14,11 @@ func storeChecks() []check {
 var ruleFDStore = Rule{
 	ID: "fd-store", Severity: Error,
 	Title: "a restart breaks every connection",
-	Why: "A process that is stopped for a restart puts the connections that rest, queued in one Unix socket, into systemd's file " +
-		"descriptor store, and the next process takes them out. The store has no room by default (FileDescriptorStoreMax=0): " +
-		"then each keep-alive connection is closed, 50 of 50 in our tests, and with it the request that its client is just " +
-		"sending. Listeners that the daemon has bound itself are closed too, and clients are refused until it is back.",
+	Why: "A process that is stopped for a restart queues its connections at rest in one Unix socket in systemd's " +
+		"file descriptor store, and the next process takes them out. The store has no room by default " +
+		"(FileDescriptorStoreMax=0). Then each keep-alive connection is closed, 50 of 50 in our tests, and with " +
+		"it the request that its client is just sending. Listeners that the daemon has bound itself are closed as " +
+		"well, and connections are refused until it is back.",
 	Use:       "FileDescriptorStoreMax=64",
 	Bad:       "[Service]\nFileDescriptorStoreMax=0",
 	Good:      "[Service]\nFileDescriptorStoreMax=64",
@@ -38,10 +39,10 @@ const leastStored = 8
 var ruleFDStoreSmall = Rule{
 	ID: "fd-store-small", Severity: Warning,
 	Title: "systemd's store is too small",
-	Why: "The store takes one descriptor for each listener that the daemon has bound itself, each file that it stores, and one " +
-		"for all connections together; with thousands of long requests some more. systemd drops what does not fit with a line " +
-		"in its log, and says nothing to the daemon: what was dropped is closed at the restart. Room that is not used costs " +
-		"nothing.",
+	Why: "The store takes one descriptor for each listener that the daemon has bound itself, one for each file " +
+		"that it stores, one for all connections together, and three by which these outlive a crash. With thousands of long requests it takes some " +
+		"more. systemd drops a descriptor that does not fit, with a line in its log, and does not notify the " +
+		"daemon. The dropped descriptor is closed at the restart. Unused room costs nothing.",
 	Use:       "FileDescriptorStoreMax=64",
 	Bad:       "[Service]\nFileDescriptorStoreMax=2",
 	Good:      "[Service]\nFileDescriptorStoreMax=64",
@@ -56,7 +57,7 @@ func checkFDStoreSmall(i *inspection, s *subject) {
 		}
 		i.at(s, a, remark{
 			severity: severity,
-			why:      fmt.Sprintf("what does not fit is closed at a restart, and %d is little for listeners and connections", most),
+			why:      fmt.Sprintf("a descriptor that does not fit is closed at a restart, and %d is few for listeners and connections", most),
 		})
 	}
 }
@@ -64,10 +65,11 @@ func checkFDStoreSmall(i *inspection, s *subject) {
 var ruleFDStorePreserve = Rule{
 	ID: "fd-store-preserve", Severity: Error,
 	Title: "systemd's store is emptied too early, or too late",
-	Why: "FileDescriptorStorePreserve=, since systemd 254, says when the store is emptied. By default, restart, when the service " +
-		"is stopped for good. With no that is at each restart as well: its connections are lost as if there was no store. With " +
-		"yes, or on-success (262), a stop leaves the connections open in systemd, where nobody answers: clients wait for as " +
-		"long as they have patience, where a closed connection would send them elsewhere.",
+	Why: "FileDescriptorStorePreserve=, since systemd 254, says when systemd empties the store. By default, " +
+		"restart, it does so when the service is stopped for good. With no it also does so at each restart, and " +
+		"the connections are lost as without a store. With yes, or on-success (262), a stop leaves the " +
+		"connections open in systemd, where no process answers. Clients wait until they give up, where a closed " +
+		"connection would send them elsewhere.",
 	Use:       "FileDescriptorStorePreserve=restart",
 	Bad:       "[Service]\nFileDescriptorStorePreserve=no",
 	Good:      "[Service]\nFileDescriptorStorePreserve=restart",
@@ -88,6 +90,6 @@ func checkFDStorePreserve(i *inspection, s *subject) {
 	case no:
 		i.at(s, a, remark{why: "the store is emptied at each restart, and every connection closed"})
 	case value == "on-success" || isBool(value):
-		i.at(s, a, remark{severity: Warning, why: "a stop leaves the clients' connections open, and nobody answers on them"})
+		i.at(s, a, remark{severity: Warning, why: "a stop leaves the clients' connections open, and no process answers on them"})
 	}
 }

@@ -42,7 +42,7 @@ func headers(text string) map[string]int {
 
 // show returns a path by which the file can be opened.
 func (s *subject) show(path string) string {
-	if s.root == "" {
+	if s.root == "" || path == draftPath {
 		return path
 	}
 	return filepath.Join(s.root, path)
@@ -51,7 +51,8 @@ func (s *subject) show(path string) string {
 // template reports whether the unit is one, or an instance.
 func (s *subject) template() bool { return strings.Contains(s.Name, "@") }
 
-// expand replaces the specifiers of systemd.unit(5) that can be known from the unit's name.
+// expand replaces the specifiers of systemd.unit(5) that can be known from the
+// unit's name.
 func (s *subject) expand(text string) string {
 	if !strings.Contains(text, "%") {
 		return text
@@ -63,7 +64,8 @@ func (s *subject) expand(text string) string {
 		"%p", prefix, "%P", prefix, "%j", last, "%J", last, "%t", "/run").Replace(text)
 }
 
-// instanced reports whether a value differs from one instance of a template to the next.
+// instanced reports whether a value differs from one instance of a template to
+// the next.
 func instanced(value string) bool {
 	return slices.ContainsFunc([]string{"%i", "%I", "%n", "%N"}, func(specifier string) bool {
 		return strings.Contains(strings.ReplaceAll(value, "%%", ""), specifier)
@@ -82,8 +84,8 @@ func (s *subject) serviceName() string {
 	return stem + ".service"
 }
 
-// valid returns the last assignment that systemd does not ignore: one whose value is valid, if valid is not nil. An empty one takes back
-// those before.
+// valid returns the last assignment that systemd does not ignore: one whose
+// value is valid, if valid is not nil. An empty one takes back those before.
 func (s *subject) valid(section string, valid func(string) bool, names ...string) (last unitfile.Assignment, found bool) {
 	for _, a := range s.All(section, names...) {
 		switch {
@@ -139,8 +141,9 @@ func (s *subject) number(section, name string) (n uint64, a unitfile.Assignment,
 	return n, a, found
 }
 
-// related returns the units that a setting such as Wants= or Sockets= names. An empty value takes none of them back
-// (config_parse_unit_deps, config_parse_service_sockets).
+// related returns the units that a setting such as Wants= or Sockets= names. An
+// empty value takes none of them back (config_parse_unit_deps,
+// config_parse_service_sockets).
 func (s *subject) related(section, setting string) []unitfile.Word {
 	var words []unitfile.Word
 	for _, a := range s.All(section, setting) {
@@ -152,7 +155,8 @@ func (s *subject) related(section, setting string) []unitfile.Word {
 	return words
 }
 
-// listed reports whether the setting names the unit, with its specifiers replaced.
+// listed reports whether the setting names the unit, with its specifiers
+// replaced.
 func (s *subject) listed(section, setting, word string) (unitfile.Assignment, bool) {
 	for _, w := range s.related(section, setting) {
 		if s.expand(w.Text) == word {

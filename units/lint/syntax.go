@@ -22,9 +22,9 @@ func syntaxChecks() []check {
 var ruleSyntax = Rule{
 	ID: "syntax", Severity: Warning,
 	Title: "systemd ignores a line",
-	Why: "systemd reads over what is no setting: a line before the first section, one without \"=\", a value whose quotes do not " +
-		"match. After a section's header that is not closed, or a line that is not UTF-8, it reads no further. It starts the " +
-		"service with the rest, and only its log tells.",
+	Why: "systemd skips a line that is not a setting: one before the first section, one without \"=\", or one whose " +
+		"quotes do not match. After a section header that is not closed, or a line that is not UTF-8, it reads no " +
+		"further. It starts the service with the rest, and only its log shows that.",
 	Bad:       "[Service]\nKillMode control-group",
 	Good:      "[Service]\nKillMode=control-group",
 	Reference: "systemd.syntax(7)",
@@ -49,9 +49,8 @@ func checkSyntax(i *inspection) {
 var ruleUnknownSetting = Rule{
 	ID: "unknown-setting", Severity: Warning,
 	Title: "no systemd knows this setting",
-	Why: "systemd ignores settings that it does not know, with a line in its log (\"Unknown key name\"), and starts the service " +
-		"without: what was meant is not in force. Capital letters count. Settings that begin with X- are ignored without a " +
-		"word.",
+	Why: "systemd ignores settings that it does not know, with a line in its log (\"Unknown key name\"), and starts " +
+		"the service without them. Capital letters count. It ignores settings that begin with X- silently.",
 	Bad:       "[Service]\nKilMode=mixed",
 	Good:      "[Service]\nKillMode=control-group",
 	Reference: "systemd.directives(7)",
@@ -84,10 +83,10 @@ func (s *subject) sections() []string { return []string{"Unit", s.section, "Inst
 
 var ruleWrongSection = Rule{
 	ID: "wrong-section", Severity: Warning,
-	Title: "the setting is in a section where it counts for nothing",
-	Why: "systemd looks for each setting in its own section, and ignores it in others with a line in its log. " +
-		"StartLimitIntervalSec= is one of [Unit], for instance: in [Service] it has no effect. Sections that a unit of the kind " +
-		"does not have are ignored as a whole.",
+	Title: "the setting has no effect in this section",
+	Why: "systemd looks for each setting in its own section, and ignores it in others with a line in its log. For " +
+		"example, StartLimitIntervalSec= belongs in [Unit] and has no effect in [Service]. systemd ignores a " +
+		"section that this kind of unit does not have.",
 	Bad:       "[Service]\nStartLimitIntervalSec=60s",
 	Good:      "[Unit]\nStartLimitIntervalSec=60s\nStartLimitBurst=20",
 	Reference: "systemd.unit(5)",
@@ -103,7 +102,7 @@ func checkWrongSections(i *inspection) {
 			if !slices.Contains(s.sections(), a.Section) {
 				i.at(s, a, remark{why: fmt.Sprintf("systemd ignores the section [%s] in a unit of this kind", a.Section)})
 			} else if i.known.since(a.Section, a.Name) == 0 && other != "" {
-				i.at(s, a, remark{why: fmt.Sprintf("systemd ignores it here: it belongs into [%s]", other)})
+				i.at(s, a, remark{why: fmt.Sprintf("systemd ignores it here: it belongs in [%s]", other)})
 			}
 		}
 	}
@@ -111,9 +110,9 @@ func checkWrongSections(i *inspection) {
 
 var ruleNewerSetting = Rule{
 	ID: "newer-setting", Severity: Note,
-	Title: "the systemd that this is for does not know the setting",
-	Why: "A setting that came with a later version is ignored by those before it, with a line in their log. That does no harm " +
-		"where the unit is good without it; see to it that nothing relies on it.",
+	Title: "the oldest systemd that this unit is for does not know the setting",
+	Why: "Versions of systemd before the one that brought a setting ignore it, with a line in their log. That does " +
+		"no harm if the unit works without it. Make sure that nothing relies on it.",
 	Bad:       "[Service]\nExecReloadPost=/usr/bin/true",
 	Good:      "[Service]",
 	Reference: "systemd.directives(7)",
@@ -133,9 +132,9 @@ func checkNewerSettings(i *inspection) {
 var ruleInvalidValue = Rule{
 	ID: "invalid-value", Severity: Warning,
 	Title: "systemd ignores the value",
-	Why: "A value that systemd cannot read is ignored, with a line in its log (\"Failed to parse\"): what was assigned before, " +
-		"or the default, is in force. Times are as in systemd.time(7): 20, 20s, 1min 30s; switches are yes or no; names are in " +
-		"small letters.",
+	Why: "systemd ignores a value that it cannot read, with a line in its log (\"Failed to parse\"), and the value " +
+		"before, or the default, stays in force. Times are as in systemd.time(7): 20, 20s, 1min 30s. Switches are " +
+		"yes or no. Names are in lower case.",
 	Bad:       "[Service]\nTimeoutStopSec=20 secs",
 	Good:      "[Service]\nTimeoutStopSec=20s",
 	Reference: "systemd.time(7)",
@@ -145,12 +144,14 @@ func oneOf(values ...string) func(string) bool {
 	return func(value string) bool { return slices.Contains(values, value) }
 }
 
-// either reports whether a value is one of those that two kinds of settings take.
+// either reports whether a value is one of those that two kinds of settings
+// take.
 func either(one, two func(string) bool) func(string) bool {
 	return func(value string) bool { return one(value) || two(value) }
 }
 
-// validators have for settings that are looked at here whether systemd can read a value. An empty one takes back others.
+// validators have for settings that are looked at here whether systemd can read
+// a value. An empty one takes back others.
 func validators() map[string]func(string) bool {
 	v := map[string]func(string) bool{
 		"NotifyAccess": oneOf("none", "main", "exec", "all"),

@@ -9,21 +9,24 @@ import (
 
 var ruleSystemCalls = Rule{
 	ID: "system-calls", Severity: Error,
-	Title: "the daemon may not call what a start or a reload calls",
-	Why: "SystemCallFilter= is handed on from one process to the next. What it does not allow ends the process by SIGSYS, or " +
-		"fails with the error of SystemCallErrorNumber=. Go needs clone(2) of @process for its threads, without which it does " +
-		"not start. A reload starts a process (pipe2(2) of @ipc), and talks to it over a pair of sockets with descriptors in " +
-		"the messages (@network-io): without these it fails, or kills the process that serves. Large states go in a memfd " +
-		"(memfd_create(2) of @ipc). All of it is in @system-service; of the groups that are often taken out again @privileged " +
-		"and @resources are not needed. The lines are read in their order: the first one says whether all are lists of what is " +
-		"allowed or of what is not.",
+	Title: "the filter forbids a system call that a start or a reload needs",
+	Why: "A process passes its SystemCallFilter= on to the next. A call that it does not allow ends the process by " +
+		"SIGSYS, or fails with the error of SystemCallErrorNumber=. Go needs clone(2) of @process for its " +
+		"threads, and does not start without it. A reload starts a process (pipe2(2) of @ipc), and talks to it " +
+		"over a socket pair with descriptors in the messages (@network-io): without these calls it fails, or " +
+		"kills the process that serves. Large states go in a memfd (memfd_create(2) of @ipc). @system-service has " +
+		"all of them. Of the groups that units often exclude again, the daemon does not need @privileged and " +
+		"@resources. systemd reads the lines in order: the first one decides whether all lines list allowed calls " +
+		"or forbidden ones.",
 	Bad:       "[Service]\nSystemCallFilter=@system-service\nSystemCallFilter=~@process",
 	Good:      "[Service]\nSystemCallFilter=@system-service\nSystemCallFilter=~@privileged @resources",
 	Reference: "systemd.exec(5)",
 }
 
-// A need is a system call of the daemon, the group that has it, and what it is for. The groups are those that `systemd-analyze syscall-filter`
-// of 252, 257 and 262 lists. futex, mmap and their like are in @default as execve is, and nobody takes them out.
+// A need is a system call of the daemon, the group that has it, and what it is
+// for. The groups are those that `systemd-analyze syscall-filter` of 252, 257
+// and 262 lists. futex, mmap and their like are in @default as execve is, and
+// no unit removes them.
 type need struct{ call, group, what string }
 
 var needs = []need{
@@ -32,7 +35,7 @@ var needs = []need{
 	{"tgkill", "@process", "interrupt a thread"},
 	{"pipe2", "@ipc", "start the successor of a reload"},
 	{"memfd_create", "@ipc", "hand state to the successor"},
-	{"socket", "@network-io", "tell systemd that it is ready"},
+	{"socket", "@network-io", "report to systemd that it is ready"},
 	{"connect", "@network-io", "ask for a reload"},
 	{"bind", "@network-io", "open the control socket"},
 	{"listen", "@network-io", "open the control socket"},
@@ -50,7 +53,7 @@ var needs = []need{
 	{"fcntl", "@file-system", "duplicate a socket for the successor"},
 	{"openat", "@file-system", "open a file"},
 	{"epoll_create1", "@io-event", "wait for connections"},
-	{"rt_sigaction", "@signal", "be told to stop or reload"},
+	{"rt_sigaction", "@signal", "catch the signals for a stop or reload"},
 }
 
 // implicit is the group that every list of what is allowed begins with.
@@ -64,7 +67,8 @@ func (n need) in(word string) bool {
 	return name == n.call || name == n.group || slices.Contains(everything, name)
 }
 
-// A filter is what SystemCallFilter= makes of needs (config_parse_syscall_filter, seccomp_parse_syscall_filter).
+// A filter is what SystemCallFilter= makes of needs
+// (config_parse_syscall_filter, seccomp_parse_syscall_filter).
 type filter struct {
 	set, allowList bool
 	first          unitfile.Assignment
@@ -151,9 +155,9 @@ func (f *filter) explain(s *subject, missing []need) string {
 	if more := len(missing) - len(calls); more > 0 {
 		list += " and others"
 	}
-	end := "is killed by SIGSYS when it is to "
+	end := "is killed by SIGSYS when it tries to "
 	if number, _ := s.text("Service", "SystemCallErrorNumber"); number != "" && number != "kill" {
-		end = "fails with " + number + " when it is to "
+		end = "fails with " + number + " when it tries to "
 	}
 	return "without " + list + " the daemon " + end + missing[0].what
 }

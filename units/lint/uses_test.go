@@ -67,7 +67,8 @@ func TestUses(t *testing.T) {
 	}
 }
 
-// TestNoUse has no line to write where it cannot be told which program the daemon is.
+// TestNoUse has no line to write where it cannot be told which program the
+// daemon is.
 func TestNoUse(t *testing.T) {
 	for _, start := range []string{"/usr/bin/env -i /usr/bin/hello", "/usr/bin/env A=1", "/bin/sh -c 'exec /usr/bin/hello'", "/usr/bin/sudo /usr/bin/hello"} {
 		b := breach{rule: "exec-reload-signal", service: "[Service]\nExecStart=\nExecStart=" + start + "\nExecReload=\nExecReload=kill -HUP $MAINPID"}

@@ -24,8 +24,10 @@ func isNumber(value string) bool {
 	return ok
 }
 
-// parseNumber reads a whole number as safe_atou of systemd: with 0x for a hexadecimal one, and so on. There may be a soft limit before
-// the hard one, as in LimitNOFILE=1024:524288, of which the hard one counts: Go raises the soft one to it.
+// parseNumber reads a whole number as safe_atou of systemd: with 0x for a
+// hexadecimal one, and so on. There may be a soft limit before the hard one, as
+// in LimitNOFILE=1024:524288, of which the hard one counts: Go raises the soft
+// one to it.
 func parseNumber(value string) (uint64, bool) {
 	if _, hard, found := strings.Cut(value, ":"); found {
 		value = hard
@@ -67,8 +69,8 @@ func (s *subject) commands(name string) []command {
 	return all
 }
 
-// cutCommands cuts a value at each semicolon that is a word of its own, and makes a plain word of those with a backslash before them
-// (config_parse_exec).
+// cutCommands cuts a value at each semicolon that is a word of its own, and
+// makes a plain word of those with a backslash before them (config_parse_exec).
 func cutCommands(value string) []string {
 	var commands []string
 	begun := ""
@@ -88,7 +90,8 @@ func cutCommands(value string) []string {
 	return append(commands, begun)
 }
 
-// wordLength is how far a word reaches as it is written: blanks within quotes or after a backslash do not end it.
+// wordLength is how far a word reaches as it is written: blanks within quotes
+// or after a backslash do not end it.
 func wordLength(text string) int {
 	quote := byte(0)
 	for i := 0; i < len(text); i++ {
@@ -115,8 +118,8 @@ func newCommand(words []string, from unitfile.Assignment) command {
 	}
 }
 
-// behindEnv returns what env runs, which is the process that env has been, or else the command itself; false if that takes to know more
-// of env's options.
+// behindEnv returns what env runs, which is the process that env has been, or
+// else the command itself; false if that takes to know more of env's options.
 func (c command) behindEnv() (command, bool) {
 	if c.base() != "env" {
 		return c, true
@@ -135,7 +138,8 @@ func (c command) program() string { return c.words[0] }
 
 func (c command) base() string { return path.Base(c.words[0]) }
 
-// args are the arguments of the program, without its own name where that is given as well.
+// args are the arguments of the program, without its own name where that is
+// given as well.
 func (c command) args() []string {
 	if strings.Contains(c.prefix, "@") {
 		return c.words[min(2, len(c.words)):]
@@ -163,7 +167,8 @@ func (c command) script() string {
 
 var killers = []string{"kill", "pkill", "killall", "killall5", "skill"}
 
-// signals reports whether the command sends a signal to a process, and does no more.
+// signals reports whether the command sends a signal to a process, and does no
+// more.
 func (c command) signals() bool {
 	switch {
 	case slices.Contains(killers, c.base()):

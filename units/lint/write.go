@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// WriteText writes each finding in a line, see [Finding.String]. The error is that of w.
+// WriteText writes each finding in a line, see [Finding.String]. The error is
+// that of w.
 func WriteText(w io.Writer, findings []Finding) error {
 	for _, f := range findings {
 		if _, err := fmt.Fprintln(w, f); err != nil {
@@ -16,7 +17,8 @@ func WriteText(w io.Writer, findings []Finding) error {
 	return nil
 }
 
-// WriteJSON writes the findings as an array, which is empty if there is none. The error is that of w.
+// WriteJSON writes the findings as an array, which is empty if there is none.
+// The error is that of w.
 func WriteJSON(w io.Writer, findings []Finding) error {
 	if findings == nil {
 		findings = []Finding{}

@@ -10,7 +10,8 @@ import (
 	"github.com/heirloom-go/heirloom/units/packaging"
 )
 
-// A program that writes what nfpm needs into a folder. `nfpm package -f nfpm.yaml -p deb`, called there, makes the package.
+// A program that writes what nfpm needs into a folder. `nfpm package -f
+// nfpm.yaml -p deb`, called there, makes the package.
 func Example() {
 	hello := packaging.Package{
 		Service: units.Service{

@@ -8,7 +8,8 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// nfpm returns the configuration of nfpm. Its values are quoted as JSON, which YAML contains.
+// nfpm returns the configuration of nfpm. Its values are quoted as JSON, which
+// YAML contains.
 func (p Package) nfpm(rendered []units.File) string {
 	var y yaml
 	y.line("name: %s", p.Name)

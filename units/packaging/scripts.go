@@ -92,7 +92,8 @@ func seconds(s units.Service) int {
 	return int((limit + time.Second - 1) / time.Second)
 }
 
-// reload is the command that asks a process to reload, and whether it is known how it asks for a dry run.
+// reload is the command that asks a process to reload, and whether it is known
+// how it asks for a dry run.
 func (p Package) reload() (command string, dryRun bool, err error) {
 	args := p.Service.ReloadArgs
 	if args == nil {
@@ -125,14 +126,15 @@ func (p Package) expand(arg string) (string, error) {
 		default:
 			err = &units.Error{
 				Section: "Service", Field: "ReloadArgs", Value: arg,
-				Why: "the scripts of a package ask for a reload too, and of what systemd expands they know %%, $$ and the %i of a template",
+				Why: "the scripts of a package also ask for a reload, and expand only %%, $$ and the %i of a template",
 			}
 		}
 	}
 	return cmp.Or(word+quoted(arg[last:]), "''"), err
 }
 
-// data returns the directories that the service has made, less those whose names only an instance knows.
+// data returns the directories that the service has made, less those whose
+// names only an instance knows.
 func (p Package) data() []string {
 	var paths []string
 	for _, d := range []struct {

@@ -9,8 +9,9 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// ParseSpec reads a description from a file: that of the service, see [units.ParseSpec], and the fields of [Package] in a section Package.
-// Contents is a line for each file:
+// ParseSpec reads a description from a file: that of the service, see
+// [units.ParseSpec], and the fields of [Package] in a section Package. Contents
+// is a line for each file:
 //
 //	[Package]
 //	Version=1.2.0
@@ -21,8 +22,9 @@ import (
 //	Contents=hello.conf:/etc/hello.conf
 //	Depends=ca-certificates
 //
-// Relative paths are relative to the directory of path. What the file leaves out can be set before Render, which says what is missing.
-// The error joins an [*units.Error] for each thing that is wrong.
+// Relative paths are relative to the directory of path. What the file leaves
+// out can be set before Render, which says what is missing. The error joins an
+// [*units.Error] for each thing that is wrong.
 func ParseSpec(path, text string) (Package, error) {
 	service, err := units.ParseSpec(path, text)
 	p := Package{Service: service}
@@ -51,7 +53,7 @@ func (p *Package) set(field, value, folder string) error {
 	case "Contents":
 		source, destination, found := strings.Cut(value, ":")
 		if !found {
-			return errors.New("it is not SOURCE:DESTINATION")
+			return errors.New("it does not have the form SOURCE:DESTINATION")
 		}
 		p.Contents = append(p.Contents, Content{Source: beside(folder, source), Destination: destination})
 	case "Depends", "DebDepends", "RPMDepends":
@@ -60,7 +62,7 @@ func (p *Package) set(field, value, folder string) error {
 			*list = append(*list, strings.TrimSpace(name))
 		}
 	default:
-		return errors.New("there is no such field; they are those of packaging.Package")
+		return errors.New("unknown field; see packaging.Package")
 	}
 	return nil
 }

@@ -1,2 +1,3 @@
-// Package kubernetes holds the manifests of links, and tests of them that need Kubernetes' own types.
+// Package kubernetes holds the manifests of links, and tests of them that need
+// Kubernetes' own types.
 package kubernetes

@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/heirloom-go/heirloom/examples/container/internal/pod"
-	"github.com/heirloom-go/heirloom/internal/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -39,7 +39,8 @@ func read(t *testing.T) *manifests {
 	}
 	var m manifests
 	for i, document := range bytes.Split(text, []byte("\n---\n")) {
-		// Strict refuses a field that Kubernetes does not know, as `kubectl apply` does.
+		// Strict refuses a field that Kubernetes does not know, as `kubectl
+		// apply` does.
 		if err := yaml.UnmarshalStrict(document, []any{&m.config, &m.deployment, &m.service}[i]); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +74,8 @@ func (m *manifests) port(t *testing.T, name intstr.IntOrString) string {
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
 
-// patience is how long a probe may fail before something is done about it, at the least.
+// patience is how long a probe may fail before something is done about it, at
+// the least.
 func patience(p *corev1.Probe) time.Duration {
 	return seconds(p.PeriodSeconds * (p.FailureThreshold - 1))
 }
@@ -95,8 +97,9 @@ func TestDurations(t *testing.T) {
 	if told != grace {
 		t.Errorf("links is told %v, and killed after %v", told, grace)
 	}
-	// What is kept so that nobody has to kill is at most two seconds; the lame duck gets half of the rest at most, and a quarter is for
-	// hooks: see lifecycle.
+	// What is kept so that nobody has to kill is at most two seconds; the lame
+	// duck gets half of the rest at most, and a quarter is for hooks: see
+	// lifecycle.
 	drain := grace - 2*time.Second
 	if left := drain*3/4 - lameDuck; lameDuck > drain/2 || left < request {
 		t.Errorf("after the lame duck of %v %v are left of %v, and a request may take %v", lameDuck, left, grace, request)
@@ -169,7 +172,8 @@ func (m *manifests) volume(t *testing.T, mount corev1.VolumeMount) corev1.Volume
 	return m.pod().Volumes[i]
 }
 
-// start runs the pod as it is described: the image's program with the arguments, variables and volumes of the Deployment.
+// start runs the pod as it is described: the image's program with the
+// arguments, variables and volumes of the Deployment.
 func start(t *testing.T, m *manifests) *pod.Pod {
 	t.Helper()
 	t.Chdir("..")

@@ -1,4 +1,5 @@
-// Package flagsv1 is generated from flags.proto, which has the documentation of the service.
+// Package flagsv1 is generated from flags.proto, which has the documentation of
+// the service.
 package flagsv1
 
 //go:generate sh generate.sh

@@ -1,13 +1,17 @@
-// Heirloom-units renders, checks and packages the systemd units of a daemon built with heirloom.
+// Heirloom-units renders, checks and packages the systemd units of a daemon
+// built with heirloom.
 //
 //	heirloom-units render   write the units for a description
-//	heirloom-units lint     find in units what would break a reload, restart or upgrade
-//	heirloom-units explain  tell why a rule of lint is there
-//	heirloom-units package  write what makes a deb or rpm package of a daemon
+//	heirloom-units lint     find mistakes in units that break a reload, restart or upgrade
+//	heirloom-units explain  say why lint has a rule
+//	heirloom-units package  write the files for a deb or rpm package of a daemon
+//
+// and completion, man and version are about the command itself.
 //
 // `heirloom-units help COMMAND` has the flags of each, and examples.
 //
-// The exit status is 0, or 1 if lint has found an error (with -strict, or a warning), or 2 if the command could not do what it was asked to.
+// The exit status is 0, or 1 if lint has found an error (with -strict, or a
+// warning), or 2 if the command failed.
 package main
 
 import (
@@ -23,36 +27,53 @@ import (
 // Exit codes.
 const (
 	exitFindings = 1 // lint has found an error
-	exitFailed   = 2 // the command could not do what it was asked to
+	exitFailed   = 2 // the command failed
 )
 
-// errFindings ends lint, which has told what it found.
+// errFindings ends lint, which has written its findings.
 var errFindings = errors.New("there are findings")
 
-// A command is one of the words after heirloom-units.
+// A command is one of the words after heirloom-units. Its help, its manual page
+// and what shells complete are all made of this.
 type command struct {
 	name    string
 	short   string
 	usage   string // its arguments
 	long    string // what it does, and examples
+	args    argument
+	values  map[string][]string // of the flags that take one of a few words
 	prepare func(flags *flag.FlagSet) action
 }
 
+// An argument says what a shell can complete.
+type argument struct {
+	units bool            // names of systemd's units, and files
+	words func() []string // one of these
+}
+
 // An action is what a command does once its flags are known.
-type action func(ctx context.Context, args []string, stdout io.Writer) error
+type action func(ctx context.Context, args []string, c console) error
+
+// A console is where a command reads answers and writes to.
+type console struct {
+	in       io.Reader
+	out, err io.Writer
+}
 
 func commands() []command {
-	return []command{renderCommand(), lintCommand(), explainCommand(), packageCommand()}
+	return []command{
+		renderCommand(), lintCommand(), explainCommand(), packageCommand(), completionCommand(), manCommand(), versionCommand(),
+	}
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], console{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	err := dispatch(ctx, args, stdout, stderr)
+func run(ctx context.Context, args []string, c console) int {
+	err := dispatch(ctx, args, c)
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
@@ -61,43 +82,41 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errUsage):
 		return exitFailed
 	}
-	fmt.Fprintln(stderr, "heirloom-units:", err)
+	fmt.Fprintln(c.err, "heirloom-units:", err)
 	return exitFailed
 }
 
-// errUsage says that the flag package has told what is wrong.
+// errUsage says that the flag package has written the error.
 var errUsage = errors.New("usage")
 
-func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func dispatch(ctx context.Context, args []string, c console) error {
 	if len(args) == 0 {
-		overview(stderr)
+		overview(c.err)
 		return errUsage
 	}
 	name, rest := args[0], args[1:]
 	switch name {
 	case "help", "-h", "-help", "--help":
 		if len(rest) == 0 {
-			overview(stdout)
+			overview(c.out)
 			return nil
 		}
 		name, rest = rest[0], []string{"-help"}
 	}
-	for _, c := range commands() {
-		if c.name == name {
-			return c.run(ctx, rest, stdout, stderr)
+	for _, cmd := range commands() {
+		if cmd.name == name {
+			return cmd.run(ctx, rest, c)
 		}
 	}
-	overview(stderr)
-	return fmt.Errorf("there is no command %q", name)
+	overview(c.err)
+	return fmt.Errorf("unknown command %q", name)
 }
 
-func (c command) run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("heirloom-units "+c.name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { c.help(flags) }
-	act := c.prepare(flags)
+func (cmd command) run(ctx context.Context, args []string, c console) error {
+	flags, act := cmd.flags()
+	flags.SetOutput(c.err)
 	if len(args) > 0 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
-		flags.SetOutput(stdout) // it was asked for
+		flags.SetOutput(c.out) // it was asked for
 	}
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -105,23 +124,36 @@ func (c command) run(ctx context.Context, args []string, stdout, stderr io.Write
 	case err != nil:
 		return errUsage
 	}
-	return act(ctx, flags.Args(), stdout)
+	return act(ctx, flags.Args(), c)
 }
 
-func (c command) help(flags *flag.FlagSet) {
-	fmt.Fprintf(flags.Output(), "Usage: heirloom-units %s %s\n\n%s", c.name, c.usage, c.long)
-	some := false
-	flags.VisitAll(func(*flag.Flag) { some = true })
-	if some {
+// flags returns the command's own, which its action reads.
+func (cmd command) flags() (*flag.FlagSet, action) {
+	flags := flag.NewFlagSet("heirloom-units "+cmd.name, flag.ContinueOnError)
+	flags.Usage = func() { cmd.help(flags) }
+	return flags, cmd.prepare(flags)
+}
+
+func (cmd command) help(flags *flag.FlagSet) {
+	fmt.Fprintf(flags.Output(), "Usage: heirloom-units %s %s\n\n%s", cmd.name, cmd.usage, cmd.long)
+	if hasFlags(flags) {
 		fmt.Fprintln(flags.Output(), "\nFlags:")
 		flags.PrintDefaults()
 	}
 }
 
+func hasFlags(flags *flag.FlagSet) bool {
+	some := false
+	flags.VisitAll(func(*flag.Flag) { some = true })
+	return some
+}
+
+const summary = "Heirloom-units renders, checks and packages the systemd units of a daemon built with heirloom."
+
 func overview(w io.Writer) {
-	fmt.Fprint(w, "Heirloom-units renders, checks and packages the systemd units of a daemon built with heirloom.\n\n")
-	for _, c := range commands() {
-		fmt.Fprintf(w, "  heirloom-units %-8s %s\n", c.name, c.short)
+	fmt.Fprint(w, summary+"\n\n")
+	for _, cmd := range commands() {
+		fmt.Fprintf(w, "  heirloom-units %-10s %s\n", cmd.name, cmd.short)
 	}
 	fmt.Fprint(w, "\n`heirloom-units help COMMAND` has the flags of each, and examples.\n")
 }

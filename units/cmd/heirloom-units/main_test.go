@@ -10,11 +10,12 @@ import (
 	"testing"
 )
 
-// heirloomUnits runs the command and returns its exit code and what it has written.
+// heirloomUnits runs the command and returns its exit code and what it has
+// written.
 func heirloomUnits(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), args, &out, &errs)
+	code = run(t.Context(), args, console{strings.NewReader(""), &out, &errs})
 	return code, out.String(), errs.String()
 }
 
@@ -129,6 +130,60 @@ func TestLintBelowRoot(t *testing.T) {
 	must(t, "lint", "-strict", "-root", root, "hello.service")
 }
 
+// A daemon that is started by a sub-command has it in each command.
+func TestRenderSubCommand(t *testing.T) {
+	out := must(t, "render", "-name", "web", "-exec", "/usr/bin/web serve -v", "-reload", "serve reload -q",
+		"-env", "LANG=C.UTF-8", "-env", "GREETING=good morning", "-env", "LANG=C")
+	for _, line := range []string{
+		"ExecStart=/usr/bin/web serve -v", "ExecReload=/usr/bin/web serve reload -q",
+		"Environment=LANG=C", `Environment="GREETING=good morning"`,
+	} {
+		if strings.Count(out, "\n"+line+"\n") != 1 {
+			t.Errorf("want %q once in\n%s", line, out)
+		}
+	}
+	path := writeFile(t, "hello.heirloom", spec+"[Service]\nEnvironment=A=1 B=2\nReloadArgs=again\n")
+	out = must(t, "render", "-spec", path, "-env", "B=3", "-env", "C=4", "-reload", "once more")
+	if !strings.Contains(out, "\nEnvironment=A=1\nEnvironment=B=3\nEnvironment=C=4\n") || !strings.Contains(out, "\nExecReload=/usr/bin/hello once more\n") {
+		t.Errorf("flags do not come after the file in\n%s", out)
+	}
+}
+
+// What can be rendered and is probably not meant is said, and rendered.
+func TestWarnings(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"sub-command", []string{"-name", "web", "-exec", "/usr/bin/web serve -v"}, []string{"[Service] Args=serve -v: ", `-reload "serve reload"`}},
+		{"another name", []string{"-name", "hello", "-exec", "/usr/bin/web"}, []string{"[Service] Name=hello: ", "RUNTIME_DIRECTORY=/run/hello before"}},
+		{"template of another name", []string{"-name", "hello@", "-exec", "/usr/bin/web"}, []string{"RUNTIME_DIRECTORY=/run/hello-INSTANCE before"}},
+		{"flag", []string{"-name", "web", "-exec", "/usr/bin/web -v serve"}, nil},
+		{"path", []string{"-name", "web", "-exec", "/usr/bin/web /etc/web.conf"}, nil},
+		{"address", []string{"-name", "web", "-exec", "/usr/bin/web localhost:80"}, nil},
+		{"it is said", []string{"-name", "web", "-exec", "/usr/bin/web serve", "-reload", "reload"}, nil},
+		{"template", []string{"-name", "web@", "-exec", "/usr/bin/web"}, nil},
+		{"by a signal", []string{"-spec", writeFile(t, "a", "[Service]\nName=web\nProgram=/usr/bin/web\nArgs=serve\nNotifyReload=yes\n"), "-systemd", "257"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, out, stderr := heirloomUnits(t, append([]string{"render"}, tt.args...)...)
+			if code != 0 || !strings.Contains(out, "\n[Service]\n") || (stderr == "") != (tt.want == nil) || strings.Count(stderr, "\n") > 1 {
+				t.Fatalf("exit %d, %q", code, stderr)
+			}
+			for _, want := range append(tt.want, "") {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("%q has no %q", stderr, want)
+				}
+			}
+		})
+	}
+	path := writeFile(t, "hello.heirloom", strings.Replace(spec, "User=", "Args=serve\nUser=", 1))
+	if _, _, stderr := heirloomUnits(t, "package", "-spec", path, "-version", "1", "-arch", "amd64", "-out", t.TempDir()); !strings.Contains(stderr, "Args=serve: ") {
+		t.Errorf("package does not warn: %q", stderr)
+	}
+}
+
 // Flags say otherwise than the file, or more.
 func TestRenderFlagsAfterSpec(t *testing.T) {
 	path := writeFile(t, "hello.heirloom", spec)
@@ -227,29 +282,43 @@ func TestRefusals(t *testing.T) {
 		want string
 	}{
 		{"no command", nil, "heirloom-units render "},
-		{"unknown command", []string{"rendre"}, `there is no command "rendre"`},
+		{"unknown command", []string{"rendre"}, `unknown command "rendre"`},
 		{"unknown flag", []string{"render", "-nam", "a"}, "flag provided but not defined: -nam"},
 		{"no description", []string{"render"}, "a description is needed"},
-		{"argument", []string{"render", "-spec", good, "hello"}, `what is "hello"?`},
+		{"argument", []string{"render", "-spec", good, "hello"}, `unexpected argument "hello"`},
 		{"file, line and setting", []string{"render", "-spec", bad}, bad + ":3: [Service] Program=hello: it must be an absolute path"},
 		{"no such file", []string{"render", "-spec", "/nowhere"}, "open /nowhere: no such file"},
 		{"version", []string{"render", "-spec", good, "-systemd", "251"}, "systemd 251"},
-		{"socket", []string{"render", "-spec", good, "-socket", "http"}, "it is not name=address"},
+		{"socket", []string{"render", "-spec", good, "-socket", "http"}, "it does not have the form name=address"},
 		{"address", []string{"render", "-spec", good, "-socket", "http=localhost:80"}, "Addresses=localhost:80"},
 		{"command line", []string{"render", "-spec", good, "-exec", "'a"}, "-exec 'a"},
-		{"argument in the program", []string{"render", "-spec", good, "-exec", "'/usr/bin/hello -v'"}, "Program=/usr/bin/hello -v: it has a blank: arguments go to Args="},
-		{"suffix", []string{"render", "-name", "x.service", "-exec", "/bin/x"}, "Name=x.service: the name is without .service"},
-		{"time", []string{"render", "-spec", good, "-stop", "soon"}, `invalid value "soon" for flag -stop: it is no time that ends, such as 20s`},
+		{"argument in the program", []string{"render", "-spec", good, "-exec", "'/usr/bin/hello -v'"}, "Program=/usr/bin/hello -v: it has a blank: put arguments in Args="},
+		{"variable", []string{"render", "-spec", good, "-env", "A"}, `invalid value "A" for flag -env: it does not have the form NAME=value`},
+		{"name of a variable", []string{"render", "-spec", good, "-env", "A-B=1"}, "Environment=A-B=1"},
+		{"reserved variable", []string{"render", "-spec", good, "-env", "HEIRLOOM_UNIT_HASH=1"}, "reserved"},
+		{"program in -reload", []string{"render", "-spec", good, "-reload", "/usr/bin/hello reload"}, "write the arguments only"},
+		{"quote in -reload", []string{"render", "-spec", good, "-reload", "'a"}, "-reload 'a"},
+		{"suffix", []string{"render", "-name", "x.service", "-exec", "/bin/x"}, "Name=x.service: write the name without .service"},
+		{"time", []string{"render", "-spec", good, "-stop", "soon"}, `invalid value "soon" for flag -stop: it is not a finite time, such as 20s`},
 		{"endless time", []string{"lint", "-drain", "infinity", "a"}, "such as 20s"},
 		{"full disk", []string{"render", "-spec", good, "-out", "/dev/null/x"}, "/dev/null"},
-		{"no units", []string{"lint"}, "which units?"},
+		{"no units", []string{"lint"}, "no units"},
 		{"no such unit", []string{"lint", "/nowhere/a.service"}, "/nowhere/a.service"},
 		{"format", []string{"lint", "-format", "xml", "a"}, "-format xml"},
+		{"nothing to fix", []string{"lint", "-n", "a"}, "give it as well"},
+		{"fix in another format", []string{"lint", "-fix", "-format", "json", "a"}, "-fix writes text"},
+		{"fix of a file", []string{"lint", "-fix", "./a.service"}, "./a.service: it is a file, which can be edited"},
+		{"unknown rule to lint", []string{"lint", "-rules", "fd-store,nothing", "-root", t.TempDir(), "a"}, `unknown rule: "nothing"`},
+		{"no shell", []string{"completion"}, "name one shell"},
+		{"unknown shell", []string{"completion", "tcsh"}, "tcsh: it is bash, zsh or fish"},
+		{"unknown page", []string{"man", "reload"}, "there is no page heirloom-units-reload"},
+		{"page and all pages", []string{"man", "-out", "/nowhere", "lint"}, "give -out for all pages"},
+		{"argument of version", []string{"version", "-v"}, "-v"},
 		{"no such rule", []string{"explain", "nothing"}, "nothing"},
 		{"package without description", []string{"package"}, "-spec FILE"},
 		{"package without version", []string{"package", "-spec", good, "-arch", "amd64", "-out", t.TempDir()}, "Version"},
 		{"no nfpm", []string{"package", "-spec", good, "-version", "1", "-arch", "amd64", "-out", t.TempDir(), "-format", "deb", "-nfpm", "nfpm-is-not-there"}, "nfpm-is-not-there"},
-		{"how nfpm is had", []string{"package", "-spec", good, "-version", "1", "-arch", "amd64", "-out", t.TempDir(), "-format", "deb", "-nfpm", "nfpm-is-not-there"}, "; it is had by: go install github.com/goreleaser/nfpm/"},
+		{"how nfpm is had", []string{"package", "-spec", good, "-version", "1", "-arch", "amd64", "-out", t.TempDir(), "-format", "deb", "-nfpm", "nfpm-is-not-there"}, "; install it with: go install github.com/goreleaser/nfpm/"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

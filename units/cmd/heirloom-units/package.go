@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,23 +19,23 @@ type packing struct {
 	systemd                                                  int
 }
 
-// install is how nfpm is had.
+// install is the command that installs nfpm.
 const install = "go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0"
 
 func packageCommand() command {
 	return command{
 		name:  "package",
-		short: "write what makes a deb or rpm package of a daemon",
+		short: "write the files for a deb or rpm package of a daemon",
 		usage: "-spec FILE [flags]",
 		long: `Package writes the units, maintainer scripts with which an upgrade breaks no request, and a configuration for nfpm that makes a
-package of them and the program. With -format it runs nfpm too, and writes the packages into the same directory:
+package of them and the program. With -format it also runs nfpm, and writes the packages into the same directory:
 
     heirloom-units package -spec hello.heirloom -version 1.2.0 -arch amd64 -binary ./hello -out dist
     cd dist && nfpm package -p deb -t .
 
     heirloom-units package -spec hello.heirloom -version 1.2.0 -arch amd64 -binary ./hello -out dist -format deb,rpm
 
-The description's section Package has what the flags do not say, see go doc units/packaging.ParseSpec. nfpm is had by
+The description's section Package has what the flags do not say, see go doc units/packaging.ParseSpec. Install nfpm with
 ` + install + `
 `,
 		prepare: func(flags *flag.FlagSet) action {
@@ -55,7 +54,7 @@ The description's section Package has what the flags do not say, see go doc unit
 	}
 }
 
-func (p *packing) run(ctx context.Context, args []string, stdout io.Writer) error {
+func (p *packing) run(ctx context.Context, args []string, c console) error {
 	if err := none(args); err != nil {
 		return err
 	}
@@ -67,25 +66,27 @@ func (p *packing) run(ctx context.Context, args []string, stdout io.Writer) erro
 	if err != nil {
 		return err
 	}
+	warn(c.err, described.Service)
 	for _, file := range files {
 		path := filepath.Join(p.out, filepath.FromSlash(file.Name))
 		if err := write(path, file.Text, file.Mode); err != nil {
 			return err
 		}
-		fmt.Fprintln(stdout, path)
+		fmt.Fprintln(c.out, path)
 	}
 	for format := range strings.SplitSeq(p.formats, ",") {
 		if format == "" {
 			continue
 		}
-		if err := p.pack(ctx, format, stdout); err != nil {
+		if err := p.pack(ctx, format, c); err != nil {
 			return fmt.Errorf("nfpm, for %s: %w", format, err)
 		}
 	}
 	return nil
 }
 
-// describe reads the description, and makes paths absolute: nfpm takes relative ones from where it runs.
+// describe reads the description, and makes paths absolute: nfpm takes relative
+// ones from where it runs.
 func (p *packing) describe() (packaging.Package, error) {
 	var none packaging.Package
 	if p.spec == "" {
@@ -119,15 +120,16 @@ func (p *packing) describe() (packaging.Package, error) {
 	return described, nil
 }
 
-func (p *packing) pack(ctx context.Context, format string, stdout io.Writer) error {
+func (p *packing) pack(ctx context.Context, format string, c console) error {
 	words := strings.Fields(p.nfpm)
 	if len(words) == 0 {
 		return errors.New("-nfpm is empty")
 	}
-	// It runs elsewhere, and a relative path with a slash would be taken from there.
+	// It runs elsewhere, and a relative path with a slash would be taken from
+	// there.
 	program, err := exec.LookPath(words[0])
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%w; it is had by: %s", err, install)
+		return fmt.Errorf("%w; install it with: %s", err, install)
 	}
 	if err == nil {
 		program, err = filepath.Abs(program)
@@ -136,6 +138,6 @@ func (p *packing) pack(ctx context.Context, format string, stdout io.Writer) err
 		return err
 	}
 	cmd := exec.CommandContext(ctx, program, append(words[1:], "package", "-f", "nfpm.yaml", "-p", format, "-t", ".")...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = p.out, stdout, os.Stderr
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.out, c.out, c.err
 	return cmd.Run()
 }

@@ -16,19 +16,21 @@ func renderCommand() command {
 		name:  "render",
 		short: "write the units for a description",
 		usage: "[-spec FILE] [flags] [-out DIR | -root DIR]",
-		long: `Render writes the .service and .socket files of a daemon, and those for sysusers and tmpfiles where it has a user or paths of
-its own. Without -out and -root they are printed.
+		long: `Render writes the .service and .socket files of a daemon, and those for sysusers and tmpfiles if it has its own user or
+paths. Without -out and -root it prints them.
 
     heirloom-units render -name hello -exec /usr/bin/hello -socket http=0.0.0.0:8080 -stop 20s -out /etc/systemd/system
+    heirloom-units render -name web -exec '/usr/bin/web serve' -reload 'serve reload' -env LANG=C.UTF-8
     heirloom-units render -spec hello.heirloom -systemd 257
     heirloom-units render -spec hello.heirloom -root debian/hello
 `,
+		values: map[string][]string{"network": {"none", "local", "any"}},
 		prepare: func(flags *flag.FlagSet) action {
 			var d description
 			d.flags(flags)
-			out := flags.String("out", "", "write the files into this `directory`, all beside each other")
+			out := flags.String("out", "", "write all files into this one `directory`")
 			root := flags.String("root", "", "write the files below this `directory`, as a package installs them")
-			return func(_ context.Context, args []string, stdout io.Writer) error {
+			return func(_ context.Context, args []string, c console) error {
 				if err := none(args); err != nil {
 					return err
 				}
@@ -40,7 +42,8 @@ its own. Without -out and -root they are printed.
 				if err != nil {
 					return err
 				}
-				return place(files, *out, *root, stdout)
+				warn(c.err, service)
+				return place(files, *out, *root, c.out)
 			}
 		},
 	}
@@ -48,12 +51,12 @@ its own. Without -out and -root they are printed.
 
 func none(args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("what is %q? The flags say all", args[0])
+		return fmt.Errorf("unexpected argument %q: use the flags", args[0])
 	}
 	return nil
 }
 
-// place writes the files where they are wanted, and tells where that is.
+// place writes the files, and prints their paths.
 func place(files []units.File, out, root string, stdout io.Writer) error {
 	for _, file := range files {
 		path := ""
@@ -74,7 +77,8 @@ func place(files []units.File, out, root string, stdout io.Writer) error {
 	return nil
 }
 
-// write replaces the file as a whole or leaves it as it is, whatever happens meanwhile.
+// write replaces the file as a whole or leaves it unchanged, even if it is
+// interrupted.
 func write(path, text string, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

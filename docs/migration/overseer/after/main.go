@@ -52,7 +52,8 @@ func run(options lifecycle.Options) error {
 	return service.Run(context.Background())
 }
 
-// download waits for a new version, and renames it into place; false when ctx has ended.
+// download waits for a new version, and renames it into place; false when ctx
+// has ended.
 func download(ctx context.Context, _ string) bool {
 	<-ctx.Done() // where yours comes from
 	return false

@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/heirloom-go/heirloom/internal/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
 )
 
 // User is who the program is, and its group.
@@ -45,8 +45,9 @@ type Pod struct {
 	ended chan error
 }
 
-// enter makes the file system and becomes the program. Its arguments are the root, the folders in memory and a dash, pairs of folders
-// and a dash, the user, and the program with its arguments.
+// enter makes the file system and becomes the program. Its arguments are the
+// root, the folders in memory and a dash, pairs of folders and a dash, the
+// user, and the program with its arguments.
 const enter = `set -e
 mount --make-rprivate /
 root=$1; shift
@@ -58,8 +59,9 @@ mount -o remount,bind,ro "$root"
 user=$1; shift
 exec env -i $ENVIRON "$(command -v chroot)" --userspec="$user:$user" --groups= "$root" "$@"`
 
-// Start starts the program. When the test ends it is killed, if it still runs, and its log is shown if the test failed. Whatever it has
-// logged must be JSON. Without root the test is skipped.
+// Start starts the program. When the test ends it is killed, if it still runs,
+// and its log is shown if the test failed. Whatever it has logged must be JSON.
+// Without root the test is skipped.
 func Start(t testing.TB, spec Spec) *Pod {
 	t.Helper()
 	require(t)
@@ -69,8 +71,9 @@ func Start(t testing.TB, spec Spec) *Pod {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	// The program's process namespace is inside of one that dies with this process, come what may: who changes its user, as the
-	// program does on its way, is not killed with its parent any more (PR_SET_PDEATHSIG(2const)).
+	// The program's process namespace is inside of one that dies with this
+	// process, come what may: who changes its user, as the program does on its
+	// way, is not killed with its parent any more (PR_SET_PDEATHSIG(2const)).
 	cmd := exec.Command("unshare", slices.Concat([]string{"--pid", "--fork", "sh", "-c", enter, "sh"}, p.arguments())...)
 	cmd.Env = append(os.Environ(), "ENVIRON="+strings.Join(spec.Env, " "))
 	cmd.Stdout, cmd.Stderr = log, log
@@ -91,7 +94,8 @@ func Start(t testing.TB, spec Spec) *Pod {
 	return p
 }
 
-// Build builds the program in the working folder, as exampletest.Build does, so that it needs no file beside it.
+// Build builds the program in the working folder, as exampletest.Build does, so
+// that it needs no file beside it.
 func Build(t testing.TB) string {
 	t.Helper()
 	require(t)
@@ -119,7 +123,8 @@ func requireProgram(t testing.TB, name string) {
 	}
 }
 
-// missing skips the test, or fails it where nothing may be missing: see sdtest.Require.
+// missing skips the test, or fails it where nothing may be missing: see
+// sdtest.Require.
 func missing(t testing.TB, err error) {
 	t.Helper()
 	if os.Getenv("CI") == "true" || os.Getenv("HEIRLOOM_REQUIRE_ALL") == "true" {
@@ -128,7 +133,8 @@ func missing(t testing.TB, err error) {
 	t.Skip(err)
 }
 
-// arguments makes the folders of the root file system and returns what the script wants to know.
+// arguments makes the folders of the root file system and returns what the
+// script wants to know.
 func (p *Pod) arguments() []string {
 	root := filepath.Join(p.t.TempDir(), "root")
 	args := slices.Concat([]string{root}, p.spec.Scratch, []string{"-"})
@@ -158,8 +164,9 @@ func (p *Pod) allow(path string) {
 	}
 }
 
-// copyProgram lets no process be started meanwhile, which would hold the file open for writing until its execve, so that
-// it would be "text file busy" (golang/go issue 22315).
+// copyProgram lets no process be started meanwhile, which would hold the file
+// open for writing until its execve, so that it would be "text file busy"
+// (golang/go issue 22315).
 func copyProgram(from, to string) error {
 	data, err := os.ReadFile(from)
 	if err != nil {
@@ -170,7 +177,8 @@ func copyProgram(from, to string) error {
 	return os.WriteFile(to, data, 0o755)
 }
 
-// launch starts cmd from a thread that stays until it ends: Pdeathsig comes when the thread goes.
+// launch starts cmd from a thread that stays until it ends: Pdeathsig comes
+// when the thread goes.
 func (p *Pod) launch(cmd *exec.Cmd) error {
 	started := make(chan error)
 	go func() {
@@ -193,7 +201,7 @@ func (p *Pod) launch(cmd *exec.Cmd) error {
 func (p *Pod) loopback() error {
 	result := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, and nobody gets the network
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, and no other goroutine gets the network
 		result <- errors.Join(joinNetwork(p.outer.Pid), switchOn("lo"))
 	}()
 	return <-result
@@ -239,8 +247,9 @@ func (p *Pod) find() bool {
 	return strings.TrimSpace(string(name)) == filepath.Base(p.spec.Path)
 }
 
-// open opens the doors by which Exec goes in. Later they might be shut for a moment: while a process of several threads replaces its program,
-// /proc tells of its first thread, which is dead already.
+// open opens the doors by which Exec goes in. Later they might be shut for a
+// moment: while a process of several threads replaces its program, /proc tells
+// of its first thread, which is dead already.
 func (p *Pod) open() error {
 	for _, name := range []string{"ns/mnt", "ns/pid", "ns/net", "root"} {
 		door, err := os.Open(fmt.Sprintf("/proc/%d/%s", p.inner, name))
@@ -252,7 +261,8 @@ func (p *Pod) open() error {
 	return nil
 }
 
-// Exec runs the program inside with these arguments and returns what it wrote, as `kubectl exec` and `podman exec` do.
+// Exec runs the program inside with these arguments and returns what it wrote,
+// as `kubectl exec` and `podman exec` do.
 func (p *Pod) Exec(args ...string) (string, error) {
 	cmd := exec.CommandContext(p.t.Context(), "nsenter", slices.Concat([]string{
 		"--mount=/proc/self/fd/3", "--pid=/proc/self/fd/4", "--net=/proc/self/fd/5", "--root=/proc/self/fd/6",
@@ -264,8 +274,9 @@ func (p *Pod) Exec(args ...string) (string, error) {
 	return string(out), err
 }
 
-// Command is a program of the host that has the pod's network, and nothing else of it. Without that program the test is skipped. It is
-// killed when the test ends.
+// Command is a program of the host that has the pod's network, and nothing else
+// of it. Without that program the test is skipped. It is killed when the test
+// ends.
 func (p *Pod) Command(name string, args ...string) *exec.Cmd {
 	p.t.Helper()
 	requireProgram(p.t, name)

@@ -1,0 +1,52 @@
+package callback
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/internal/conntrack"
+)
+
+// errGoexit is the error of a function that ended its goroutine.
+var errGoexit = errors.New("it ended its goroutine (runtime.Goexit)")
+
+// Call calls a function of the program in a goroutine of its own, and then done
+// there, with its error. A panic is an error like any other to done: its stack
+// goes to the log alone, so that the error fits into a status line. what names
+// the function in the log.
+func Call(log hclog.Logger, what string, f func() error, done func(error)) {
+	go func() {
+		err := errGoexit
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("panic: %v", r)
+				LogPanic(log, what, r)
+			}
+			done(err)
+		}()
+		err = f()
+	}()
+}
+
+// LogPanic logs what was recovered, from the deferred function that did.
+func LogPanic(log hclog.Logger, what string, recovered any) {
+	log.Error("panic in a function of the program", "function", what, "panic", fmt.Sprint(recovered), "stack", string(debug.Stack()))
+}
+
+// Close closes a listener or connection and then calls closed. It does not wait
+// for one of the program's own making, or of crypto/tls, which says goodbye to
+// a client that may not listen.
+func Close(log hclog.Logger, c io.Closer, closed func()) {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn, *net.TCPListener, *net.UnixListener, *conntrack.Queue:
+		_ = c.Close()
+		closed()
+	default:
+		Call(log, fmt.Sprintf("Close of %T", c), c.Close, func(error) { closed() })
+	}
+}

@@ -1,0 +1,95 @@
+package callback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Hooks are functions that were deferred until everything else has ended, or
+// that are called before if possible. Goroutines may share them. The zero value
+// has none.
+type Hooks struct {
+	mu  sync.Mutex
+	all []*hook
+}
+
+type hook struct {
+	name  string
+	run   func(ctx context.Context) error
+	early bool
+	begun atomic.Bool
+}
+
+// Add adds one. It is not called if Run has begun.
+func (h *Hooks) Add(name string, run func(ctx context.Context) error) {
+	h.add(&hook{name: name, run: run})
+}
+
+// AddEarly is Add for one that RunEarly may call.
+func (h *Hooks) AddEarly(name string, run func(ctx context.Context) error) {
+	h.add(&hook{name: name, run: run, early: true})
+}
+
+func (h *Hooks) add(added *hook) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all = append(h.all, added)
+}
+
+// Any reports whether there are any.
+func (h *Hooks) Any() bool { return len(h.list(false)) > 0 }
+
+// AnyEarly reports whether there is one for RunEarly.
+func (h *Hooks) AnyEarly() bool { return len(h.list(true)) > 0 }
+
+// list returns them all, or the early ones.
+func (h *Hooks) list(early bool) []*hook {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(h.all), func(one *hook) bool { return early && !one.early })
+}
+
+// Run calls them one after the other, the last first, and returns their errors.
+// Each is called once, and may take an equal share of the time that is left
+// until end. One that does not return is waited for all the same: call Run
+// aside.
+func (h *Hooks) Run(end time.Time, log hclog.Logger) error { return run(h.list(false), end, log) }
+
+// RunEarly is Run for the early ones alone.
+func (h *Hooks) RunEarly(end time.Time, log hclog.Logger) error { return run(h.list(true), end, log) }
+
+func run(hooks []*hook, end time.Time, log hclog.Logger) error {
+	var failed []error
+	for i, h := range slices.Backward(hooks) {
+		if h.begun.Swap(true) {
+			continue
+		}
+		if err := h.call(log, time.Until(end)/time.Duration(i+1)); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (h *hook) call(log hclog.Logger, share time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), share)
+	defer cancel()
+	began := time.Now()
+	done := make(chan error, 1)
+	Call(log, h.name, func() error { return h.run(ctx) }, func(err error) { done <- err })
+	err := <-done
+	if err != nil {
+		err = fmt.Errorf("%s: %w", h.name, err)
+		log.Error("a hook failed", "error", err, "took", time.Since(began))
+		return err
+	}
+	log.Debug("hook", "name", h.name, "took", time.Since(began))
+	return nil
+}

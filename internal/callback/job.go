@@ -1,0 +1,123 @@
+package callback
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// A Job is what runs beside the servers whose connections are followed, until
+// this generation drains: a server of another kind, or a worker.
+type Job struct {
+	Name   string
+	Worker bool                            // begins when this process is the main one; may end before it is told to
+	Run    func(ctx context.Context) error // ctx ends when the drain begins
+	End    func(ctx context.Context) error // asks it to finish what it has begun, and waits; nil for a worker
+	Kill   func()                          // ends it at once; nil for a worker
+
+	begun   bool
+	working int // goroutines of Run and End that have not returned
+}
+
+// A JobEnd is the return of a Job's Run or End.
+type JobEnd struct {
+	Job    *Job
+	WasRun bool
+	Err    error
+}
+
+// Jobs are those of a service that runs. They belong to its loop, which alone
+// calls their methods.
+//
+// Nothing waits for one beyond the drain: whoever wrote it may have it hang.
+type Jobs struct {
+	JobsConfig
+	working int // goroutines of Run and End
+	killing int // jobs that are being ended at once
+}
+
+// A JobsConfig is what Jobs need to know of the service.
+type JobsConfig struct {
+	All   []*Job
+	Log   hclog.Logger
+	Post  func(happened func()) // has the loop call it
+	Ended func(JobEnd)          // called by the loop
+}
+
+// NewJobs makes Jobs, none of which has begun.
+func NewJobs(c JobsConfig) *Jobs { return &Jobs{JobsConfig: c} }
+
+// Start starts those that run in all processes of the service, or the workers.
+func (s *Jobs) Start(ctx context.Context, workers bool) {
+	for _, j := range s.All {
+		if j.Worker == workers && !j.begun {
+			j.begun = true
+			s.work(ctx, j, true, j.Run)
+		}
+	}
+}
+
+// work calls f on behalf of j.
+func (s *Jobs) work(ctx context.Context, j *Job, run bool, f func(context.Context) error) {
+	j.working++
+	s.working++
+	Call(s.Log, j.Name, func() error { return f(ctx) }, func(err error) {
+		s.Post(func() {
+			j.working--
+			s.working--
+			s.Ended(JobEnd{j, run, err})
+		})
+	})
+}
+
+// End has those finish that can be asked to, until ctx ends.
+func (s *Jobs) End(ctx context.Context) {
+	for _, j := range s.All {
+		if j.begun && j.End != nil {
+			s.work(ctx, j, false, j.End)
+		}
+	}
+}
+
+// Kill ends jobs at once, which may hang as well.
+func (s *Jobs) Kill() {
+	for _, j := range s.All {
+		if j.begun && j.Kill != nil {
+			s.killing++
+			s.kill(j)
+		}
+	}
+}
+
+func (s *Jobs) kill(j *Job) {
+	kill := func() error {
+		j.Kill()
+		return nil
+	}
+	Call(s.Log, j.Name, kill, func(err error) {
+		if err != nil {
+			s.Log.Error("a job could not be ended", "job", j.Name, "error", err)
+		}
+		s.Post(func() { s.killing-- })
+	})
+}
+
+// AreWorking reports whether any function of a job has not returned, but for
+// Kill.
+func (s *Jobs) AreWorking() bool { return s.working > 0 }
+
+// AreKilled reports whether no Kill is under way any more.
+func (s *Jobs) AreKilled() bool { return s.killing == 0 }
+
+// Names returns the names of the jobs that are still waited for, in order.
+func (s *Jobs) Names() []string {
+	var names []string
+	for _, j := range s.All {
+		if j.working > 0 {
+			names = append(names, j.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,96 @@
+package conntrack
+
+import (
+	"net"
+	"net/http"
+)
+
+// Rehearsed is the connection of a rehearsal, as net/http sees it.
+type Rehearsed = rehearsedConn
+
+// Rehearse is the check that HTTP makes, of a net/http that sees what seenAs
+// makes of the connection.
+func Rehearse(server *http.Server, seenAs func(*Rehearsed) net.Conn) error {
+	return rehearse(server, seenAs)
+}
+
+// HasLeft reports whether the drain has taken the connection.
+func (c *rehearsedConn) HasLeft() bool { return c.idleState.Load() == moving }
+
+// Between feeds a stream of TLS records in pieces, and returns after which of
+// its bytes it is between two.
+func Between(stream []byte, piece int) map[int]bool {
+	var r records
+	between := map[int]bool{0: r.between()}
+	for at := 0; at < len(stream); {
+		end := min(at+piece, len(stream))
+		r.advance(stream[at:end])
+		between[end] = r.between()
+		at = end
+	}
+	return between
+}
+
+// A Tracked is an HTTP server whose connections are followed, without a
+// service.
+type Tracked struct{ server *Server }
+
+// Track prepares server for Serve.
+func Track(listener net.Listener, server *http.Server) *Tracked {
+	s := NewServer(New(Host{}), listener, "test")
+	s.HTTP, s.Movable, s.proven, s.Hook = server, true, true, server.ConnState
+	server.ConnState = s.ConnState
+	server.Handler = s.AnnounceClose(server.Handler)
+	return &Tracked{s}
+}
+
+// Serve serves until the listener is closed.
+func (t *Tracked) Serve() error { return t.server.Serve() }
+
+// Resting reports how many connections wait for a request of which no byte has
+// come, of how many there are.
+func (t *Tracked) Resting() (resting, all int) {
+	conns := t.server.Registry.All()
+	for _, c := range conns {
+		if c.(*conn).idleState.Load() == atRest {
+			resting++
+		}
+	}
+	return resting, len(conns)
+}
+
+// RestsAt reports whether the ledger would be told that the only connection is
+// at rest when so many bytes were read from it. Only one of TCP has such a note.
+func (t *Tracked) RestsAt(sent int) bool {
+	for _, c := range t.server.Registry.All() {
+		if mark := c.Base().mark; mark != nil {
+			taken, rested := mark.Noted()
+			return rested && taken == uint64(sent)
+		}
+	}
+	return false
+}
+
+// HandTo is Server.HandTo.
+func (t *Tracked) HandTo(nc net.Conn, other *Info) {
+	other.Raw, other.Endpoint = Underlying(nc), &t.server.Endpoint
+	t.server.HandTo(nc, other)
+}
+
+// Registry returns the one of the connections.
+func (t *Tracked) Registry() *Registry { return t.server.Registry }
+
+// States returns the http.ConnStates of the connections.
+func (t *Tracked) States() []http.ConnState {
+	var states []http.ConnState
+	for _, c := range t.server.Registry.All() {
+		states = append(states, c.Base().State())
+	}
+	return states
+}
+
+// Spend has a connection be one whose session was exported.
+func (i *Info) Spend(state []byte) { i.spent, i.Left = true, state }
+
+// BeLate is LateIn(0), at once.
+func (r *Registry) BeLate() { r.drain.late.Store(true) }

@@ -1,0 +1,6 @@
+package execreplace
+
+var (
+	ParseELF    = parseELF
+	ParseScript = parseScript
+)

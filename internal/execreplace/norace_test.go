@@ -1,0 +1,5 @@
+//go:build !race
+
+package execreplace_test
+
+const raceEnabled = false

@@ -1,0 +1,91 @@
+package fdstore
+
+import (
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/ledger"
+	"github.com/heirloom-go/heirloom/notify"
+)
+
+// A Keeping is the ledger of this process: connections that are at rest outlive
+// a crash by it. It belongs to the loop. The zero value keeps nothing.
+type Keeping struct {
+	// Off says why nothing is kept, nil if it is.
+	Off error
+	// Adopted is what became of the connections of the process before.
+	Adopted ledger.Adopted
+
+	conns  *conntrack.Registry
+	log    hclog.Logger
+	ledger *ledger.Ledger // nil while nothing is kept
+	warn   *sync.Once
+}
+
+// NewKeeping makes a Keeping of connections that are not kept yet, because of
+// off.
+func NewKeeping(conns *conntrack.Registry, off error, log hclog.Logger) Keeping {
+	return Keeping{Off: off, conns: conns, log: log, warn: new(sync.Once)}
+}
+
+// Begin keeps connections in a new ledger, if store has room for it beside so
+// many sockets.
+func (k *Keeping) Begin(store *Store, sockets int) {
+	if k.Off = store.HasRoomForLedger(sockets); k.Off != nil {
+		k.log.Debug("connections at rest will not outlive a crash", "reason", k.Off)
+		return
+	}
+	l, err := ledger.New()
+	if err == nil {
+		if err = store.AddLedger(l); err != nil {
+			l.End()
+		}
+	}
+	if err != nil {
+		k.Off = err
+		k.log.Warn("connections at rest will not outlive a crash", "reason", err)
+		return
+	}
+	k.GoOn(l)
+}
+
+// GoOn keeps connections in l.
+func (k *Keeping) GoOn(l *ledger.Ledger) {
+	k.ledger, k.Off = l, nil
+	k.conns.KeepIn(l, func(err error) {
+		k.warn.Do(func() { k.log.Warn("some connections will not outlive a crash", "reason", err) })
+	})
+}
+
+// End keeps nothing any more: connections may go to another process from now
+// on. tell tells the service manager.
+func (k *Keeping) End(reason error, tell func(...notify.State)) {
+	if k.ledger == nil {
+		return
+	}
+	k.conns.StopKeeping()
+	tell(notify.FDStoreRemove(LedgerName))
+	k.ledger.End()
+	k.ledger, k.Off = nil, reason
+}
+
+// TookOver notes what became of the connections of the process before, and says
+// so.
+func (k *Keeping) TookOver(a ledger.Adopted) {
+	k.Adopted = a
+	if a.Dropped {
+		k.log.Error("processes die soon after their start: closing all connections that they have left", "connections", a.Cut)
+		return
+	}
+	k.log.Info("connections outlived a crash", "connections", a.Connections, "cut", a.Cut, "lost", a.Lost)
+}
+
+// Stats counts what is kept. There is nothing to count while Off is set.
+func (k *Keeping) Stats() ledger.Stats {
+	if k.ledger == nil {
+		return ledger.Stats{}
+	}
+	return k.ledger.Stats()
+}

@@ -1,0 +1,49 @@
+package fdstore
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/ledger"
+	"github.com/heirloom-go/heirloom/notify"
+)
+
+// TestKeeping says why nothing is kept, keeps connections in a ledger, and has
+// that leave the store when it ends.
+func TestKeeping(t *testing.T) {
+	var log bytes.Buffer
+	errNobody, errLeaving := errors.New("no service manager"), errors.New("they leave")
+	k := NewKeeping(conntrack.New(conntrack.Host{}), errNobody, hclog.New(&hclog.LoggerOptions{Output: &log}))
+	var told []notify.State
+	tell := func(states ...notify.State) { told = append(told, states...) }
+	k.End(errLeaving, tell)
+	if !errors.Is(k.Off, errNobody) || len(told) > 0 {
+		t.Errorf("an end before it began: off for %v, told %v", k.Off, told)
+	}
+	t.Setenv("FDSTORE", "")
+	k.Begin(New(Config{Log: hclog.NewNullLogger()}, &Found{}), 0)
+	if !errors.Is(k.Off, ErrNoStore) {
+		t.Errorf("without a store it is off for %v", k.Off)
+	}
+	l, err := ledger.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.GoOn(l)
+	if k.Off != nil || k.Stats() != (ledger.Stats{}) {
+		t.Errorf("off for %v, with %+v", k.Off, k.Stats())
+	}
+	k.End(errLeaving, tell)
+	if !errors.Is(k.Off, errLeaving) || len(told) != 1 || k.Stats() != (ledger.Stats{}) {
+		t.Errorf("off for %v, told %v", k.Off, told)
+	}
+	k.TookOver(ledger.Adopted{Connections: 3, Cut: 1})
+	if k.Adopted.Connections != 3 || !strings.Contains(log.String(), "connections outlived a crash") {
+		t.Errorf("adopted %+v, the log is %q", k.Adopted, &log)
+	}
+}

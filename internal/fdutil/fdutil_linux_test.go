@@ -1,0 +1,151 @@
+package fdutil_test
+
+import (
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/fdutil"
+	"golang.org/x/sys/unix"
+)
+
+func pair(t *testing.T, network, address string) (server, client net.Conn) {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial(network, l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	return server, client
+}
+
+func flags(t *testing.T, fd, command int) int {
+	t.Helper()
+	f, err := unix.FcntlInt(uintptr(fd), command, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestDuplicate(t *testing.T) {
+	server, _ := pair(t, "tcp", "127.0.0.1:0")
+	fd, err := fdutil.Duplicate(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if flags(t, fd, unix.F_GETFD)&unix.FD_CLOEXEC == 0 {
+		t.Error("a new program would inherit the duplicate")
+	}
+	fdutil.Control(server, func(fd int) {
+		if flags(t, fd, unix.F_GETFL)&unix.O_NONBLOCK == 0 {
+			t.Error("the connection was made blocking")
+		}
+	})
+	above, err := fdutil.DuplicateFrom(fd, 200)
+	if err != nil || above < 200 {
+		t.Errorf("DuplicateFrom(200) = %d, %v", above, err)
+	}
+	fdutil.CloseAll([]int{fd, above})
+	for _, fd := range []int{fd, above} {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {
+			t.Errorf("descriptor %d after CloseAll: %v", fd, err)
+		}
+	}
+}
+
+// Duplicate returns -1 with an error: 0 would be standard input.
+func TestDuplicateOfNothing(t *testing.T) {
+	closed, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	for name, file := range map[string]any{"no file": "text", "a closed one": closed} {
+		if fd, err := fdutil.Duplicate(file); fd != -1 || err == nil {
+			t.Errorf("%s: %d, %v", name, fd, err)
+		}
+	}
+	if fd, err := fdutil.DuplicateFrom(-1, 3); fd != -1 || err != unix.EBADF {
+		t.Errorf("DuplicateFrom of no descriptor: %d, %v", fd, err)
+	}
+}
+
+func TestPeekLeavesWhatItSaw(t *testing.T) {
+	server, client := pair(t, "tcp", "127.0.0.1:0")
+	p := make([]byte, 8)
+	if n := fdutil.Peek(server, p); n != 0 || fdutil.HasUnread(server) {
+		t.Fatalf("a silent connection has %d bytes", n)
+	}
+	if _, err := client.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	fdutil.Control(server, func(fd int) {
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 60_000)
+	})
+	if n := fdutil.Peek(server, p); string(p[:n]) != "hello" || !fdutil.HasUnread(server) {
+		t.Fatalf("peeked %q", p[:n])
+	}
+	if _, err := io.ReadFull(server, p[:5]); err != nil || string(p[:5]) != "hello" {
+		t.Fatalf("read %q, %v", p[:5], err)
+	}
+	piped, other := net.Pipe()
+	defer piped.Close()
+	defer other.Close()
+	if fdutil.HasUnread(piped) || fdutil.Peek(piped, p) != 0 {
+		t.Error("a connection without a descriptor has unread bytes")
+	}
+}
+
+func TestClocks(t *testing.T) {
+	server, client := pair(t, "tcp", "127.0.0.1:0")
+	if _, _, known := fdutil.LastData(server); !known {
+		t.Error("TCP has no clock")
+	}
+	if fdutil.SendStalled(server, 0) {
+		t.Error("stalled, with nothing to send")
+	}
+	_ = server.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	for err := error(nil); err == nil; { // the client reads nothing
+		_, err = server.Write(make([]byte, 1<<20))
+	}
+	if !fdutil.SendStalled(server, 0) {
+		t.Error("not stalled, with full buffers")
+	}
+	if fdutil.SendStalled(server, time.Hour) {
+		t.Error("stalled for an hour")
+	}
+	_ = client
+
+	local, _ := pair(t, "unix", filepath.Join(t.TempDir(), "s"))
+	if _, _, known := fdutil.LastData(local); known {
+		t.Error("a Unix socket has a clock")
+	}
+	_ = local.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	for err := error(nil); err == nil; {
+		_, err = local.Write(make([]byte, 1<<20))
+	}
+	if !fdutil.SendStalled(local, time.Hour) {
+		t.Error("not stalled, with a full Unix socket")
+	}
+}
+
+func TestFree(t *testing.T) {
+	if n := fdutil.Free(1, 10); n != 10 {
+		t.Errorf("room for %d duplicates of 10", n)
+	}
+	if fdutil.Limit() <= 0 {
+		t.Error("no limit known")
+	}
+}

@@ -1,0 +1,93 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ErrDead is matched by the error of a check that finds the process beyond
+// help.
+var ErrDead = errors.New("the service is dead")
+
+// A Check runs a health check, once at a time: whoever asks meanwhile shares
+// that run, so that a check that hangs costs one goroutine and no more.
+// Goroutines may share it.
+type Check struct {
+	check func(context.Context) error // nil if there is none
+	call  Call
+	died  chan error // receives, with room for one, what matches ErrDead
+
+	mu  sync.Mutex
+	run *checkup // that goes on
+}
+
+// A Call calls f in a goroutine of its own, and then done there with its error,
+// also if f panics.
+type Call func(f func() error, done func(error))
+
+type checkup struct {
+	done chan struct{} // closed when err is set
+	err  error
+}
+
+// New makes a Check of a function of the program, which is called by call. The
+// function is nil if there is none to ask.
+func New(check func(context.Context) error, call Call) *Check {
+	return &Check{check: check, call: call, died: make(chan error, 1)}
+}
+
+// Died receives the error of a check that matches [ErrDead]. Who does not look
+// misses all but the first.
+func (h *Check) Died() <-chan error { return h.died }
+
+// Ask returns what the check says, or that it has not said it within limit or
+// before ctx ended. It returns nil if there is no check.
+func (h *Check) Ask(ctx context.Context, limit time.Duration) error {
+	if h.check == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the health check did not end within %v", limit))
+	defer cancel()
+	run := h.begin(limit)
+	select {
+	case <-run.done:
+		return run.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// begin starts a run, unless one goes on. Its context is not that of whoever
+// asks first: others wait for it too.
+func (h *Check) begin(limit time.Duration) *checkup {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.run == nil {
+		h.run = &checkup{done: make(chan struct{})}
+		run := h.run
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		h.call(func() error { return h.check(ctx) }, func(err error) {
+			cancel()
+			h.finish(run, err)
+		})
+		return run
+	}
+	return h.run
+}
+
+func (h *Check) finish(run *checkup, err error) {
+	h.mu.Lock()
+	h.run = nil
+	h.mu.Unlock()
+	run.err = err
+	close(run.done)
+	if errors.Is(err, ErrDead) {
+		select {
+		case h.died <- err:
+		default:
+		}
+	}
+}

@@ -1,0 +1,3 @@
+// Package health asks a program whether it is well: one [Check] answers probes,
+// a predecessor that waits, and the [Watchdog] of the service manager.
+package health

@@ -1,0 +1,189 @@
+package httpserver_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/internal/callback"
+	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/httpserver"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
+
+// prepare prepares given to serve what a listener accepts.
+func prepare(host *httpserver.Host, given *http.Server, l net.Listener) (*httpserver.Server, *conntrack.Registry) {
+	registry := conntrack.New(conntrack.Host{Close: func(c io.Closer) { callback.Close(hclog.NewNullLogger(), c, func() {}) }})
+	s := httpserver.New(host, conntrack.NewServer(registry, l, "http"), given, false)
+	s.Prepare()
+	return s, registry
+}
+
+// start prepares and serves given until the test ends.
+func start(t *testing.T, host *httpserver.Host, given *http.Server) (*httpserver.Server, net.Listener) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, registry := prepare(host, given, l)
+	s.Prove()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = s.Serve()
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-served
+		for _, c := range registry.All() {
+			_ = c.Base().Raw.Close()
+		}
+	})
+	return s, l
+}
+
+func get(t *testing.T, l net.Listener) {
+	t.Helper()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	response, err := (&http.Client{Transport: transport}).Get("http://" + l.Addr().String())
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+}
+
+type key string
+
+// TestTransparent has the functions of the program see what net/http alone
+// would show them.
+func TestTransparent(t *testing.T) {
+	for name, onShutdown := range map[string]func(){"as it is": nil, "with RegisterOnShutdown": func() {}} {
+		t.Run(name, func(t *testing.T) {
+			var based net.Listener
+			var problems []string
+			states := make(chan http.ConnState, 8)
+			given := &http.Server{
+				BaseContext: func(l net.Listener) context.Context {
+					based = l
+					return context.WithValue(context.Background(), key("base"), true)
+				},
+				ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+					if _, ok := nc.(*net.TCPConn); !ok {
+						problems = append(problems, "ConnContext does not see a *net.TCPConn")
+					}
+					return context.WithValue(ctx, key("conn"), true)
+				},
+				ConnState: func(nc net.Conn, state http.ConnState) {
+					if _, ok := nc.(*net.TCPConn); ok {
+						states <- state
+					}
+				},
+			}
+			given.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if r.Context().Value(key("base")) == nil || r.Context().Value(key("conn")) == nil {
+					problems = append(problems, "a request lacks what BaseContext or ConnContext has set")
+				}
+				if r.Context().Value(http.ServerContextKey) != given {
+					problems = append(problems, "a request is not of the server that was given")
+				}
+			})
+			if onShutdown != nil {
+				given.RegisterOnShutdown(onShutdown)
+			}
+			_, l := start(t, &httpserver.Host{Requests: context.Background(), Log: hclog.NewNullLogger()}, given)
+			get(t, l)
+			for _, want := range []http.ConnState{http.StateNew, http.StateActive, http.StateIdle, http.StateClosed} {
+				if state := <-states; state != want {
+					t.Errorf("ConnState was told %v, want %v", state, want)
+				}
+			}
+			if based != l {
+				t.Errorf("BaseContext was given %v", based)
+			}
+			if len(problems) > 0 {
+				t.Error(problems)
+			}
+		})
+	}
+}
+
+// TestDrain runs the functions of RegisterOnShutdown, and ends the contexts of
+// requests with the one of the service.
+func TestDrain(t *testing.T) {
+	requests, cancel := context.WithCancelCause(context.Background())
+	ran, answering := make(chan struct{}), make(chan struct{})
+	causes := make(chan error, 1)
+	errOver := errors.New("over")
+	given := &http.Server{
+		BaseContext: func(net.Listener) context.Context { return context.Background() },
+		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			close(answering)
+			<-r.Context().Done()
+			causes <- context.Cause(r.Context())
+		}),
+	}
+	given.RegisterOnShutdown(func() { close(ran) })
+	s, l := start(t, &httpserver.Host{Requests: requests, Log: hclog.NewNullLogger()}, given)
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		get(t, l)
+	}()
+	<-answering
+	s.Drain()
+	<-ran
+	cancel(errOver)
+	if cause := <-causes; !errors.Is(cause, errOver) {
+		t.Errorf("the request was cancelled for %v", cause)
+	}
+	<-asked
+}
+
+// TestHiddenFields has the given server serve if it knows more than its fields
+// say. Then nothing runs the functions of RegisterOnShutdown, and the log says
+// so.
+func TestHiddenFields(t *testing.T) {
+	var log bytes.Buffer
+	given := &http.Server{Handler: http.NotFoundHandler()}
+	given.RegisterOnShutdown(func() { t.Error("it ran") })
+	given.SetKeepAlivesEnabled(false)
+	s, l := start(t, &httpserver.Host{Requests: context.Background(), Log: hclog.New(&hclog.LoggerOptions{Output: &log})}, given)
+	get(t, l)
+	s.Drain()
+	if s.HTTP != given || !strings.Contains(log.String(), "the functions of RegisterOnShutdown will not run") {
+		t.Errorf("it serves itself: %v; the log is %q", s.HTTP == given, &log)
+	}
+}
+
+// TestPanicOfConnState is logged, and ends nothing.
+func TestPanicOfConnState(t *testing.T) {
+	var log bytes.Buffer
+	closed := make(chan struct{})
+	given := &http.Server{Handler: http.NotFoundHandler(), ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			panic("a bad day")
+		case http.StateClosed:
+			close(closed)
+		}
+	}}
+	_, l := start(t, &httpserver.Host{Requests: context.Background(), Log: hclog.New(&hclog.LoggerOptions{Output: &log})}, given)
+	get(t, l)
+	<-closed
+	if !strings.Contains(log.String(), "a bad day") {
+		t.Errorf("the log is %q", &log)
+	}
+}

@@ -1,6 +1,0 @@
-package inplace
-
-var (
-	ParseELF    = parseELF
-	ParseScript = parseScript
-)

@@ -1,0 +1,3 @@
+// Package pty opens pseudoterminals, for tests of programs in a terminal,
+// on Linux only.
+package pty

@@ -1,0 +1,364 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/drain"
+	"github.com/heirloom-go/heirloom/internal/drainbudget"
+	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/predecessor"
+	"github.com/heirloom-go/heirloom/internal/profile"
+)
+
+// startBudget sets the deadlines of the drain that begins now. The question for
+// the unit's takes a millisecond or two, in which nothing waits.
+func (m *supervisor) startBudget() {
+	if !m.drain.Begin() {
+		return
+	}
+	began := m.drain.Began()
+	if d := m.options.DrainTimeout; d > 0 {
+		m.setBudget(drainbudget.Own(began, d, "Options.DrainTimeout"))
+		return
+	}
+	m.background.Go(func() {
+		b := drain.Find(m.background.Alive, m.log, began, m.options.StopExtension)
+		select {
+		case m.drain.Found <- b:
+		case <-m.service.stage.gone:
+		}
+	})
+}
+
+// onBudget is told what drain.Find has found.
+func (m *supervisor) onBudget(b drainbudget.Budget) {
+	if m.drain.IsOf(b) {
+		m.setBudget(b)
+	}
+}
+
+// setBudget sets the deadlines, or brings them closer.
+func (m *supervisor) setBudget(b drainbudget.Budget) {
+	if m.service.registered.hooks.Any() {
+		b = b.WithHooks()
+	}
+	if m.drain.Limit(b) {
+		m.log.Info("drain deadline", "timeout", drainbudget.Describe(b.Timeout), "from", b.Source,
+			"requests", drainbudget.Describe(b.Finish.Sub(b.Began)))
+	}
+	m.conns.LateIn(time.Until(m.drain.Ends()) / 2)
+	m.armDeadline()
+	m.tellPredecessors()
+}
+
+// armDeadline sets the timer to when this is not waited for any more.
+func (m *supervisor) armDeadline() {
+	switch {
+	case m.startup != nil:
+		m.armStartup()
+	case m.state == LameDuck:
+		m.drain.ArmLameDuck(m.since, m.options.LameDuck)
+	default:
+		m.drain.Arm()
+	}
+}
+
+// stopServing drains for good: connections wait for the next process in the
+// file descriptor store, if there is one.
+func (m *supervisor) stopServing() {
+	m.leaveToStore()
+	if m.queue() == nil && m.stored.IsExpected() {
+		m.stored.TryAgain()
+		m.leaveToStore()
+	}
+	m.service.sockets.UnlinkOnClose(m.queue() != nil)
+	m.drainToSink()
+	m.tellPredecessors()
+}
+
+// tellPredecessors tells older generations, when the service ends, how long
+// they have.
+func (m *supervisor) tellPredecessors() {
+	if !m.told.toStop || m.state != Draining {
+		return
+	}
+	goodbye := handover.Message{Type: handover.Stop, Left: m.drain.Left()}
+	if m.queue() != nil { // then there is still somebody to take their connections: this process
+		goodbye.Type = handover.Deadline
+	}
+	m.predecessors.Post(goodbye)
+}
+
+// drainToSink starts the drain, or goes on with it after the sink of
+// connections has changed: where they go, or whether they stay.
+func (m *supervisor) drainToSink() {
+	m.stored.kept.End(errLeaving, m.tell)
+	sink := m.conns.Sink()
+	for _, server := range m.service.registered.servers {
+		p := server.at()
+		switch {
+		case m.drain.IsOver():
+		case !p.Movable || sink == nil || !sink.Serves(p):
+			p.SetPhase(conntrack.Lingering)
+		case m.successor != nil && m.successor.Conns.IsFull():
+			p.SetPhase(conntrack.Serving)
+		default:
+			p.SetPhase(conntrack.Moving)
+		}
+	}
+	if m.state != Draining {
+		m.become(Draining)
+		m.startBudget()
+		m.drain.Enter(drain.Finishing)
+		m.conns.Linger()
+		m.closeListeners()
+		for _, server := range m.service.registered.servers {
+			server.drain()
+		}
+		m.service.contexts.endWorkers(m.whyEnding())
+		m.tasks.jobs.End(m.service.contexts.requests)
+		close(m.service.stage.draining)
+		if m.successor == nil {
+			m.reportProgress()
+		}
+		m.log.Debug("draining", "connections", m.conns.Len())
+	}
+	m.conns.ReleaseAtRest()
+	m.conns.WatchSilence()
+}
+
+// whyEnding is the cause of the end of the workers' context.
+func (m *supervisor) whyEnding() error {
+	if m.told.toStop {
+		return ErrStopping
+	}
+	return ErrReplaced
+}
+
+// closeListeners ends every Accept, and reads of datagrams. The sockets live on
+// in the successor, and in systemd, with what waits in their backlog.
+//
+// The control socket of a service that ends stays open to the last: that is
+// when people ask most.
+func (m *supervisor) closeListeners() {
+	last := m.told.toStop && m.successor == nil
+	for _, server := range m.service.registered.servers {
+		if last && server.at().Control {
+			m.tasks.answering++
+			server.at().LastToTheEnd()
+			continue
+		}
+		m.background.Close(server.at().Listener)
+	}
+	m.service.sockets.Shut(last) // those that HTTP was not told of
+}
+
+// finishIn is told by the successor how long there is left.
+func (m *supervisor) finishIn(left time.Duration) {
+	if left < drainbudget.NoLimit {
+		m.setBudget(drainbudget.Own(time.Now(), left, "the successor"))
+	}
+}
+
+// advance goes on with the drain when nothing is left of its phase.
+func (m *supervisor) advance() {
+	m.releaseEarly()
+	switch {
+	case m.state != Draining || !m.isEmpty():
+	case m.drain.Phase() != drain.Hooks && m.service.registered.hooks.Any():
+		m.drain.Enter(drain.Hooks)
+		m.runHooks()
+	case m.drain.Phase() != drain.Hooks || m.drain.HooksDone:
+		m.become(Gone)
+	}
+}
+
+// isEmpty reports whether nothing is left to wait for but hooks.
+func (m *supervisor) isEmpty() bool {
+	if m.tasks.serving > m.tasks.answering || m.stored.adopting > 0 || m.startup != nil || m.predecessors.Len() > 0 {
+		return false
+	}
+	if m.drain.Cut {
+		return m.tasks.jobs.AreKilled()
+	}
+	return !m.tasks.jobs.AreWorking() && m.tasks.releasing == 0 && (m.conns.Len() == 0 || m.tasks.answering > 0 && m.conns.IsQuiet())
+}
+
+// onDeadline ends the phase whose time is over.
+func (m *supervisor) onDeadline() {
+	switch m.drain.Phase() {
+	case drain.Finishing:
+		m.cancelRest()
+	case drain.Cancelling:
+		m.closeRest(func() string { return m.remains().work })
+	default:
+		m.log.Error("drain deadline exceeded, exiting", "phase", m.drain.Phase(), "predecessors", m.predecessors.Len(), "stacks", profile.Stacks())
+		m.timedOut()
+		m.become(Gone)
+	}
+}
+
+// cancelRest tells what still runs that its time is over, and closes what waits
+// for its client. Older generations have the same deadline, and say for
+// themselves what they cut.
+func (m *supervisor) cancelRest() {
+	m.drain.Enter(drain.Cancelling)
+	r := m.remains()
+	if r.work != "" {
+		m.timedOut()
+		m.log.Warn("the time is over: cancelling what is left", "left", r.work, "stacks", profile.Stacks())
+	}
+	m.cutAnswers()
+	m.closeWaiting(r.waiting)
+}
+
+// cutAnswers cancels the contexts of requests. A handler that returns because
+// its context was cancelled would look as if it had finished, so its connection
+// is closed first.
+func (m *supervisor) cutAnswers() {
+	for _, server := range m.service.registered.servers {
+		if !server.at().Control {
+			server.at().SetPhase(conntrack.Cancelled)
+		}
+	}
+	m.service.contexts.cancelRequests(ErrDrainTimeout)
+}
+
+// timedOut has Run return that work was cut. An older generation tells its
+// successor as well: nobody looks at how it ends.
+func (m *supervisor) timedOut() {
+	if errors.Is(m.err, ErrDrainTimeout) {
+		return
+	}
+	m.err = errors.Join(m.err, ErrDrainTimeout)
+	if m.successor != nil {
+		_ = m.successor.Post(handover.Message{Type: handover.Cut})
+	}
+}
+
+// onCut is told by an older generation that it cut work. That is a failure of
+// the service only if it ends.
+func (m *supervisor) onCut(a *predecessor.Predecessor) {
+	m.log.Warn("an older generation cut work because its time was over", "generation", a.Generation, "pid", a.PID)
+	if m.told.toStop && m.state == Draining {
+		m.timedOut()
+	}
+}
+
+// closeRest closes what is left, in older generations too. It is a failure if
+// leftover names anything.
+func (m *supervisor) closeRest(leftover func() string) {
+	m.drain.Cut = true
+	m.drain.Enter(drain.Closing)
+	if m.successor != nil {
+		m.successor.Conns.SendRest()
+		m.successor.Conns.Abandon()
+	}
+	if q := m.queue(); q != nil {
+		q.Flush()
+	}
+	if left := leftover(); left != "" {
+		m.timedOut()
+		m.log.Warn("closing what is left", "left", left)
+	}
+	m.cutAnswers()
+	m.predecessors.Post(handover.Message{Type: handover.Stop})
+	m.tasks.jobs.Kill()
+	for _, c := range m.conns.All() {
+		m.background.Close(c.Base().Raw)
+	}
+}
+
+// ownReport is this generation's account of its drain to the one that serves.
+func (m *supervisor) ownReport() handover.Report {
+	n := m.conns.Count()
+	return handover.Report{
+		Since:       m.since,
+		Connections: n.ByName(),
+		Requests:    n.Active,
+		Jobs:        m.tasks.jobs.Names(),
+		Ends:        m.drain.Ends(),
+	}
+}
+
+// Remains are what is left when the time of a drain is over, by whose fault it
+// is: the program's or the client's. Work that is cut makes a stop fail. What a client was
+// to do, and did not, does not: else any of them could fail every stop.
+type remains struct {
+	work    string // requests whose handlers work, streams, jobs
+	waiting conntrack.Waiting
+}
+
+// remains looks at everything as it is now.
+func (m *supervisor) remains() remains {
+	n, waiting := m.conns.Remains()
+	var parts []string
+	if left := n.Leftover(m.tasks.jobs.Names()); left != "" {
+		parts = append(parts, left)
+	}
+	if others := m.tasks.serving - m.tasks.answering; others > 0 {
+		parts = append(parts, fmt.Sprintf("servers that accept: %d", others))
+	}
+	return remains{strings.Join(parts, ", "), waiting}
+}
+
+// closeWaiting closes the connections that wait for their clients. Handlers
+// that are owed a body learn it from their Read.
+func (m *supervisor) closeWaiting(w conntrack.Waiting) {
+	if w.None() {
+		return
+	}
+	m.log.Warn("the time is over: closing what waits for its client", "requests", w.Requests, "responses", w.Responses, "idle", w.Idle)
+	w.Cut(m.background.Close)
+}
+
+// onSilent closes the connections whose clients keep the drain waiting.
+func (m *supervisor) onSilent() {
+	othersWait := m.successor == nil && m.remains().work == ""
+	w := m.conns.Silent(m.since, othersWait)
+	if w.None() {
+		return
+	}
+	w.Cut(m.background.Close)
+	m.log.Warn("clients kept the drain waiting: closed their connections", "requests", w.Requests, "responses", w.Responses)
+}
+
+// releaseEarly gives up, for a successor, what this process does not need any
+// more although it is not done. It is called before each event.
+func (m *supervisor) releaseEarly() {
+	if m.state != Draining || m.successor == nil || m.drain.Released || m.drain.Phase() != drain.Finishing || !m.service.registered.hooks.AnyEarly() {
+		return
+	}
+	if m.tasks.serving > 0 || m.tasks.jobs.AreWorking() || m.stored.adopting > 0 || !m.conns.NeedsNothing() {
+		return
+	}
+	m.drain.Released = true
+	m.tasks.releasing++
+	end := m.drain.HooksEnd()
+	go func() {
+		err := m.service.registered.hooks.RunEarly(end, m.log)
+		m.background.Post(func() {
+			m.tasks.releasing--
+			m.err = errors.Join(m.err, err)
+		})
+	}()
+}
+
+// runHooks calls the hooks in another goroutine, which is left behind if one
+// hangs.
+func (m *supervisor) runHooks() {
+	end := m.drain.HooksEnd()
+	go func() {
+		err := m.service.registered.hooks.Run(end, m.log)
+		m.background.Post(func() { m.onHooked(err) })
+	}()
+}
+
+func (m *supervisor) onHooked(err error) {
+	m.err = errors.Join(m.err, err)
+	m.drain.HooksDone = true
+}

@@ -1,0 +1,46 @@
+package lifecycle
+
+import (
+	"net"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/internal/boundedlog"
+	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/drain"
+	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/sockets"
+	"github.com/heirloom-go/heirloom/internal/successor"
+)
+
+// A restingConn is a connection at rest.
+type restingConn struct{ conntrack.Info }
+
+func (*restingConn) Release() {}
+func (*restingConn) Restore() {}
+
+// DrainFull drains two listeners to a successor at the other end of conn, which
+// serves only the first and has no room for nc. It returns which of them keep
+// their connections as if nothing had happened.
+func DrainFull(conn *handover.Conn, nc net.Conn) (first, second bool) {
+	log := hclog.NewNullLogger()
+	s := &Service{conns: conntrack.New(conntrack.Host{}), sockets: new(sockets.Set), log: boundedlog.New(log)}
+	for _, name := range []string{"first", "second"} {
+		h := newHTTPServer(s, name, conntrack.NewQueue(nc.LocalAddr()), nil)
+		h.Movable = true
+		s.registered.servers = append(s.registered.servers, h)
+	}
+	var ready handover.Message
+	ready.Listeners = []string{"first"}
+	h := successor.New(conn, ready, s.conns, log)
+	defer h.Quit()
+	s.conns.LeaveTo(h.Conns)
+	h.Conns.Pass(&restingConn{conntrack.Info{Raw: nc, Endpoint: s.registered.servers[0].at()}})
+	h.Conns.SendRest()
+	h.Conns.Accepted(0, true)
+	m := &supervisor{service: s, conns: s.conns, state: Draining, drain: drain.New(), successor: h}
+	m.drain.Enter(drain.Finishing)
+	m.drainToSink()
+	serves := func(i int) bool { return s.registered.servers[i].at().Phase() == conntrack.Serving }
+	return serves(0), serves(1)
+}

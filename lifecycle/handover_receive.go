@@ -1,0 +1,125 @@
+package lifecycle
+
+import (
+	"errors"
+	"os"
+
+	"github.com/heirloom-go/heirloom/internal/fdutil"
+	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/predecessor"
+	"github.com/heirloom-go/heirloom/internal/reloads"
+)
+
+// A peerMessage is a message for the goroutine that owns the state. The end of
+// the socket comes as one with an error.
+type peerMessage struct {
+	predecessor.Delivery
+	from *predecessor.Predecessor // nil if from the successor
+}
+
+func (m *supervisor) onMessage(l peerMessage) {
+	switch {
+	case l.from == nil:
+		m.onSuccessorMessage(l.Message, l.Err)
+	case errors.Is(l.Err, handover.ErrMalformed):
+		m.log.Warn("malformed message from predecessor, closing its socket", "pid", l.from.PID, "error", l.Err)
+		m.forgetPredecessor(l.from)
+	case l.Err != nil:
+		m.forgetPredecessor(l.from)
+	default:
+		m.onPredecessorMessage(l.from, l.Message, l.Descriptors)
+	}
+}
+
+func (m *supervisor) onPredecessorMessage(a *predecessor.Predecessor, msg handover.Message, fds []int) {
+	switch msg.Type {
+	case handover.Go:
+		m.startAccepting(a)
+	case handover.Main:
+		m.service.atStep("main")
+		if m.state == Starting {
+			m.becomeMain(msg.Outcome, true)
+		}
+	case handover.Predecessor:
+		m.adopt(msg, fds)
+		return
+	case handover.Reload:
+		m.onReload(reloads.Request{FromPredecessor: true, DryRun: msg.DryRun, Answer: func(o handover.Outcome) {
+			_ = a.Post(handover.Message{Type: handover.Reloaded, Outcome: &o})
+		}})
+	case handover.Cut:
+		m.onCut(a)
+	case handover.Stop:
+		m.told.byPredecessor = !m.told.toStop
+		m.requestStop("reason", "the predecessor was told to while it handed over")
+	}
+	fdutil.CloseAll(fds)
+}
+
+// startAccepting accepts connections alongside the predecessor, which may stop
+// accepting from now on.
+func (m *supervisor) startAccepting(a *predecessor.Predecessor) {
+	if m.state != Starting || m.tasks.serving > 0 {
+		return
+	}
+	m.service.atStep("take over")
+	m.serve()
+	if err := a.Post(handover.Message{Type: handover.Serving}); err != nil {
+		m.log.Warn("cannot tell the predecessor that this process serves", "error", err)
+	}
+	m.service.atStep("serving")
+}
+
+// adopt takes over an older generation from the predecessor, and tells it which
+// process takes its connections now.
+func (m *supervisor) adopt(msg handover.Message, fds []int) {
+	if len(fds) != 1 {
+		fdutil.CloseAll(fds)
+		m.log.Warn("predecessor spoke of an older generation without its socket", "pid", msg.PID)
+		return
+	}
+	conn, err := handover.FromDescriptor(fds[0])
+	if err != nil {
+		m.log.Warn("cannot adopt an older generation", "pid", msg.PID, "error", err)
+		return
+	}
+	a := predecessor.New(conn, msg.PID, msg.Generation)
+	err = a.Post(handover.Message{
+		Type:    handover.Retarget,
+		Process: handover.Process{PID: os.Getpid(), Generation: m.service.inherited.Generation},
+		Moving:  m.moving(),
+	})
+	if err != nil {
+		m.log.Debug("an older generation went away while it was adopted", "pid", a.PID, "error", err)
+	}
+	m.listenToPredecessor(a)
+	m.reportProgress()
+	m.hurryOldest()
+}
+
+// forgetPredecessor forgets an older generation that is gone. If it was the
+// direct predecessor, and died before it made this process the main one, this
+// process becomes the main one: no other is left to serve.
+func (m *supervisor) forgetPredecessor(a *predecessor.Predecessor) {
+	a.Close()
+	m.predecessors.Remove(a)
+	m.log.Debug("an older generation is gone", "generation", a.Generation, "pid", a.PID)
+	if m.state != Starting || a != m.service.inherited.Predecessor {
+		return
+	}
+	m.log.Warn("the predecessor died while it handed over", "pid", a.PID)
+	if m.tasks.serving == 0 {
+		m.serve()
+	}
+	m.becomeMain(nil, false)
+}
+
+// hurryOldest keeps the number of draining generations within bounds.
+func (m *supervisor) hurryOldest() {
+	if m.predecessors.Len() <= m.options.MaxPredecessors {
+		return
+	}
+	oldest := m.predecessors.Oldest()
+	m.log.Warn("too many generations drain: hurrying the oldest", "generation", oldest.Generation, "pid", oldest.PID)
+	_ = oldest.Post(handover.Message{Type: handover.Deadline, Left: hurryTimeout})
+}

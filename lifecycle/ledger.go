@@ -1,0 +1,76 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The reasons why connections do not outlive a crash of this process, beside
+// those that say what went wrong.
+var (
+	errNoLedger  = errors.New("WithoutLedger was called")
+	errNoManager = errors.New("no service manager")
+	errLeaving   = errors.New("connections leave this process")
+	errOrphan    = errors.New("the predecessor died while it handed over")
+)
+
+// WithoutLedger has a crash of the process close every connection, as it does
+// with net/http alone. Otherwise those that are at rest go on in the next
+// process, if systemd starts one and the unit has a file descriptor store: plain
+// HTTP/1.1 connections of TCP that can move. A request that was under way is
+// lost, and its connection closed. docs/internals.md says how that is done and
+// what it costs.
+//
+// Call it for a daemon that is better served by clients that notice a crash. The
+// error matches ErrRunning after Run was called.
+func (s *Service) WithoutLedger() error {
+	s.registered.mu.Lock()
+	defer s.registered.mu.Unlock()
+	if s.registered.closed {
+		return ErrRunning
+	}
+	s.registered.noLedger = true
+	return nil
+}
+
+// A Ledger tells which connections would outlive a crash of this process, and
+// which have outlived that of the process before.
+type Ledger struct {
+	// Kept are the connections that the next process goes on with if this one
+	// is killed while they are at rest.
+	Kept int `json:"kept"`
+	// Refused are those that cannot be kept: there was no room for them, or
+	// they are of Multipath TCP.
+	Refused uint64 `json:"refused,omitempty"`
+	// Adopted are those of a process that crashed, which this one has taken
+	// over, Cut those that it closed since a request had begun, and Lost those
+	// that nothing here serves.
+	Adopted int `json:"adopted,omitempty"`
+	Cut     int `json:"cut,omitempty"`
+	Lost    int `json:"lost,omitempty"`
+	// Off says why nothing is kept: "" if it is.
+	Off string `json:"off,omitempty"`
+}
+
+// String says what is kept, for people.
+func (l *Ledger) String() string {
+	parts := []string{fmt.Sprintf("%d connections would outlive a crash", l.Kept)}
+	if l.Off != "" {
+		parts[0] = "no connection would outlive a crash: " + l.Off
+	}
+	for _, count := range []struct {
+		n    uint64
+		what string
+	}{
+		{l.Refused, "cannot"},
+		{uint64(l.Adopted), "have outlived one"},
+		{uint64(l.Cut), "were cut by it"},
+		{uint64(l.Lost), "were lost by it"},
+	} {
+		if count.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count.n, count.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

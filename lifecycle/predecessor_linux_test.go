@@ -1,0 +1,46 @@
+package lifecycle_test
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestFrozenPredecessor stops a predecessor that drains, and reloads the
+// service until the predecessor's socket holds no more: the main process does
+// not mind.
+func TestFrozenPredecessor(t *testing.T) {
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_DRAIN=3h")
+	d.reconfigure(strings.Repeat("x", 250) + "!" + d.address)
+	d.reload()
+	busy := d.dial()
+	busy.ask("/?d=1h")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	frozen := d.status().PID
+	d.reload()
+	if err := syscall.Kill(frozen, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(frozen, syscall.SIGCONT) })
+	full := func() bool { return strings.Contains(fmt.Sprint(d.status().Predecessors), "does not read") }
+	for n := 1; n%10 != 0 || !full(); n++ {
+		if n > 1000 {
+			t.Fatal("the socket of the stopped predecessor never fills")
+		}
+		d.reloadHere()
+	}
+	for range 3 { // with a full queue
+		d.reload()
+	}
+	if s := d.status(); len(s.Predecessors) != 1 || s.Predecessors[0].PID != frozen {
+		t.Errorf("predecessors %+v, want the stopped one", s.Predecessors)
+	}
+	if err := syscall.Kill(frozen, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	d.eventually("the predecessor to answer again", func() bool {
+		p := d.status().Predecessors
+		return len(p) == 1 && p[0].Error == "" && p[0].Requests == 1
+	})
+}

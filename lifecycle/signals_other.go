@@ -1,8 +1,0 @@
-//go:build !linux
-
-package lifecycle
-
-import "os"
-
-// Nothing is replaced in place here.
-func ignoreSignals([]os.Signal) {}

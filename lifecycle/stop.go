@@ -1,0 +1,168 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/callback"
+	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/successor"
+	"github.com/heirloom-go/heirloom/notify"
+)
+
+// callOffTimeout is how long a reload that is called off may take to end when
+// the service is to end at once. Its successor is killed, or says that it
+// serves already, within about a second.
+const callOffTimeout = 3 * time.Second
+
+var errAbandoned = errors.New("the reload could not be called off in time")
+
+// Orders are what the service was told about its end.
+type orders struct {
+	toStop        bool // as soon as it is clear which process is the main one
+	atOnce        bool
+	byPredecessor bool // which was told: a signal to this process is the same one
+}
+
+func (m *supervisor) onStopSignal(sig os.Signal) {
+	m.log.Debug("signal", "signal", sig)
+	switch {
+	case m.successor != nil:
+		// systemd signals every process of a unit that it stops, and perhaps
+		// twice. The successor gets it too, and says when this generation is to
+		// end.
+	case m.told.byPredecessor:
+		m.told.byPredecessor = false
+	case m.told.toStop && m.state != Starting:
+		m.log.Warn("told to stop a second time: closing what is left", "signal", sig)
+		m.giveUp()
+	default:
+		m.requestStop("signal", sig)
+	}
+}
+
+// requestStop stops, or puts it off until it is known which of two processes is
+// the main one: that is the one to stop.
+func (m *supervisor) requestStop(key string, reason any) {
+	if m.inPlace == nil && (m.state == LameDuck || m.state == Draining || m.state == Gone) {
+		return
+	}
+	m.log.Info("stopping", key, reason)
+	m.told.toStop = true
+	switch {
+	case m.state == Starting:
+		// The predecessor is told too, or goes on to make this process the main
+		// one.
+	case m.startup != nil:
+		m.callOff()
+	default:
+		m.stop()
+	}
+}
+
+// errEnded is the error of a server that stopped serving without being told to.
+var errEnded = errors.New("it stopped serving")
+
+// onJobEnd is told of a job that ended, which before the drain is right for a
+// worker alone.
+func (m *supervisor) onJobEnd(e callback.JobEnd) {
+	switch {
+	case m.state == Draining && e.Err != nil && !e.WasRun:
+		m.log.Warn("server shutdown failed", "job", e.Job.Name, "error", e.Err)
+	case m.state == Draining:
+	case e.Err == nil && e.Job.Worker:
+	case e.Err == nil:
+		m.breakDown(fmt.Errorf("%s: %w", e.Job.Name, errEnded))
+	default:
+		m.breakDown(fmt.Errorf("%s: %w", e.Job.Name, e.Err))
+	}
+}
+
+// breakDown stops because something cannot go on.
+func (m *supervisor) breakDown(err error) {
+	m.err = errors.Join(m.err, err)
+	if m.state == LameDuck {
+		m.stopServing()
+		return
+	}
+	m.requestStop("error", err)
+}
+
+// stop ends this process, and with it the service unless the service manager
+// starts another.
+func (m *supervisor) stop() {
+	m.service.atStep("stop")
+	m.told.toStop = true
+	m.tell(notify.Stopping(), m.statusLine("stopping"))
+	m.reloads.Stop(handover.Outcome{Reason: ErrStopping.Error()})
+	if m.inPlace != nil {
+		m.abandonInPlace()
+	}
+	m.startBudget()
+	m.reportProgress()
+	if d := m.options.LameDuck; d > 0 && m.state != Draining && m.err == nil {
+		m.become(LameDuck)
+		m.log.Info("lame duck: still accepting", "for", d)
+		m.armDeadline()
+		return
+	}
+	m.stopServing()
+}
+
+// giveUp ends now. Nothing that still runs is waited for.
+func (m *supervisor) giveUp() {
+	m.told.atOnce = true
+	if m.startup != nil {
+		m.hurryStartup()
+		return
+	}
+	if m.state != Draining { // a lame duck
+		m.drainToSink()
+	}
+	m.closeRest(m.leftover)
+	m.become(Gone)
+}
+
+// callOff ends the reload that is under way, because the service is to stop.
+// The time that the stop may take begins now. What follows is in onResult: most
+// often the successor is not ready, and reloadFailed stops this process. One
+// that was ready just then is handed over to, and told to stop itself. Should
+// neither come in time, the deadline has abandonStartup.
+func (m *supervisor) callOff() {
+	m.startup.Cancel()
+	m.startBudget()
+	m.armDeadline()
+}
+
+// armStartup sets the timer to when a reload that was called off is not waited
+// for any more: what it waits for may hang, as a program on a dead file system.
+func (m *supervisor) armStartup() {
+	switch {
+	case m.told.atOnce:
+		m.drain.ArmIn(callOffTimeout)
+	case m.told.toStop:
+		m.drain.ArmFinish()
+	}
+}
+
+// hurryStartup has giveUp go on when the reload has ended.
+func (m *supervisor) hurryStartup() {
+	m.startup.Cancel()
+	m.armStartup()
+}
+
+// giveUpAfterStartup goes on with giveUp.
+func (m *supervisor) giveUpAfterStartup() {
+	if m.told.atOnce && m.startup == nil && m.state != Gone {
+		m.giveUp()
+	}
+}
+
+// abandonStartup goes on without the reload, which does not end. Should its
+// successor serve in the end, it is told to stop as well.
+func (m *supervisor) abandonStartup() {
+	m.startup.Abandon()
+	m.onResult(successor.Result{Err: errAbandoned})
+}

@@ -1,0 +1,113 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// frozenCommit is the build that today's is tested against, both ways: the
+// first that spoke protocol 2. Read "Versions" in docs/internals.md before you
+// move it.
+const frozenCommit = "d101b04840c325eaffa3fdd93241b200bb3728b4"
+
+// protocol1Commit is a build of protocol 1, which was never released. It is
+// tested to be refused.
+const protocol1Commit = "a2677bce530da930347b62cf851e53184ea87ace"
+
+// The builds of a program: that of frozenCommit, that of protocol1Commit, and
+// that of this tree.
+const (
+	frozen    = "frozen"
+	protocol1 = "protocol1"
+	today     = "today"
+)
+
+// Builds are made once, for the first test that asks.
+var (
+	frozenBuild    = sync.OnceValue(buildFrozen)
+	protocol1Build = sync.OnceValue(func() error { return buildAt(protocol1Commit, protocol1, "./examples/hello") })
+)
+
+// errNoHistory says that git does not have a commit.
+var errNoHistory = errors.New("an older build cannot be made: it takes git and a full clone, as by git fetch --unshallow")
+
+// buildOf returns the path of a build of hello, chat, or the daemon of these
+// tests; of protocol 1 there is only hello. It skips the test without the
+// history to make the older one of.
+func buildOf(t *testing.T, name, build string) string {
+	t.Helper()
+	ready := frozenBuild
+	if build == protocol1 {
+		ready = protocol1Build
+	}
+	switch err := ready(); {
+	case errors.Is(err, errNoHistory):
+		missing(t, err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	return program(name + "-" + build)
+}
+
+// buildFrozen builds, of both trees, what these tests replace by one another.
+func buildFrozen() error {
+	paths := []string{"./examples/hello", "./examples/chat", "./test/e2e/testdata/daemon"}
+	if err := buildAt(frozenCommit, frozen, paths...); err != nil {
+		return err
+	}
+	return buildTree(filepath.Join("..", ".."), today, paths...)
+}
+
+// buildAt builds programs of the tree of a commit.
+func buildAt(commit, build string, paths ...string) error {
+	tree := filepath.Join(programs, build)
+	if err := checkOut(commit, tree); err != nil {
+		return err
+	}
+	if err := buildTree(tree, build, paths...); err != nil {
+		return err
+	}
+	return os.RemoveAll(tree)
+}
+
+func buildTree(tree, build string, paths ...string) error {
+	for _, path := range paths {
+		name := filepath.Base(path)
+		args := []string{"build", "-buildvcs=false", "-ldflags", "-X main.version=" + build, "-o", program(name + "-" + build)}
+		if build != today { // its tree has another path each time, for which go would compile it again
+			args = append(args, "-trimpath")
+		}
+		cmd := exec.Command("go", append(args, path)...)
+		cmd.Dir = tree
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off") // for the roots with another libc
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s of %s: %w\n%s", name, build, err, out)
+		}
+	}
+	return nil
+}
+
+// checkOut puts the tree of a commit of this repository into a folder.
+func checkOut(commit, dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	archive := dir + ".tar"
+	defer os.Remove(archive)
+	// git answers nobody but the owner of a checkout, unless it is told to.
+	git := exec.Command("git", "-c", "safe.directory=*", "archive", "-o", archive, commit)
+	git.Dir = filepath.Join("..", "..")
+	if out, err := git.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w (git archive %.7s: %w: %s)", errNoHistory, commit, err, strings.TrimSpace(string(out)))
+	}
+	if out, err := exec.Command("tar", "-x", "-f", archive, "-C", dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("unpack commit %s: %w: %s", commit, err, out)
+	}
+	return nil
+}

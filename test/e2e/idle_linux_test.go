@@ -1,0 +1,128 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
+)
+
+// TestIdle10000 replaces a process that has ten thousand idle connections: each
+// of them is kept, and few or many makes no difference to systemd. How long a
+// restart takes with either is in the log.
+func TestIdle10000(t *testing.T) {
+	raiseDescriptorLimit(t, 15000)
+	for _, v := range sdtest.Versions() {
+		t.Run(v.String(), func(t *testing.T) {
+			few, many := startManaged(t, v, withoutSocket, often), startManaged(t, v, withoutSocket, often)
+			generation := 1
+			fewCallers, manyCallers := few.connect(10), many.connect(sdtest.Rounds(v, 10000))
+			fewCallers.expect(generation)
+			manyCallers.expect(generation)
+			for range 2 {
+				generation++
+				mustReload(t, few)
+				mustReload(t, many)
+				settled(t, few) // until then the predecessor may answer as well
+				settled(t, many)
+				fewCallers.expect(generation)
+				manyCallers.expect(generation)
+			}
+			var a, b []cost
+			for range 3 {
+				generation++
+				a = append(a, restartCost(t, few, fewCallers, generation))
+				b = append(b, restartCost(t, many, manyCallers, generation))
+			}
+			t.Logf("few connections: %v", a)
+			t.Logf("many: %v", b)
+			if got, limit := median(b), 3*median(a)+500*time.Millisecond; got > limit {
+				t.Errorf("a restart took %v of systemd's time with many connections, want %v at most", got, limit)
+			}
+		})
+	}
+	t.Run("terminal", func(t *testing.T) {
+		h := newForeground(t)
+		h.install(program("v1"))
+		h.start()
+		callers := call(t, h.target(), 10000)
+		for generation := 2; generation <= 4; generation++ {
+			mustReload(t, h)
+			callers.expect(generation)
+		}
+	})
+}
+
+// A cost is what a restart took: the time until systemctl returned, and the
+// processor's time for systemd.
+type cost struct{ elapsed, manager time.Duration }
+
+func (c cost) String() string {
+	return fmt.Sprintf("%v (systemd: %v)", c.elapsed.Round(time.Millisecond), c.manager.Round(time.Millisecond))
+}
+
+// restartCost restarts, and has every connection answered by the next
+// generation, before it looks at systemd's time.
+func restartCost(t *testing.T, h *managed, c *callers, generation int) cost {
+	t.Helper()
+	began, manager := time.Now(), managerTime(t, h)
+	mustRestart(t, h)
+	elapsed := time.Since(began)
+	c.expect(generation)
+	return cost{elapsed, managerTime(t, h) - manager}
+}
+
+// median is that of systemd's time.
+func median(costs []cost) time.Duration {
+	var list []time.Duration
+	for _, c := range costs {
+		list = append(list, c.manager)
+	}
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// managerTime is how long the threads of the machine's PID 1 have run.
+func managerTime(t *testing.T, h *managed) time.Duration {
+	t.Helper()
+	threads, err := filepath.Glob(filepath.Dir(h.machine.Root()) + "/task/*/schedstat")
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("threads of PID 1: %v, %v", threads, err)
+	}
+	var total time.Duration
+	for _, path := range threads {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ran int64 // nanoseconds on a processor come first (Documentation/scheduler/sched-stats.rst)
+		if _, err := fmt.Sscan(string(text), &ran); err != nil {
+			t.Fatalf("%s: %q: %v", path, text, err)
+		}
+		total += time.Duration(ran)
+	}
+	return total
+}
+
+// raiseDescriptorLimit has this process, and those it starts from now on, open
+// n files at least.
+func raiseDescriptorLimit(t *testing.T, n uint64) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Cur >= n {
+		return
+	}
+	limit.Cur, limit.Max = n, max(limit.Max, n)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		missing(t, fmt.Errorf("raise the limit of open files to %d: %w", n, err))
+	}
+}

@@ -1,0 +1,344 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
+	"github.com/heirloom-go/heirloom/lifecycle"
+	"github.com/heirloom-go/heirloom/units"
+)
+
+// crashing has the service keep its log over a crash, and be started again each
+// time.
+func crashing(t *testing.T, v sdtest.Version, changes ...change) *managed {
+	t.Helper()
+	h := newManaged(t, v, append([]change{often, setting("Service", "RuntimeDirectoryPreserve", "yes")}, changes...)...)
+	h.install(program("crasher"))
+	h.start()
+	return h
+}
+
+// keeps waits until so many connections would outlive a crash.
+func (h *managed) keeps(n int) lifecycle.Status {
+	h.t.Helper()
+	var s lifecycle.Status
+	h.wait(fmt.Sprintf("%d connections to be kept", n), func() bool {
+		s = h.status()
+		return s.Ledger != nil && s.Ledger.Kept >= n
+	})
+	return s
+}
+
+// awaitGeneration waits until that generation is ready, and returns its pid.
+func (h *managed) awaitGeneration(generation int) int {
+	h.t.Helper()
+	var s lifecycle.Status
+	h.wait(fmt.Sprintf("generation %d", generation), func() bool {
+		out, err := h.machine.Run(control, "status", "-json")
+		if err != nil {
+			return false
+		}
+		s = parseStatus(h.t, out)
+		return s.Generation == generation && s.State == lifecycle.Ready
+	})
+	return s.PID
+}
+
+// lastStates returns the last state of each connection, by the address of its
+// client, from the server's own log.
+func (h *managed) lastStates() map[string]string {
+	h.t.Helper()
+	text, err := os.ReadFile(h.machine.Root() + "/run/hello/log")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	states := make(map[string]string)
+	for line := range strings.Lines(string(text)) {
+		address, state, _ := strings.Cut(strings.TrimSpace(line), " ")
+		states[address] = state
+	}
+	return states
+}
+
+// TestKillKeepsIdle kills the process under load, at any moment, again and
+// again. Only requests that were under way are broken.
+func TestKillKeepsIdle(t *testing.T) {
+	for _, v := range sdtest.Versions() {
+		t.Run(v.String(), func(t *testing.T) {
+			t.Parallel()
+			h := crashing(t, v)
+			idle, waiting := call(t, h.target(), 250), connect(t, h.target(), 50)
+			broken, gaps := 0, 0
+			const kills = 50
+			times := sdtest.Rounds(v, kills)
+			for i := range times {
+				b, g := killOnce(t, h, i+1)
+				broken, gaps = broken+b, gaps+g
+				if t.Failed() {
+					return
+				}
+			}
+			idle.expect(times + 1)
+			waiting.expect(times + 1)
+			t.Logf("%d kills broke %d requests, all under way; of %d only the kernel knew", times, broken, gaps)
+			h.stop()
+			h.wait("systemd to have forgotten everything", func() bool { return h.stored() == 0 })
+			idle.closed()
+			waiting.closed()
+		})
+	}
+}
+
+// killOnce kills the process of a generation under a load of its own. It
+// returns how many requests that broke, and of how many of them only the kernel
+// knows that they were read: the server was killed before it could say so, or
+// between its response and its rest.
+func killOnce(t *testing.T, h *managed, generation int) (broken, gaps int) {
+	t.Helper()
+	const clients = 5 // a report keeps as many errors of a class
+	slow := h.target()
+	slow.ThinkTime = 100 * time.Millisecond
+	loads := []*loadtest.Run{
+		loadtest.Start(brisk(h), map[loadtest.Class]int{
+			loadtest.KeepAlive: clients, loadtest.Idle: clients, loadtest.ConnectThenWait: clients, loadtest.Slow: clients,
+		}),
+		loadtest.Start(slow, map[loadtest.Class]int{loadtest.KeepAlive: clients}),
+	}
+	began := time.Now()
+	pid := h.awaitGeneration(generation)
+	h.keeps(300)
+	enough := 100 + rand.IntN(100)
+	poll(t, "another moment to come each time", func() bool {
+		return loads[0].Snapshot().Requests > enough && time.Since(began) > 1200*time.Millisecond // see ledger.Adopted.Dropped
+	})
+	h.kill(pid, syscall.SIGKILL)
+	for _, run := range loads {
+		waitGeneration(t, run, generation+1)
+	}
+	states := h.lastStates()
+	for _, line := range strings.Split(h.machine.Journal("-u", "hello.service", "-o", "cat"), "\n") {
+		if _, rest, found := strings.Cut(line, "closing a connection whose request died with its process: listener=http remote="); found {
+			remote, read, _ := strings.Cut(rest, " ")
+			states[remote] += ", " + read + " of a request"
+		}
+	}
+	for _, run := range loads {
+		for _, class := range run.Stop().ByClass {
+			broken += class.Broken
+			gaps += checkUnderWay(t, class, states)
+		}
+	}
+	return broken, gaps
+}
+
+// checkUnderWay checks that the broken requests of a class are of connections
+// that were serving one.
+func checkUnderWay(t *testing.T, class loadtest.ClassReport, states map[string]string) (gaps int) {
+	t.Helper()
+	known := 0
+	for _, err := range class.FirstErrors {
+		var e *loadtest.BrokenError
+		if !errors.As(err, &e) || e.Conn == nil {
+			t.Errorf("no connection: %v", err)
+			continue
+		}
+		known += e.Unanswered
+		switch state := states[e.Conn.Local.String()]; {
+		case strings.HasPrefix(state, "active"):
+		case class.Class == loadtest.ConnectThenWait && state == "new": // the kill came before it was kept
+			t.Logf("too young: %v", err)
+		case strings.HasSuffix(state, "of a request"): // the kernel says that it was read
+			gaps++
+			t.Logf("%s: %v", state, err)
+		default:
+			t.Errorf("the connection was %s when the process was killed: %v", state, err)
+		}
+	}
+	if known != class.Broken {
+		t.Errorf("%d requests of %s are broken, of which %d are accounted for", class.Broken, class.Class, known)
+	}
+	return gaps
+}
+
+// TestPoison sends requests that kill the process. Only the connection by which
+// one came is lost.
+func TestPoison(t *testing.T) {
+	for _, v := range sdtest.Versions() {
+		t.Run(v.String(), func(t *testing.T) {
+			t.Parallel()
+			h := crashing(t, v)
+			idle := call(t, h.target(), 50)
+			for i, poison := range []string{"kill", "panic", "exit", "fault", "half"} {
+				began := time.Now()
+				poisoner := call(t, h.target(), 1)
+				h.keeps(51)
+				poll(t, "the process to be no newborn", func() bool { return time.Since(began) > 1200*time.Millisecond })
+				poisoner.write("GET /poison/" + poison + " HTTP/1.1\r\nHost: hello\r\n\r\n")
+				h.awaitGeneration(i + 2)
+				idle.expect(i + 2)
+				if poison != "half" {
+					poisoner.closed()
+				}
+				s := h.keeps(50)
+				if s.Ledger.Adopted != 50 || s.Ledger.Cut != 1 {
+					t.Errorf("%s: %v", poison, s.Ledger)
+				}
+			}
+		})
+	}
+}
+
+// TestKillAlternates kills, reloads and restarts in turn. Idle connections go on
+// through all of it, and systemd holds one ledger at a time.
+func TestKillAlternates(t *testing.T) {
+	for _, v := range sdtest.Versions() {
+		t.Run(v.String(), func(t *testing.T) {
+			t.Parallel()
+			h := crashing(t, v)
+			idle := call(t, h.target(), 100)
+			generation := 1
+			for i := range sdtest.Rounds(v, 30) {
+				h.keeps(100)
+				switch pid := h.status().PID; i % 4 {
+				case 0, 2:
+					h.kill(pid, syscall.SIGKILL)
+				case 1:
+					mustReload(t, h)
+				case 3:
+					mustRestart(t, h)
+				}
+				generation++
+				h.awaitGeneration(generation)
+				idle.expect(generation)
+				h.wait("the ledger and the handover socket to be stored", func() bool { return h.stored() == 4 })
+			}
+			h.stop()
+			idle.closed()
+		})
+	}
+}
+
+// TestKillWhileAdopting kills each process as soon as it has begun to take over
+// the connections of the one before.
+func TestKillWhileAdopting(t *testing.T) {
+	for _, v := range sdtest.Versions() {
+		t.Run(v.String(), func(t *testing.T) {
+			t.Parallel()
+			h := crashing(t, v)
+			idle := h.connect(2000)
+			idle.ask()
+			h.keeps(2000)
+			const kills = 4
+			for i := range kills {
+				pid := h.status().PID
+				h.kill(pid, syscall.SIGKILL)
+				h.wait("the next process", func() bool {
+					p := h.processes()
+					return len(p) == 1 && p[0].pid != pid && h.descriptors(p[0].pid) > 20+300*i
+				})
+			}
+			h.awaitGeneration(kills + 1)
+			idle.expect(kills + 1)
+		})
+	}
+}
+
+// crashed kills the process and returns the status of the next one.
+func (h *managed) crashed() lifecycle.Status {
+	h.t.Helper()
+	s := h.status()
+	h.kill(s.PID, syscall.SIGKILL)
+	h.awaitGeneration(s.Generation + 1)
+	return h.status()
+}
+
+// TestCrashWithoutLedger loses every connection, by the wish of the program or
+// for want of room in the store, and says why.
+func TestCrashWithoutLedger(t *testing.T) {
+	for name, c := range map[string]struct {
+		change change
+		reason string
+	}{
+		"option": {setting("Service", "Environment", "HEIRLOOM_TEST_WITHOUT_LEDGER=true"), "WithoutLedger was called"},
+		"room":   {setting("Service", "FileDescriptorStoreMax", "4"), "FileDescriptorStoreMax=4 has no room for 3 more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := crashing(t, sdtest.V262, c.change)
+			idle := call(t, h.target(), 10)
+			h.wait("the handover socket to be stored, and no more", func() bool { return h.stored() == 1 })
+			s := h.crashed()
+			idle.closed()
+			if s.Ledger == nil || s.Ledger.Off != c.reason || s.Ledger.Adopted != 0 {
+				t.Errorf("%+v", s.Ledger)
+			}
+		})
+	}
+}
+
+// TestCrashFewDescriptors has a user without privileges and not enough
+// descriptors for all. Some connections are kept, the others are lost, and the
+// service goes on.
+func TestCrashFewDescriptors(t *testing.T) {
+	const limit = 400
+	for _, v := range sdtest.Versions() { // one by one: the limit is that of a user, in whatever machine
+		t.Run(v.String(), func(t *testing.T) {
+			h := crashing(t, v, withUser, setting("Service", "LimitNOFILE", fmt.Sprint(limit)))
+			const all, room = limit - 50, limit / 4 * 3
+			idle := h.connect(all)
+			idle.ask()
+			h.wait("the others to be refused", func() bool {
+				s := h.status()
+				return s.Ledger.Kept == room && s.Ledger.Refused == all-room
+			})
+			generation := h.crashed().Generation
+			s := h.keeps(room)
+			if s.Ledger.Adopted != room || s.Ledger.Lost+s.Ledger.Cut > 0 {
+				t.Errorf("%+v", s.Ledger)
+			}
+			mustReload(t, h)
+			h.awaitGeneration(generation + 1)
+			h.keeps(room)
+			mustRestart(t, h)
+			h.keeps(room)
+			if log := h.machine.Journal("-u", "hello.service"); strings.Count(log, "some connections will not outlive a crash") == 0 {
+				t.Error("the journal does not say that some cannot be kept")
+			}
+		})
+	}
+}
+
+// withUser gives the service a user of its own.
+func withUser(s *units.Service) { s.User = "hello" }
+
+// TestKillIdle10000 kills a process that has ten thousand idle connections.
+func TestKillIdle10000(t *testing.T) {
+	raiseDescriptorLimit(t, 15000)
+	for _, v := range sdtest.Versions() {
+		t.Run(v.String(), func(t *testing.T) {
+			h := startManaged(t, v, often)
+			all := sdtest.Rounds(v, 10000)
+			idle := h.connect(all)
+			idle.expect(1)
+			const kills = 3
+			for i := range kills {
+				h.keeps(all)
+				if s := h.crashed(); s.Generation != i+2 {
+					t.Errorf("generation %d after kill %d", s.Generation, i+1)
+				}
+				idle.expect(i + 2)
+				if s := h.keeps(all); s.Ledger.Adopted != all || s.Ledger.Cut+s.Ledger.Lost > 0 {
+					t.Errorf("%+v", s.Ledger)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,103 @@
+// Crasher is examples/hello with requests that kill the process, and a log in
+// the RuntimeDirectory of what each connection does.
+//
+//	crasher
+//	crasher reload | status [-json]
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/lifecycle"
+)
+
+var version = "dev" // set by -ldflags "-X main.version=v2"
+
+func main() {
+	options := lifecycle.Options{
+		Name:    "hello",
+		Version: version,
+		Logger:  hclog.New(&hclog.LoggerOptions{Name: "hello", Level: hclog.Debug}),
+	}
+	run := serve
+	if len(os.Args) > 1 && os.Args[1] != "-listen" {
+		run = command
+	}
+	if err := run(options); err != nil {
+		fmt.Fprintln(os.Stderr, "crasher:", err)
+		os.Exit(1)
+	}
+}
+
+func command(options lifecycle.Options) error {
+	return lifecycle.Command(context.Background(), options, os.Args[1:], os.Stdout)
+}
+
+func serve(options lifecycle.Options) error {
+	service, err := lifecycle.New(options)
+	if err != nil {
+		return err
+	}
+	if os.Getenv("HEIRLOOM_TEST_WITHOUT_LEDGER") != "" {
+		if err := service.WithoutLedger(); err != nil {
+			return service.Fail(err)
+		}
+	}
+	listener, err := service.Listen("http", "tcp", "127.0.0.1:8080")
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return service.Fail(err)
+	}
+	server := &http.Server{Handler: handler(service.Generation()), ConnState: func(nc net.Conn, state http.ConnState) {
+		fmt.Fprintln(log, nc.RemoteAddr(), state)
+	}}
+	if err := service.HTTP(listener, server); err != nil {
+		return err
+	}
+	return service.Run(context.Background())
+}
+
+// handler answers like the one of examples/hello.
+func handler(generation int) http.Handler {
+	hello := fmt.Sprintf("hello from generation %d (pid %d, version %s)\n", generation, os.Getpid(), version)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) {
+		d, _ := time.ParseDuration(r.URL.Query().Get("d"))
+		time.Sleep(d)
+		fmt.Fprint(w, hello)
+	})
+	mux.HandleFunc("/poison/kill", func(http.ResponseWriter, *http.Request) {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	})
+	mux.HandleFunc("/poison/panic", func(http.ResponseWriter, *http.Request) {
+		go panic("poison")
+		select {}
+	})
+	mux.HandleFunc("/poison/exit", func(http.ResponseWriter, *http.Request) { os.Exit(1) })
+	mux.HandleFunc("/poison/fault", func(http.ResponseWriter, *http.Request) {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+		select {}
+	})
+	mux.HandleFunc("/poison/half", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		fmt.Fprint(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, hello) })
+	return mux
+}

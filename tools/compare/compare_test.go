@@ -1,0 +1,291 @@
+//go:build linux
+
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
+	compare "github.com/heirloom-go/heirloom/tools/compare"
+)
+
+// roleVariable makes the test binary the program itself.
+const roleVariable = "HEIRLOOM_COMPARE_ROLE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(roleVariable) != "" {
+		compare.Main()
+		return
+	}
+	leakcheck.Main(m)
+}
+
+// A comparison is the program, running.
+type comparison struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	lines  *bufio.Scanner
+	pipe   *os.File
+	temp   string
+	stdout bytes.Buffer // what was read of it
+	stderr bytes.Buffer
+}
+
+func start(t *testing.T, args ...string) *comparison {
+	t.Helper()
+	sdtest.Require(t, sdtest.V262)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = read.Close() })
+	c := &comparison{t: t, lines: bufio.NewScanner(read), pipe: read, temp: t.TempDir()}
+	c.cmd = exec.Command(os.Args[0], args...)
+	c.cmd.Env = append(os.Environ(), roleVariable+"=true", "TMPDIR="+c.temp, "GORACE=atexit_sleep_ms=0")
+	c.cmd.Stdout, c.cmd.Stderr = write, &c.stderr
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // of a test that gives up
+		if c.cmd.ProcessState == nil {
+			_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+			_ = c.cmd.Wait()
+		}
+	})
+	_ = write.Close()
+	return c
+}
+
+// waitFor reads lines until one matches.
+func (c *comparison) waitFor(pattern string) {
+	c.t.Helper()
+	expression := regexp.MustCompile(pattern)
+	for c.lines.Scan() {
+		fmt.Fprintln(&c.stdout, c.lines.Text())
+		if expression.MatchString(c.lines.Text()) {
+			return
+		}
+	}
+	err := c.cmd.Wait()
+	c.t.Fatalf("it ended (%v) without a line like %s:\n%s%s", err, pattern, &c.stdout, &c.stderr)
+}
+
+// end reads the rest, and looks at the exit status and for what is left.
+func (c *comparison) end(status int) {
+	c.t.Helper()
+	machine := c.machine()
+	c.ended(status, machine)
+}
+
+// ended is end of a machine that is known.
+func (c *comparison) ended(status int, machine string) {
+	c.t.Helper()
+	for c.lines.Scan() {
+		fmt.Fprintln(&c.stdout, c.lines.Text())
+	}
+	_ = c.cmd.Wait()
+	if got := c.cmd.ProcessState.ExitCode(); got != status {
+		c.t.Errorf("exit status is %d, want %d:\n%s%s", got, status, &c.stdout, &c.stderr)
+	}
+	if _, err := os.Stat(machine); err == nil {
+		c.t.Errorf("the control group %s is left", machine)
+	}
+	if left, err := filepath.Glob(filepath.Join(c.temp, "heirloom-*")); err != nil || len(left) > 0 {
+		c.t.Errorf("left in the folder for temporary files: %q, %v", left, err)
+	}
+}
+
+// machine is the control group of the machine that the program has booted, with
+// all its processes.
+func (c *comparison) machine() string {
+	c.t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, path := range all {
+		stat, err := os.ReadFile(path)
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if err != nil || len(fields) < 2 || fields[1] != strconv.Itoa(c.cmd.Process.Pid) {
+			continue
+		}
+		group, err := os.ReadFile(filepath.Join(filepath.Dir(path), "cgroup"))
+		if parts := regexp.MustCompile(`(?m)^0::(/heirloom-sdtest-[a-z0-9]+)`).FindSubmatch(group); err == nil && parts != nil {
+			mounts, err := os.ReadFile("/proc/self/mounts")
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			return regexp.MustCompile(`(?m)^\S+ (\S+) cgroup2 `).FindStringSubmatch(string(mounts))[1] + string(parts[1])
+		}
+	}
+	c.t.Fatalf("process %d has booted no machine", c.cmd.Process.Pid)
+	return ""
+}
+
+func (c *comparison) check(where fmt.Stringer, want string) {
+	c.t.Helper()
+	if !strings.Contains(where.String(), want) {
+		c.t.Errorf("output lacks %q:\n%s%s", want, &c.stdout, &c.stderr)
+	}
+}
+
+// row returns the figures of a contender in the table of a verb.
+func (c *comparison) row(verb, contender string) []int {
+	c.t.Helper()
+	_, table, _ := strings.Cut(c.stdout.String(), "\n"+verb+"\n")
+	var row []int
+	for line := range strings.Lines(table) {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == contender {
+			for _, word := range words[1:] {
+				n, err := strconv.Atoi(word)
+				if err != nil {
+					c.t.Fatalf("%s: %v", line, err)
+				}
+				row = append(row, n)
+			}
+			return row
+		}
+	}
+	c.t.Fatalf("there is no %s in the table of %s:\n%s", contender, verb, &c.stdout)
+	return nil
+}
+
+// Columns of the tables.
+const (
+	requests = iota
+	broken
+	refused
+	closed
+	cut
+	connections
+)
+
+// TestWhole compares heirloom with net/http alone: all verbs take long,
+// packages above all.
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	args, verbs := []string{"-verbs", "reload,kill"}, []string{"systemctl reload", "kill -9"}
+	if os.Getenv("HEIRLOOM_TEST_ALL") == "true" {
+		args, verbs = nil, []string{"systemctl reload", "systemctl restart", "kill -9", "package upgrade"}
+	}
+	c := start(t, append(args, "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms")...)
+	c.waitFor("^heirloom +" + verbs[1] + " +1 times: ")
+	c.end(0)
+	for _, verb := range verbs {
+		own, other := c.row(verb, "heirloom"), c.row(verb, "net/http")
+		// A kill breaks the requests under way, of which there may be none.
+		if own[broken] > 0 && verb != "kill -9" || own[broken] >= other[broken] || own[connections] > 50+own[broken] {
+			t.Errorf("%s: heirloom's figures are %v, those of net/http %v", verb, own, other)
+		}
+		if other[broken] == 0 || other[connections] <= 50 {
+			t.Errorf("%s: those of net/http are %v", verb, other)
+		}
+		for _, row := range [][]int{own, other} {
+			if row[refused] > 0 || row[broken] != row[closed]+row[cut] || row[requests] < 100 {
+				t.Errorf("%s: the figures are %v", verb, row)
+			}
+		}
+	}
+	c.check(&c.stdout, " 0 broken, besides ")
+	if got := strings.Count(c.stdout.String(), "answers by generation"); got != len(verbs) {
+		t.Errorf("there are %d pictures, want %d", got, len(verbs))
+	}
+}
+
+// TestWrong has a program in heirloom's place that breaks a request in each
+// generation but the first, before it is killed.
+func TestWrong(t *testing.T) {
+	t.Parallel()
+	wrong := filepath.Join(t.TempDir(), "wrong")
+	build := exec.Command("go", "build", "-o", wrong, "./contenders/wrong")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	c := start(t, "-program", wrong, "-contenders", "heirloom", "-verbs", "reload,kill", "-rounds", "1", "-pause", "100ms")
+	c.waitFor("^heirloom +systemctl reload +1 times: .* 1 broken$")
+	c.end(1)
+	for _, verb := range []string{"systemctl reload", "kill -9"} {
+		c.check(&c.stderr, "heirloom, "+verb+": 1 of ")
+	}
+	c.check(&c.stderr, " requests are broken that should not be\n")
+	c.check(&c.stdout, "heirloom: ")
+	c.check(&c.stdout, " 2 broken, besides ")
+}
+
+// TestNothing has a program in heirloom's place that cannot be replaced: a verb
+// that changed nothing is a failure, too.
+func TestNothing(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, "-program", program, "-contenders", "heirloom", "-verbs", "reload")
+	c.waitFor("^booting ")
+	_ = c.cmd.Wait()
+	if got := c.cmd.ProcessState.ExitCode(); got != 1 {
+		t.Errorf("exit status is %d, want 1", got)
+	}
+	c.check(&c.stderr, "compare: heirloom, systemctl reload: ")
+}
+
+// TestInterrupted ends it while clients ask, and by closing its standard
+// output, as head does.
+func TestInterrupted(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(c *comparison) error
+	}{
+		{"SIGINT", func(c *comparison) error { return syscall.Kill(-c.cmd.Process.Pid, syscall.SIGINT) }}, // as a terminal does
+		{"head", func(c *comparison) error { return c.pipe.Close() }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := start(t, "-contenders", "net/http", "-verbs", "reload,restart,reload", "-rounds", "1", "-pause", "400ms")
+			c.waitFor("^net/http +systemctl reload ")
+			machine := c.machine()
+			if err := test.do(c); err != nil {
+				t.Fatal(err)
+			}
+			c.ended(1, machine)
+			c.check(&c.stderr, "interrupted")
+		})
+	}
+}
+
+// TestArguments has those that are wrong, and are told before anything is
+// begun.
+func TestArguments(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-verbs", "reload,stop"}, `there is no verb "stop", only reload, restart, kill, upgrade`},
+		{[]string{"-contenders", "nginx"}, `there is no contender "nginx", only heirloom, tableflip, grace, endless, net/http`},
+		{[]string{"-systemd", "300"}, `there is no systemd "300", only 252, 257, 262`},
+		{[]string{"-rounds", "0"}, "-rounds 0: want 1 at least"},
+		{[]string{"-program", "/missing/program"}, "/missing/program"},
+		{[]string{"surplus"}, `unexpected argument "surplus"`},
+	} {
+		cmd := exec.Command(os.Args[0], test.args...)
+		cmd.Env = append(os.Environ(), roleVariable+"=true")
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err == nil || stdout.Len() > 0 || !strings.Contains(stderr.String(), test.want) {
+			t.Errorf("%q: %v, %q, %q, want %q", test.args, err, &stdout, &stderr, test.want)
+		}
+	}
+}

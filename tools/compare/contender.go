@@ -1,0 +1,94 @@
+package main
+
+import (
+	"embed"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/heirloom-go/heirloom/units"
+)
+
+//go:embed contenders/*/*.service contenders/*/*.socket
+var unitFiles embed.FS
+
+// A contender is a service as one writes it with some library.
+type contender struct {
+	name   string
+	unit   string // without .service; the name of the program, too
+	module string // from the top of the checkout
+	source string // in the module
+	socket bool   // whether there is a socket unit
+	reload string // what systemctl calls it, for an administrator and for a package
+}
+
+func (c contender) String() string { return c.name }
+
+const heirloom = "heirloom"
+
+func allContenders() []contender {
+	return []contender{
+		{heirloom, "hello", ".", "./examples/hello", true, "reload"},
+		{"tableflip", "tableflip", "tools/compare", "./contenders/tableflip", false, "reload"},
+		{"grace", "grace", "tools/compare", "./contenders/grace", true, "reload"},
+		{"endless", "endless", "tools/compare", "./contenders/endless", false, "reload"},
+		{"net/http", "nethttp", "tools/compare", "./contenders/nethttp", true, "reload-or-restart"},
+	}
+}
+
+// notes say what the columns are, and what is not the same for all.
+var notes = []string{
+	"refused: no connection was to be had. Clients ask again after a pause of 10 ms or so, and so are refused many times.",
+	"closed: the server had closed the connection before the request was sent. A client that looks first, as many do, opens another one then. " +
+		"It cannot know of a close whose news is under way, which takes no time here, and half a round trip in a network.",
+	"cut: the connection was closed while the request was under way. Only sending it again helps, which a POST must not be.",
+	"connections: those of the 50 clients that keep theirs. slowest: of the answers, in milliseconds.",
+	"reload: tableflip and endless by SIGHUP, grace by SIGUSR2. net/http has none: systemctl reload-or-restart restarts it.",
+	"restart: systemd holds the sockets of heirloom, grace and net/http. tableflip and endless bind their own, as in their READMEs, and " +
+		"nobody listens meanwhile.",
+	"kill -9: of the main process, every two seconds or so. systemd starts the next one, after 100 ms, and 200 ms for heirloom.",
+	"upgrade: by dpkg -i. The packages of those that can be reloaded do so; that of net/http restarts, as dh_installsystemd has it.",
+}
+
+const unitDir = "/usr/lib/systemd/system"
+
+// units are the socket, if there is one, and the service.
+func (c contender) units() []string {
+	if c.socket {
+		return []string{c.unit + ".socket", c.service()}
+	}
+	return []string{c.service()}
+}
+
+func (c contender) service() string { return c.unit + ".service" }
+
+// program is where the program is installed.
+func (c contender) program() string { return "/usr/bin/" + c.unit }
+
+// files are the units, and what belongs to them. heirloom's are rendered from
+// the description of the example.
+func (c contender) files(root string) ([]units.File, error) {
+	if c.name == heirloom {
+		spec := specOf(root)
+		text, err := os.ReadFile(spec)
+		if err != nil {
+			return nil, err
+		}
+		service, err := units.ParseSpec(spec, string(text))
+		if err != nil {
+			return nil, err
+		}
+		return service.Render(units.Oldest)
+	}
+	var files []units.File
+	for _, name := range c.units() {
+		text, err := unitFiles.ReadFile(path.Join("contenders", c.unit, name))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, units.File{Path: path.Join(unitDir, name), Text: string(text), Mode: 0o644})
+	}
+	return files, nil
+}
+
+func specOf(root string) string { return filepath.Join(root, "examples", "hello", "hello.heirloom") }
