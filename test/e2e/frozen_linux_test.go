@@ -12,9 +12,9 @@ import (
 )
 
 // frozenCommit is the build that today's is tested against, both ways: the
-// first that spoke protocol 2. Read "Versions" in docs/internals.md before you
-// move it.
-const frozenCommit = "d101b04840c325eaffa3fdd93241b200bb3728b4"
+// oldest of this history that speaks protocol 2. Read "Versions" in
+// docs/internals.md before you move it.
+const frozenCommit = "0630f165ce5fff07120b7376befe30eda4e3b4ff"
 
 // protocol1Commit is a build of protocol 1, which was never released. It is
 // tested to be refused.
