@@ -99,7 +99,7 @@ func (m *supervisor) drainToSink() {
 	m.stored.kept.End(errLeaving, m.tell)
 	sink := m.conns.Sink()
 	for _, server := range m.service.registered.servers {
-		p := server.at()
+		p := server.At()
 		switch {
 		case m.drain.IsOver():
 		case !p.Movable || sink == nil || !sink.Serves(p):
@@ -117,7 +117,7 @@ func (m *supervisor) drainToSink() {
 		m.conns.Linger()
 		m.closeListeners()
 		for _, server := range m.service.registered.servers {
-			server.drain()
+			server.Drain()
 		}
 		m.service.contexts.endWorkers(m.whyEnding())
 		m.tasks.jobs.End(m.service.contexts.requests)
@@ -147,12 +147,12 @@ func (m *supervisor) whyEnding() error {
 func (m *supervisor) closeListeners() {
 	last := m.told.toStop && m.successor == nil
 	for _, server := range m.service.registered.servers {
-		if last && server.at().Control {
+		if last && server.At().Control {
 			m.tasks.answering++
-			server.at().LastToTheEnd()
+			server.At().LastToTheEnd()
 			continue
 		}
-		m.background.Close(server.at().Listener)
+		m.background.Close(server.At().Listener)
 	}
 	m.service.sockets.Shut(last) // those that HTTP was not told of
 }
@@ -221,8 +221,8 @@ func (m *supervisor) cancelRest() {
 // is closed first.
 func (m *supervisor) cutAnswers() {
 	for _, server := range m.service.registered.servers {
-		if !server.at().Control {
-			server.at().SetPhase(conntrack.Cancelled)
+		if !server.At().Control {
+			server.At().SetPhase(conntrack.Cancelled)
 		}
 	}
 	m.service.contexts.cancelRequests(ErrDrainTimeout)

@@ -23,8 +23,10 @@ func (s *Service) SetSilence(d time.Duration) { s.conns = conntrack.New(s.host(d
 func Track(listener net.Listener, server *http.Server) (serve func() error) {
 	s := &Service{contexts: contexts{requests: context.Background()}, conns: conntrack.New(conntrack.Host{}), sockets: new(sockets.Set)}
 	h := newHTTPServer(s, "test", listener, server)
-	h.prepare()
-	return h.serve
+	if err := h.Prepare(); err != nil {
+		panic(err)
+	}
+	return h.Serve
 }
 
 // Gate makes of a socket what ListenPacket returns, and what opens it to reads

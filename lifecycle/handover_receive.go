@@ -87,7 +87,7 @@ func (m *supervisor) adopt(msg handover.Message, fds []int) {
 	err = a.Post(handover.Message{
 		Type:    handover.Retarget,
 		Process: handover.Process{PID: os.Getpid(), Generation: m.service.inherited.Generation},
-		Moving:  m.moving(),
+		Moving:  m.service.registered.receiver.Moving(),
 	})
 	if err != nil {
 		m.log.Debug("an older generation went away while it was adopted", "pid", a.PID, "error", err)

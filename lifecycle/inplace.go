@@ -58,7 +58,7 @@ func (m *supervisor) abandonInPlace() {
 	m.drain.Forget() // the service manager counts from now
 	m.conns.LeaveTo(nil)
 	for _, server := range m.service.registered.servers { // before any comes back: its next response is the last
-		server.at().StopMoving(conntrack.Lingering)
+		server.At().StopMoving(conntrack.Lingering)
 	}
 	for _, e := range r.TakeBack() {
 		m.stored.adopting++

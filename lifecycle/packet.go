@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"net"
 
 	"github.com/heirloom-go/heirloom/internal/callback"
@@ -87,8 +88,5 @@ func (s *Service) ServePacket(conn net.PacketConn, server PacketServer) error {
 func (s *Service) nameOfPacket(conn net.PacketConn) string {
 	s.registered.mu.Lock()
 	defer s.registered.mu.Unlock()
-	if name := s.sockets.NameOf(conn); name != "" {
-		return name
-	}
-	return conn.LocalAddr().String()
+	return cmp.Or(s.sockets.NameOf(conn), conn.LocalAddr().String())
 }

@@ -62,12 +62,14 @@ func (s *Service) begin() error {
 	if err := s.openControl(); err != nil {
 		return s.Fail(err)
 	}
-	if err := s.prepareHTTP(); err != nil {
+	if s.registered.hooks.AnyEarly() {
+		s.conns.WatchSpared()
+	}
+	if err := s.registered.prepare(); err != nil {
 		return s.Fail(err)
 	}
-	s.prepareStreams()
 	s.registered.closed = true
-	s.registered.receiver = s.newReceiver()
+	s.registered.receiver = s.registered.newReceiver(s.log)
 	return nil
 }
 

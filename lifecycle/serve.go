@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -69,9 +70,7 @@ func (s *Service) Serve(listener net.Listener, server Server) error {
 	}
 	name := s.sockets.NameOf(listener)
 	l := conntrack.NewCountingListener(s.conns, listener, name)
-	if name == "" {
-		name = listener.Addr().String()
-	}
+	name = cmp.Or(name, listener.Addr().String())
 	if _, ok := server.(ServerFunc); !ok {
 		serverend.Warn(name, server, s.log)
 	}

@@ -71,7 +71,8 @@ func newContexts() contexts {
 // is called, but for hooks, which lock themselves.
 type registered struct {
 	mu       sync.Mutex
-	closed   bool // Run was called
+	started  bool // Run was called, and has the functions of HTTPBy set up their servers
+	closed   bool // that is done, and Run goes on
 	servers  []server
 	http     *httpserver.Host // of the servers of HTTP, nil as long as there is none
 	jobs     []*callback.Job

@@ -62,9 +62,6 @@ func (m *supervisor) requestStop(key string, reason any) {
 	}
 }
 
-// errEnded is the error of a server that stopped serving without being told to.
-var errEnded = errors.New("it stopped serving")
-
 // onJobEnd is told of a job that ended, which before the drain is right for a
 // worker alone.
 func (m *supervisor) onJobEnd(e callback.JobEnd) {
@@ -74,7 +71,7 @@ func (m *supervisor) onJobEnd(e callback.JobEnd) {
 	case m.state == Draining:
 	case e.Err == nil && e.Job.Worker:
 	case e.Err == nil:
-		m.breakDown(fmt.Errorf("%s: %w", e.Job.Name, errEnded))
+		m.breakDown(fmt.Errorf("%s: %w", e.Job.Name, callback.ErrEnded))
 	default:
 		m.breakDown(fmt.Errorf("%s: %w", e.Job.Name, e.Err))
 	}

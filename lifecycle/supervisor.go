@@ -19,7 +19,6 @@ import (
 	"github.com/heirloom-go/heirloom/internal/predecessor"
 	"github.com/heirloom-go/heirloom/internal/reloads"
 	"github.com/heirloom-go/heirloom/internal/successor"
-	"github.com/heirloom-go/heirloom/internal/tlsmove"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
@@ -135,7 +134,7 @@ func (m *supervisor) start() {
 	err := m.service.inherited.Predecessor.Post(handover.Message{
 		Type:    handover.Ready,
 		Process: handover.Process{Protocol: handover.Protocol, PID: os.Getpid()},
-		Moving:  m.moving(),
+		Moving:  m.service.registered.receiver.Moving(),
 	})
 	if err != nil { // it died: its end-of-file is on its way
 		m.log.Warn("cannot tell the predecessor that this process is ready", "error", err)
@@ -158,27 +157,6 @@ func (m *supervisor) listenToPredecessor(a *predecessor.Predecessor) {
 	m.background.Go(func() { a.Listen(m.service.registered.receiver, deliver) })
 }
 
-// moving returns the names of the listeners whose connections may move here.
-func (m *supervisor) moving() (here handover.Moving) {
-	for _, server := range m.service.registered.servers {
-		p := server.at()
-		if !p.Movable {
-			continue
-		}
-		switch p.Kind {
-		case conntrack.Streams:
-			here.Streams = append(here.Streams, p.Name)
-		case conntrack.HTTPS:
-			here.Sessions, here.SessionFormat = append(here.Sessions, p.Name), tlsmove.Format
-		case conntrack.SecureStreams:
-			here.SecureStreams, here.SessionFormat = append(here.SecureStreams, p.Name), tlsmove.Format
-		default:
-			here.Listeners = append(here.Listeners, p.Name)
-		}
-	}
-	return here
-}
-
 // serving names a loop that serves connections, in the log. In it net/http calls
 // BaseContext, ConnContext and, for http.StateNew, ConnState. In an http.Server
 // alone a panic of theirs ends the process: here it is the loop's error. All
@@ -191,8 +169,8 @@ func (m *supervisor) serve() {
 	m.tasks.jobs.Start(m.service.contexts.workers, false)
 	for _, server := range m.service.registered.servers {
 		m.tasks.serving++
-		m.background.Call(serving+server.at().Name, server.serve, m.onServed)
-		if server.at().Movable {
+		m.background.Call(serving+server.At().Name, server.Serve, m.onServed)
+		if server.At().Movable {
 			m.serveArrived(server)
 		}
 	}
@@ -245,8 +223,8 @@ func (m *supervisor) end() {
 	}
 	m.stored.Close()
 	for _, server := range m.service.registered.servers {
-		m.background.Close(server.at().Listener)
-		server.close()
+		m.background.Close(server.At().Listener)
+		server.Close()
 	}
 	for _, c := range m.conns.All() { // of the control socket, and those whose Close hangs
 		m.background.Close(c.Base().Raw)
@@ -260,8 +238,8 @@ func (m *supervisor) end() {
 
 // serveArrived serves the connections that move here.
 func (m *supervisor) serveArrived(s server) {
-	m.background.Call(serving+s.at().Name, func() error {
-		s.serveArrived()
+	m.background.Call(serving+s.At().Name, func() error {
+		s.ServeArrived()
 		return nil
 	}, m.onBroken)
 }

@@ -2,10 +2,14 @@ package callback
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/hashicorp/go-hclog"
 )
+
+// ErrEnded is the error of a server that stopped serving without being told to.
+var ErrEnded = errors.New("it stopped serving")
 
 // A Job is what runs beside the servers whose connections are followed, until
 // this generation drains: a server of another kind, or a worker.

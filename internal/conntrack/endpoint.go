@@ -50,6 +50,9 @@ type Endpoint struct {
 	lasts atomic.Bool
 }
 
+// At returns e, for the types that embed it.
+func (e *Endpoint) At() *Endpoint { return e }
+
 // Phase returns what the connections do. Goroutines may share an Endpoint.
 func (e *Endpoint) Phase() Phase { return Phase(e.phase.Load()) }
 

@@ -3,6 +3,7 @@ package httpserver
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"runtime"
@@ -10,8 +11,12 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/heirloom-go/heirloom/internal/certificate"
 	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/framework"
 	"github.com/heirloom-go/heirloom/internal/goaway"
+	"github.com/heirloom-go/heirloom/internal/streams"
+	"github.com/heirloom-go/heirloom/internal/transfer"
 )
 
 // A Host is what the Servers of a service need to know of it. They share one.
@@ -31,13 +36,15 @@ type Host struct {
 type Server struct {
 	*conntrack.Server // HTTP is Source, or one like it: see prepareShutdown
 
-	Given *http.Server // the program's
-	SetUp *http.Server // what a framework has made of Given; nil if none has
+	Given    *http.Server         // the program's
+	By       *framework.Framework // that sets Given up; nil if that is the program
+	Hijacked *streams.Server      // of the connections that are taken from this one; it accepts none
 	// IsAbrupt says that HTTP speaks an HTTP/2 that goaway does not know.
 	IsAbrupt bool
 
 	host    *Host
-	wrapped bool // the program has put a listener around ours
+	setUp   *http.Server // what By has made of Given; nil without one
+	wrapped bool         // the program has put a listener around ours
 	hook    func(net.Conn, http.ConnState)
 	http2   *goaway.Drainer // nil if HTTP does not speak it, or brings its own
 }
@@ -46,16 +53,46 @@ type Server struct {
 // that the program has put a listener around ours.
 func New(host *Host, s *conntrack.Server, given *http.Server, wrapped bool) *Server {
 	s.HTTP = given
-	return &Server{Server: s, Given: given, host: host, wrapped: wrapped}
+	hijacked := &streams.Server{
+		Endpoint: conntrack.Endpoint{
+			Registry: s.Registry,
+			Listener: conntrack.NewQueue(s.Listener.Addr()),
+			Name:     s.Name,
+			Kind:     conntrack.Streams,
+			Control:  s.Control,
+		},
+		Log: host.Log,
+	}
+	return &Server{Server: s, Given: given, Hijacked: hijacked, host: host, wrapped: wrapped}
 }
 
-// Source returns the server whose fields are served by: SetUp, or else Given.
-func (h *Server) Source() *http.Server { return cmp.Or(h.SetUp, h.Given) }
+// source returns the server whose fields count.
+func (h *Server) source() *http.Server { return cmp.Or(h.setUp, h.Given) }
 
-// Prepare makes Source, with whatever its fields say by now, one whose
-// connections can be drained.
-func (h *Server) Prepare() {
-	h.HTTP = h.Source()
+// Prepare readies the server, with whatever its fields say by now, to serve, and
+// to have its connections move if they can. By has set it up. It is called
+// before Serve. The error matches certificate.ErrNone.
+func (h *Server) Prepare() error {
+	if h.By != nil {
+		h.setUp = h.By.Server()
+	}
+	if config := h.source().TLSConfig; config != nil {
+		if err := certificate.Check(config); err != nil {
+			return fmt.Errorf("serve HTTP on %s: %w", h.Listener.Addr(), err)
+		}
+	}
+	h.intervene()
+	h.Hijacked.Movable = h.Hijacked.Handler != nil && h.Name != "" && !h.TLS
+	if h.movesTLS() {
+		h.prepareTLS()
+	}
+	h.prove()
+	return nil
+}
+
+// intervene has the functions of the server be ours, which call its own.
+func (h *Server) intervene() {
+	h.HTTP = h.source()
 	h.TLS = h.HTTP.TLSConfig != nil // net/http sets one of its own when it serves
 	h.Movable = h.Name != "" && !h.TLS
 	h.prepareShutdown()
@@ -69,15 +106,15 @@ func (h *Server) Prepare() {
 	server.ConnState = h.noticeH2C(h.ConnState)
 	server.Handler = h.AnnounceClose(h.handler(server.Handler))
 	server.BaseContext = cancelWith(h.host.Requests, h.baseContext(server.BaseContext))
-	server.ConnContext = h.connContext(server.ConnContext, h.wrapped || h.MovesTLS() || h.host.Spares)
+	server.ConnContext = h.connContext(server.ConnContext, h.wrapped || h.movesTLS() || h.host.Spares)
 	h.prepareHTTP2()
 }
 
-// MovesTLS reports whether connections of TLS are to move, as far as they can.
-func (h *Server) MovesTLS() bool { return h.TLS && h.Name != "" && h.host.MoveTLS }
+// movesTLS reports whether connections of TLS are to move, as far as they can.
+func (h *Server) movesTLS() bool { return h.TLS && h.Name != "" && h.host.MoveTLS }
 
-// Prove has nothing move if net/http is not the one that conntrack knows.
-func (h *Server) Prove() {
+// prove has nothing move if net/http is not the one that conntrack knows.
+func (h *Server) prove() {
 	err := h.Rehearse()
 	if err == nil {
 		return
@@ -117,6 +154,16 @@ func (h *Server) warnHTTP2(reason error) {
 // Where it is not told which connection is HTTP/2, any of them may be.
 func speaksH2C(server *http.Server) bool {
 	return server.Protocols != nil && server.Protocols.UnencryptedHTTP2()
+}
+
+// Arrive takes ownership of a connection that another process has handed over.
+// It does not wait.
+func (h *Server) Arrive(a transfer.Arrival) {
+	if h.Kind == conntrack.HTTPS {
+		h.ReceiveSecure(a.Conn, a.Left, a.Wait)
+		return
+	}
+	h.Receive(a.Conn, a.Wait)
 }
 
 // Drain tells HTTP/2 connections to end: they would go on for ever.

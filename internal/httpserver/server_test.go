@@ -24,7 +24,9 @@ func TestMain(m *testing.M) { leakcheck.Main(m) }
 func prepare(host *httpserver.Host, given *http.Server, l net.Listener) (*httpserver.Server, *conntrack.Registry) {
 	registry := conntrack.New(conntrack.Host{Close: func(c io.Closer) { callback.Close(hclog.NewNullLogger(), c, func() {}) }})
 	s := httpserver.New(host, conntrack.NewServer(registry, l, "http"), given, false)
-	s.Prepare()
+	if err := s.Prepare(); err != nil {
+		panic(err)
+	}
 	return s, registry
 }
 
@@ -36,7 +38,6 @@ func start(t *testing.T, host *httpserver.Host, given *http.Server) (*httpserver
 		t.Fatal(err)
 	}
 	s, registry := prepare(host, given, l)
-	s.Prove()
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

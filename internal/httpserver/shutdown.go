@@ -15,7 +15,7 @@ import (
 // given one knows more than its fields say, such as that keep-alives are
 // disabled, it has to serve.
 func (h *Server) prepareShutdown() {
-	if h.SetUp != nil || !hasShutdownFunctions(h.Given) {
+	if h.setUp != nil || !hasShutdownFunctions(h.Given) {
 		return
 	}
 	other := new(http.Server)
@@ -29,7 +29,7 @@ func (h *Server) prepareShutdown() {
 // shutDown runs the functions of RegisterOnShutdown. Those of a server that a
 // framework serves run when that is told to end.
 func (h *Server) shutDown() {
-	if h.HTTP != h.Given && h.SetUp == nil {
+	if h.HTTP != h.Given && h.setUp == nil {
 		go func() { _ = h.Given.Shutdown(context.Background()) }() // it has nothing to wait for, but may wait for a lock
 	}
 }

@@ -5,9 +5,29 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+
+	"github.com/heirloom-go/heirloom/internal/tlsmove"
 )
 
 var errOwnHTTP2 = errors.New("its HTTP/2 cannot be set up in advance")
+
+// prepareTLS has connections of TLS move. If this Go release is another one than
+// heirloom knows they stay. HTTP/2 is prepared.
+func (h *Server) prepareTLS() {
+	config, err := h.SessionConfig()
+	if err == nil {
+		err = tlsmove.Usable()
+	}
+	if err != nil {
+		tlsmove.Warn(h.host.Log, h.Name, err)
+		return
+	}
+	h.Secure(config)
+	if h.Hijacked.Handler != nil {
+		h.Hijacked.Movable = true
+		h.Hijacked.Secure(config)
+	}
+}
 
 // SessionConfig returns the configuration that ServeTLS of net/http would make
 // (adjustNextProtos in server.go). It sets up an HTTP/2 as well where nobody

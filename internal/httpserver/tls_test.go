@@ -34,7 +34,7 @@ func TestSessionConfig(t *testing.T) {
 	} {
 		test.given.TLSConfig = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }}
 		s, _ := prepare(&httpserver.Host{Requests: context.Background(), MoveTLS: true, Log: hclog.NewNullLogger()}, test.given, conntrack.NewQueue(&net.TCPAddr{}))
-		if !s.MovesTLS() {
+		if s.Kind != conntrack.HTTPS {
 			t.Errorf("%s: its connections do not move", name)
 		}
 		config, err := s.SessionConfig()
