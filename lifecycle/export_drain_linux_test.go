@@ -24,9 +24,9 @@ func (*restingConn) Restore() {}
 // their connections as if nothing had happened.
 func DrainFull(conn *handover.Conn, nc net.Conn) (first, second bool) {
 	log := hclog.NewNullLogger()
-	s := &Service{conns: conntrack.New(conntrack.Host{}), sockets: new(sockets.Set), log: boundedlog.New(log)}
+	s := &Service{conns: conntrack.New(conntrack.Config{}), sockets: new(sockets.Set), log: boundedlog.New(log)}
 	for _, name := range []string{"first", "second"} {
-		h := newHTTPServer(s, name, conntrack.NewQueue(nc.LocalAddr()), nil)
+		h := newHTTPServer(s, name, conntrack.NewMovedListener(nc.LocalAddr()), nil)
 		h.Movable = true
 		s.registered.servers = append(s.registered.servers, h)
 	}

@@ -14,7 +14,7 @@ import (
 // newHTTPServer makes given, which is not serving yet, one to be prepared.
 func newHTTPServer(s *Service, name string, listener net.Listener, given *http.Server) *httpserver.Server {
 	if s.registered.http == nil {
-		s.registered.http = &httpserver.Host{Requests: s.contexts.requests, Linger: s.options.Linger, MoveTLS: s.options.MoveTLS, Log: s.log}
+		s.registered.http = &httpserver.Shared{Requests: s.contexts.requests, Linger: s.options.Linger, MoveTLS: s.options.MoveTLS, Log: s.log}
 	}
 	tracked := conntrack.NewServer(s.conns, listener, name)
 	tracked.Control = name == control.ListenerName

@@ -74,7 +74,7 @@ type registered struct {
 	started  bool // Run was called, and has the functions of HTTPBy set up their servers
 	closed   bool // that is done, and Run goes on
 	servers  []server
-	http     *httpserver.Host // of the servers of HTTP, nil as long as there is none
+	http     *httpserver.Shared // of the servers of HTTP, nil as long as there is none
 	jobs     []*callback.Job
 	hooks    callback.Hooks
 	states   []*passedstate.Source

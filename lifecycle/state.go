@@ -25,12 +25,12 @@ type PassedState struct {
 }
 
 // check finds out whether the state may be sent.
-func (h PassedState) check() error {
-	if len(h.Data) > MaxPassedState {
-		return fmt.Errorf("%w: %d bytes of data, more than %d", ErrTooLarge, len(h.Data), MaxPassedState)
+func (p PassedState) check() error {
+	if len(p.Data) > MaxPassedState {
+		return fmt.Errorf("%w: %d bytes of data, more than %d", ErrTooLarge, len(p.Data), MaxPassedState)
 	}
-	if len(h.Files) > MaxPassedFiles {
-		return fmt.Errorf("%w: %d files, more than %d", ErrTooLarge, len(h.Files), MaxPassedFiles)
+	if len(p.Files) > MaxPassedFiles {
+		return fmt.Errorf("%w: %d files, more than %d", ErrTooLarge, len(p.Files), MaxPassedFiles)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func newSupervisor(s *Service) *supervisor {
 		background: background.New(s.stage.gone, s.log),
 	}
 	m.tasks.jobs = callback.NewJobs(callback.JobsConfig{All: s.registered.jobs, Log: m.log, Post: m.background.Post, Ended: m.onJobEnd})
-	m.watchdog = health.NewWatchdog(s.manager, s.health, health.Host{Aside: m.background.Aside, Stands: m.stands}, m.log)
+	m.watchdog = health.NewWatchdog(s.manager, s.health, health.WatchdogConfig{Aside: m.background.Aside, Stands: m.stands}, m.log)
 	m.stored.Store = m.newStore()
 	return m
 }

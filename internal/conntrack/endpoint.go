@@ -28,7 +28,7 @@ type Phase int32
 const (
 	Serving   Phase = iota
 	Moving          // at rest they go to the Sink
-	Lingering       // the next response says Connection: close; after Host.Linger those at rest are closed
+	Lingering       // the next response says Connection: close; after Config.Linger those at rest are closed
 	Cancelled       // responses that are not complete are aborted
 )
 
