@@ -38,7 +38,7 @@ func DrainFull(conn *handover.Conn, nc net.Conn) (first, second bool) {
 	h.Conns.Pass(&restingConn{conntrack.Info{Raw: nc, Endpoint: s.registered.servers[0].At()}})
 	h.Conns.SendRest()
 	h.Conns.Accepted(0, true)
-	m := &supervisor{service: s, conns: s.conns, state: Draining, drain: drain.New(), successor: h}
+	m := &mainLoop{service: s, conns: s.conns, state: Draining, drain: drain.New(), successor: h}
 	m.drain.Enter(drain.Finishing)
 	m.drainToSink()
 	serves := func(i int) bool { return s.registered.servers[i].At().Phase() == conntrack.Serving }

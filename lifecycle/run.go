@@ -39,10 +39,10 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	m := newSupervisor(s)
+	m := newMainLoop(s)
 	m.start()
 	m.background.Go(func() { m.relay(ctx) })
-	m.loop()
+	m.run()
 	m.unwatch()
 	m.leave()
 	m.end()
