@@ -87,11 +87,10 @@ func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 // The error matches ErrRunning after Run was called, and errors.ErrUnsupported
 // for a listener that HTTP was not told of.
 func (s *Service) ServeHijacked(listener net.Listener, handler func(*Stream)) error {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return fmt.Errorf("serve hijacked connections of %s: %w", listener.Addr(), ErrRunning)
+	if err := s.registered.lock("serve hijacked connections of %s", listener.Addr()); err != nil {
+		return err
 	}
+	defer s.registered.mu.Unlock()
 	found := false
 	for h := range s.registered.httpServers() {
 		if isSame(h.Listener, listener) {

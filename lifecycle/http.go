@@ -89,11 +89,10 @@ func newHTTPServer(s *Service, name string, listener net.Listener, given *http.S
 // certificate nor a function that gets one, and [ErrServerInUse] if HTTP was
 // called with server before.
 func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrRunning)
+	if err := s.registered.lock("serve HTTP on %s", listener.Addr()); err != nil {
+		return err
 	}
+	defer s.registered.mu.Unlock()
 	if server.TLSConfig != nil {
 		if err := certificate.Check(server.TLSConfig); err != nil {
 			return s.Fail(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err))

@@ -38,11 +38,10 @@ import (
 // that HTTPBy is given: see [Service.Listen]. The errors of HTTPBy are those of
 // HTTP.
 func (s *Service) HTTPBy(listener net.Listener, server *http.Server, serve func(net.Listener) error) error {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrRunning)
+	if err := s.registered.lock("serve HTTP on %s", listener.Addr()); err != nil {
+		return err
 	}
+	defer s.registered.mu.Unlock()
 	h, err := s.addHTTP(listener, server)
 	if err != nil {
 		return err

@@ -29,11 +29,10 @@ import (
 // as the queue has room (SO_RCVBUF in socket(7), SetReadBuffer of the socket).
 // Those that wait when the service ends for good are lost with it.
 func (s *Service) ListenPacket(name, network, address string) (net.PacketConn, error) {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if err := s.checkName(name); err != nil {
+	if err := s.lockToListen(name); err != nil {
 		return nil, err
 	}
+	defer s.registered.mu.Unlock()
 	c, err := s.sockets.ListenPacket(handover.Bound{Name: name, Network: network, Address: address}, newPacketSocket)
 	return c, s.Fail(sockets.AdviseAll(err, "ListenPacketAll"))
 }
@@ -41,11 +40,10 @@ func (s *Service) ListenPacket(name, network, address string) (net.PacketConn, e
 // ListenPacketAll is to [Service.ListenPacket] as [Service.ListenAll] is to
 // [Service.Listen].
 func (s *Service) ListenPacketAll(name, network, address string) ([]net.PacketConn, error) {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if err := s.checkName(name); err != nil {
+	if err := s.lockToListen(name); err != nil {
 		return nil, err
 	}
+	defer s.registered.mu.Unlock()
 	all, err := s.sockets.ListenPacketAll(handover.Bound{Name: name, Network: network, Address: address}, newPacketSocket)
 	return all, s.Fail(err)
 }

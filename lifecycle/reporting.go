@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -80,7 +81,7 @@ func (m *mainLoop) waitLine(predecessors []Predecessor) string {
 	case LameDuck:
 		parts = append(parts, "lame duck: still accepting")
 	case Draining:
-		parts = append(parts, fmt.Sprintf("%s: %s%s", m.drain.Phase(), orNothing(m.leftover()), timeLeft(m.drain.Ends())))
+		parts = append(parts, fmt.Sprintf("%s: %s%s", m.drain.Phase(), cmp.Or(m.leftover(), "nothing"), timeLeft(m.drain.Ends())))
 	case Ready:
 		parts = append(parts, m.reloads.ReadyText())
 	default:

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
 
@@ -80,6 +81,18 @@ type registered struct {
 	states   []*passedstate.Source
 	receiver *transfer.Receiver // of connections that move to servers; set by Run
 	noLedger bool               // see WithoutLedger
+}
+
+// lock locks r for a method that must come before Run. step, with args, says in
+// the error what was to be done. If Run was called the error matches ErrRunning,
+// and r is not locked.
+func (r *registered) lock(step string, args ...any) error {
+	r.mu.Lock()
+	if !r.closed {
+		return nil
+	}
+	r.mu.Unlock()
+	return fmt.Errorf("%s: %w", fmt.Sprintf(step, args...), ErrRunning)
 }
 
 // args returns the arguments of the next process. By the first one it finds its

@@ -65,11 +65,10 @@ func (s *Service) ServeStreamsTLS(listener net.Listener, config *tls.Config, han
 }
 
 func (s *Service) serveStreams(listener net.Listener, config *tls.Config, handler func(*Stream)) error {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return fmt.Errorf("serve streams on %s: %w", listener.Addr(), ErrRunning)
+	if err := s.registered.lock("serve streams on %s", listener.Addr()); err != nil {
+		return err
 	}
+	defer s.registered.mu.Unlock()
 	if config != nil {
 		if err := certificate.Check(config); err != nil {
 			return s.Fail(fmt.Errorf("serve streams on %s: %w", listener.Addr(), err))
