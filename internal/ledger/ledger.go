@@ -175,7 +175,7 @@ func (l *Ledger) enter(o origin, some []Candidate, reason error) error {
 // isPlain reports whether the kernel counts what is read from c.
 func isPlain(c syscall.Conn) bool {
 	plain := false
-	_ = control(c, func(fd int) { plain = isTCP(fd) })
+	_ = control(c, func(fd int) { plain = fdutil.IsTCP(fd) })
 	return plain
 }
 

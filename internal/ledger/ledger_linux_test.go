@@ -298,41 +298,6 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestWitness compares the kernel's count with what was read.
-func TestWitness(t *testing.T) {
-	for _, size := range []int{0, 1, 100, 70000} {
-		c := connect(t, 1)[0]
-		done := make(chan error, 1)
-		go func() {
-			_, err := c.client.Write(make([]byte, size+7))
-			done <- err
-		}()
-		if _, err := io.ReadFull(c.TCPConn, make([]byte, size)); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
-		want := func(n int) {
-			t.Helper()
-			got, known := uint64(0), false
-			_ = control(c.TCPConn, func(fd int) { got, known = witness(fd) })
-			if !known || got != uint64(n) {
-				t.Errorf("%d bytes were read, %v, want %d", got, known, n)
-			}
-		}
-		want(size)
-		if err := c.client.(*net.TCPConn).CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		want(size)
-		if rest, err := io.ReadAll(c.TCPConn); err != nil || len(rest) != 7 {
-			t.Fatal(len(rest), err)
-		}
-		want(size + 7)
-	}
-}
-
 // BenchmarkRest is what a request costs.
 func BenchmarkRest(b *testing.B) {
 	l := newTestLedger(b)

@@ -3,6 +3,8 @@ package ledger
 import (
 	"sync/atomic"
 	"syscall"
+
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 )
 
 // A Mark follows one connection of TCP: how much of it was read, and since when
@@ -82,7 +84,7 @@ func (m *Mark) Reconsider() bool { return m.stage.CompareAndSwap(passed, fresh) 
 // cannot be known the connection is not kept.
 func (m *Mark) BeginAt(c syscall.Conn) {
 	known := false
-	_ = control(c, func(fd int) { m.taken, known = witness(fd) })
+	_ = control(c, func(fd int) { m.taken, known = fdutil.TakenFrom(fd) })
 	if !known {
 		m.stage.CompareAndSwap(fresh, refused)
 	}
