@@ -45,6 +45,26 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// TestTidy has few connections end, which nothing else would have removed from
+// the queue.
+func TestTidy(t *testing.T) {
+	l := newTestLedger(t)
+	l.tidyAfter = time.Millisecond
+	conns := connect(t, 5)
+	for _, c := range conns {
+		enter(t, l, []connected{c})
+	}
+	for i, c := range conns[:3] {
+		c.close()
+		if !patience.Until(time.Minute, func() bool { n, _ := queued(t, l); return n == len(conns)-1-i }) {
+			t.Fatal("a dead entry stays in the queue")
+		}
+	}
+	if a, _ := adopt(t, reopen(t, l)); a.Connections != 2 || a.Cut+a.Lost > 0 {
+		t.Errorf("%+v", a)
+	}
+}
+
 // TestTwice finds what a process has left that died in the middle of a
 // compaction.
 func TestTwice(t *testing.T) {
