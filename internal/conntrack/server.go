@@ -101,6 +101,7 @@ func (s *Server) receive(nc net.Conn, movable bool, w Wait) {
 	wrapped, c := s.track(nc, movable, false)
 	if t, ok := c.Raw.(*net.TCPConn); ok && c.mark != nil {
 		c.mark.BeginAt(t)
+		s.Registry.keepArrived(c)
 	}
 	c.arrival = newArrival(w, c.hasRequest)
 	s.arrived.Push(wrapped)
