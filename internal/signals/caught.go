@@ -19,7 +19,7 @@ type Meanings struct {
 // predecessor has said already: more of them say nothing new.
 const roomForStops = 8
 
-// Caught holds signals until whoever acts on them gets to them.
+// Caught holds signals until the service acts on them.
 //
 // Package signal drops a signal whose channel is full. So each meaning has a
 // channel of its own, with as much room as makes a drop harmless: what was

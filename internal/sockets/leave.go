@@ -33,7 +33,7 @@ func (s *Set) CloseUnclaimed() {
 	}
 }
 
-// Stored returns what belongs into the file descriptor store: every socket that
+// Stored returns what belongs in the file descriptor store: every socket that
 // is not systemd's own.
 func (s *Set) Stored() []fdstore.Socket {
 	var stored []fdstore.Socket
@@ -49,7 +49,7 @@ func (s *Set) Stored() []fdstore.Socket {
 
 // Obsolete returns the names in a file descriptor store of what nobody has
 // asked for in this process: sockets of an earlier configuration, and files
-// that somebody else has put there.
+// that another program has put there.
 func (s *Set) Obsolete(store *fdstore.Store) []string {
 	names := store.Unclaimed(s.from.Table)
 	for _, b := range s.from.Bound {

@@ -153,7 +153,7 @@ const adoptionLimit = 10 * time.Second
 var errUndecided = errors.New("the functions of TLSConfig do not return")
 
 // welcome adopts the session of a connection that was handed over. It does not
-// wait for the program's callbacks, which decide about the session anew.
+// wait for the program's callbacks, which decide about the session again.
 func (s *Server) welcome(nc net.Conn, left []byte) {
 	n := s.newcomer(nc)
 	go s.resume(n, left, func(exported []byte) (*tlsmove.Conn, error) {

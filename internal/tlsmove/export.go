@@ -58,7 +58,7 @@ func (c *Conn) leave() (in, out *direction, err error) {
 // have, nor have had: who may have sealed a record under it has spent its
 // number. So it is for a state that was never sent.
 //
-// Nothing is decided anew, and the ConnectionState is what it was.
+// Nothing is decided again, and the ConnectionState is what it was.
 func (c *Conn) Reclaim(state []byte) (*Conn, error) {
 	s, err := decode(state)
 	clear(state)
