@@ -43,8 +43,8 @@ func New(check func(context.Context) error, call Call) *Check {
 // misses all but the first.
 func (c *Check) Died() <-chan error { return c.died }
 
-// Ask returns what the check says, or that it has not said it within limit or
-// before ctx ended. It returns nil if there is no check.
+// Ask returns the result of the check, or an error if it has none within limit
+// or before ctx ended. It returns nil if there is no check.
 func (c *Check) Ask(ctx context.Context, limit time.Duration) error {
 	if c.check == nil {
 		return nil

@@ -1,5 +1,5 @@
 // Package reloads has the reloads of a service that were asked for and are not
-// done: who asked, and what is answered.
+// done: who asked, and the outcome that each is told.
 //
 // One reload answers all who asked before it began. Those who ask while it is
 // under way share the next one, since it may have started too early to see what

@@ -114,5 +114,5 @@ func (c Caught) LetStopKill(m Meanings) {
 	}
 	setDefault(signals)      // so that none comes in between for others alone
 	signal.Stop(c.Stop)      // which waits until those on their way are here
-	signal.Reset(signals...) // what was ignored at the start is again
+	signal.Reset(signals...) // those ignored at the start are again
 }

@@ -55,7 +55,7 @@ func (s *session) SyscallConn() (syscall.RawConn, error) {
 // does not.
 func (s *session) Close() error { return s.socket.Close() }
 
-// Beneath returns the socket, or what the program has put around it.
+// Beneath returns the socket, or the program's wrapper of it.
 func (s *session) Beneath() net.Conn { return s.socket }
 
 // underneath returns what a Conn is made of, of a connection that was hijacked.

@@ -68,7 +68,7 @@ func (c *Conn) Reclaim(state []byte) (*Conn, error) {
 	return s.resume(c.nc, c.ConnectionState())
 }
 
-// newSession notes what the handshake has led to.
+// newSession notes the outcome of the handshake.
 func newSession(cs *tls.ConnectionState) *session {
 	s := &session{
 		suite:    cs.CipherSuite,
