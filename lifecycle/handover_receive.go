@@ -17,17 +17,17 @@ type peerMessage struct {
 	from *predecessor.Predecessor // nil if from the successor
 }
 
-func (m *mainLoop) onMessage(l peerMessage) {
+func (m *mainLoop) onMessage(msg peerMessage) {
 	switch {
-	case l.from == nil:
-		m.onSuccessorMessage(l.Message, l.Err)
-	case errors.Is(l.Err, handover.ErrMalformed):
-		m.log.Warn("malformed message from predecessor, closing its socket", "pid", l.from.PID, "error", l.Err)
-		m.forgetPredecessor(l.from)
-	case l.Err != nil:
-		m.forgetPredecessor(l.from)
+	case msg.from == nil:
+		m.onSuccessorMessage(msg.Message, msg.Err)
+	case errors.Is(msg.Err, handover.ErrMalformed):
+		m.log.Warn("malformed message from predecessor, closing its socket", "pid", msg.from.PID, "error", msg.Err)
+		m.forgetPredecessor(msg.from)
+	case msg.Err != nil:
+		m.forgetPredecessor(msg.from)
 	default:
-		m.onPredecessorMessage(l.from, l.Message, l.Descriptors)
+		m.onPredecessorMessage(msg.from, msg.Message, msg.Descriptors)
 	}
 }
 
@@ -83,16 +83,16 @@ func (m *mainLoop) adopt(msg handover.Message, fds []int) {
 		m.log.Warn("cannot adopt an older generation", "pid", msg.PID, "error", err)
 		return
 	}
-	a := predecessor.New(conn, msg.PID, msg.Generation)
-	err = a.Post(handover.Message{
+	p := predecessor.New(conn, msg.PID, msg.Generation)
+	err = p.Post(handover.Message{
 		Type:    handover.Retarget,
 		Process: handover.Process{PID: os.Getpid(), Generation: m.service.inherited.Generation},
 		Moving:  m.service.registered.receiver.Moving(),
 	})
 	if err != nil {
-		m.log.Debug("an older generation went away while it was adopted", "pid", a.PID, "error", err)
+		m.log.Debug("an older generation went away while it was adopted", "pid", p.PID, "error", err)
 	}
-	m.listenToPredecessor(a)
+	m.listenToPredecessor(p)
 	m.reportProgress()
 	m.hurryOldest()
 }

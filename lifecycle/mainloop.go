@@ -59,8 +59,8 @@ func (m *mainLoop) whileStarting() {
 			m.onStopSignal(sig)
 		case sig := <-m.service.caught.Reload:
 			m.onReloadSignal(sig)
-		case l := <-m.messages:
-			m.onMessage(l)
+		case msg := <-m.messages:
+			m.onMessage(msg)
 		case happened := <-m.background.Events():
 			happened()
 		case <-m.report.timer.C:
@@ -77,8 +77,8 @@ func (m *mainLoop) whileReady() {
 			m.onStopSignal(sig)
 		case sig := <-m.service.caught.Reload:
 			m.onReloadSignal(sig)
-		case l := <-m.messages:
-			m.onMessage(l)
+		case msg := <-m.messages:
+			m.onMessage(msg)
 		case happened := <-m.background.Events():
 			happened()
 		case q := <-m.service.asked.queries:
@@ -102,8 +102,8 @@ func (m *mainLoop) whileReloading() {
 			m.onReloadSignal(sig)
 		case r := <-m.startup.Result:
 			m.onResult(r)
-		case l := <-m.messages:
-			m.onMessage(l)
+		case msg := <-m.messages:
+			m.onMessage(msg)
 		case happened := <-m.background.Events():
 			happened()
 		case b := <-m.drain.Found:
@@ -128,8 +128,8 @@ func (m *mainLoop) whileLameDuck() {
 			m.onStopSignal(sig)
 		case sig := <-m.service.caught.Reload:
 			m.onReloadSignal(sig)
-		case l := <-m.messages:
-			m.onMessage(l)
+		case msg := <-m.messages:
+			m.onMessage(msg)
 		case happened := <-m.background.Events():
 			happened()
 		case b := <-m.drain.Found:
@@ -155,8 +155,8 @@ func (m *mainLoop) whileDraining() {
 			m.onStopSignal(sig)
 		case sig := <-m.service.caught.Reload:
 			m.onReloadSignal(sig)
-		case l := <-m.messages:
-			m.onMessage(l)
+		case msg := <-m.messages:
+			m.onMessage(msg)
 		case happened := <-m.background.Events():
 			happened()
 		case b := <-m.drain.Found:

@@ -79,17 +79,17 @@ func (s *Service) PassState(name string, give func() (PassedState, error)) error
 	case len(name) > maxName:
 		return fmt.Errorf("pass state %.40q: %w: its name has %d bytes, more than %d", name, ErrTooLarge, len(name), maxName)
 	}
-	for _, b := range s.registered.states {
-		if b.Name() == name {
+	for _, source := range s.registered.states {
+		if source.Name() == name {
 			return fmt.Errorf("pass state %q: %w", name, fs.ErrExist)
 		}
 	}
 	s.registered.states = append(s.registered.states, passedstate.NewSource(name, func() (passedstate.State, error) {
-		h, err := give()
+		state, err := give()
 		if err == nil {
-			err = h.check()
+			err = state.check()
 		}
-		return passedstate.State(h), err
+		return passedstate.State(state), err
 	}))
 	return nil
 }
@@ -101,9 +101,9 @@ func (s *Service) PassState(name string, give func() (PassedState, error)) error
 func (s *Service) InheritedState(name string) (PassedState, error) {
 	s.registered.mu.Lock()
 	defer s.registered.mu.Unlock()
-	h, ok := s.inherited.States.Take(name)
+	state, ok := s.inherited.States.Take(name)
 	if !ok {
 		return PassedState{}, fmt.Errorf("passed state %q: %w", name, fs.ErrNotExist)
 	}
-	return PassedState(h), nil
+	return PassedState(state), nil
 }

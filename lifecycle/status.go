@@ -149,16 +149,16 @@ func (s *Service) identity(state State) Status {
 // left out.
 func reports(ctx context.Context, older []*predecessor.Predecessor) []Predecessor {
 	predecessors := []Predecessor{}
-	for _, a := range predecessor.Ask(ctx, older) {
+	for _, r := range predecessor.Ask(ctx, older) {
 		predecessors = append(predecessors, Predecessor{
-			PID:         a.PID,
-			Generation:  a.Generation,
-			Since:       a.Since,
-			Connections: Connections(conntrack.CountsOf(a.Connections)),
-			Requests:    a.Requests,
-			Jobs:        a.Jobs,
-			Ends:        a.Ends,
-			Error:       a.Missing,
+			PID:         r.PID,
+			Generation:  r.Generation,
+			Since:       r.Since,
+			Connections: Connections(conntrack.CountsOf(r.Connections)),
+			Requests:    r.Requests,
+			Jobs:        r.Jobs,
+			Ends:        r.Ends,
+			Error:       r.Missing,
 		})
 	}
 	return predecessors

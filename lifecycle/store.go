@@ -188,8 +188,8 @@ func (m *mainLoop) collectLast() []passedstate.Given {
 	var states []passedstate.Given
 	var errs []error
 	sources := m.service.registered.states
-	for i, b := range sources {
-		g := m.awaitLast(b, len(sources)-i)
+	for i, source := range sources {
+		g := m.awaitLast(source, len(sources)-i)
 		if g.Err != nil {
 			errs = append(errs, g.Err)
 			continue
@@ -204,8 +204,8 @@ func (m *mainLoop) collectLast() []passedstate.Given {
 
 // awaitLast asks for one of so many passed states that are still to be asked
 // for. A signal to stop says that there is no time.
-func (m *mainLoop) awaitLast(b *passedstate.Source, left int) passedstate.Given {
-	answer := b.Ask(m.log)
+func (m *mainLoop) awaitLast(source *passedstate.Source, left int) passedstate.Given {
+	answer := source.Ask(m.log)
 	timer := time.NewTimer(m.lastShare(left))
 	defer timer.Stop()
 	for {
@@ -213,7 +213,7 @@ func (m *mainLoop) awaitLast(b *passedstate.Source, left int) passedstate.Given 
 		case g := <-answer:
 			return g
 		case <-timer.C:
-			return b.Late()
+			return source.Late()
 		case found := <-m.drain.Found:
 			m.onBudget(found)
 		case sig := <-m.service.caught.Stop:

@@ -61,13 +61,13 @@ func (s *Service) hello() handover.Message {
 // caller owns its files.
 func (s *Service) livenessPipes() (passedstate.Given, error) {
 	files, notes, err := s.inherited.Older.Duplicate(MaxPassedFiles)
-	h := passedstate.State{Files: files, Data: notes}
+	pipes := passedstate.State{Files: files, Data: notes}
 	if err == nil {
-		err = PassedState(h).check()
+		err = PassedState(pipes).check()
 	}
 	if err != nil {
-		h.Close()
+		pipes.Close()
 		return passedstate.Given{}, err
 	}
-	return passedstate.Given{Name: predecessor.OlderName, State: h}, nil
+	return passedstate.Given{Name: predecessor.OlderName, State: pipes}, nil
 }
