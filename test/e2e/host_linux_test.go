@@ -103,15 +103,7 @@ func sideBySide() []place {
 
 // at runs a test at places.
 func at(t *testing.T, places []place, test func(t *testing.T, p place, h host)) {
-	for _, p := range places {
-		t.Run(p.name, func(t *testing.T) {
-			test(t, p, p.run(t))
-		})
-	}
-}
-
-// atOnce is at for a test that mostly waits.
-func atOnce(t *testing.T, places []place, test func(t *testing.T, p place, h host)) {
+	t.Parallel()
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

@@ -159,6 +159,7 @@ func (a *torturers) hangUp() {
 // leave it waiting, at every point where one can. Nobody else loses a request,
 // and the stop is a good one, within its time.
 func TestTorture(t *testing.T) {
+	t.Parallel()
 	const reloads, restarts = 20, 10
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
