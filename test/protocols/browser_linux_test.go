@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // TestBrowser has a browser with two pages, without TLS and with it: each
@@ -23,6 +24,7 @@ import (
 func TestBrowser(t *testing.T) {
 	need(t, "chromium")
 	eachSite(t, func(t *testing.T, s *site) {
+		s.rounds = sdtest.Rounds(s.version, 20)
 		ctx := s.startBrowser(t)
 		replaceUnder(t, s, []peer{
 			browserPage(ctx, "browser", plain, "browser-fetch", "browser-websocket", "browser-events", "moved"),
