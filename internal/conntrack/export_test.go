@@ -37,7 +37,7 @@ type Tracked struct{ server *Server }
 
 // Track prepares server for Serve.
 func Track(listener net.Listener, server *http.Server) *Tracked {
-	s := NewServer(New(Host{}), listener, "test")
+	s := NewServer(New(Config{}), listener, "test")
 	s.HTTP, s.Movable, s.proven, s.Hook = server, true, true, server.ConnState
 	server.ConnState = s.ConnState
 	server.Handler = s.AnnounceClose(server.Handler)
@@ -94,3 +94,32 @@ func (i *Info) Spend(state []byte) { i.spent, i.Left = true, state }
 
 // BeLate is LateIn(0), at once.
 func (r *Registry) BeLate() { r.drain.late.Store(true) }
+
+// KeepByHand has connections entered in the ledger by Enter alone. It is called
+// after KeepIn, while there are none.
+func (r *Registry) KeepByHand() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keeper.tick, r.keeper.soon = farOff, farOff
+}
+
+// Enter is the tick by which connections are entered.
+func (r *Registry) Enter() { r.enterSome() }
+
+// ToEnter returns how many connections are to be entered by the tick after the
+// next one, and by the next one.
+func (r *Registry) ToEnter() (young, old int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.keeper.young), len(r.keeper.old)
+}
+
+// Receive is Server.Receive, of a connection of which nothing is known, and has
+// what arrives served.
+func (t *Tracked) Receive(nc net.Conn) { t.server.Receive(nc, Wait{}) }
+
+// ServeArrived serves what Receive is given until Close.
+func (t *Tracked) ServeArrived() { t.server.ServeArrived() }
+
+// Close ends ServeArrived.
+func (t *Tracked) Close() { t.server.Close() }

@@ -7,18 +7,24 @@ import (
 	"github.com/heirloom-go/heirloom/internal/ledger"
 )
 
-// keepTick is how often connections are entered in the ledger. Each has lived
-// for one to two ticks by then, so that clients which connect for one request
-// cost nothing.
+// keepTick is how often connections are entered in the ledger. One that was
+// accepted here has lived for one to two ticks by then, so that clients which
+// connect for one request cost nothing.
 const keepTick = 50 * time.Millisecond
+
+// keepSoon is how long those that have lived elsewhere wait for one another: a
+// new version of the program may crash as soon as it has them.
+const keepSoon = 5 * time.Millisecond
 
 // A keeper enters connections in a ledger, by which they outlive the process.
 // The mutex of the Registry guards it.
 type keeper struct {
 	ledger     *ledger.Ledger
 	failed     func(error)
+	tick, soon time.Duration
 	timer      *time.Timer
-	armed      bool
+	armed      bool       // the timer is set
+	hurried    bool       // to soon
 	young, old []keepable // to be entered by the tick after the next one, and by the next one
 }
 
@@ -36,10 +42,13 @@ type keepable interface {
 func (r *Registry) KeepIn(l *ledger.Ledger, failed func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keeper = keeper{ledger: l, failed: failed, timer: time.AfterFunc(farOff, r.enterSome)}
+	r.keeper = keeper{ledger: l, failed: failed, tick: keepTick, soon: keepSoon, timer: time.AfterFunc(farOff, r.enterSome)}
 	r.keeper.timer.Stop()
 	for c := range r.conns {
-		r.keeper.add(c)
+		r.keeper.addOld(c)
+	}
+	if len(r.keeper.old) > 0 {
+		r.keeper.hurry()
 	}
 }
 
@@ -57,19 +66,40 @@ func (r *Registry) StopKeeping() {
 // add has a connection entered if it lives long enough. One that ends before is
 // skipped then.
 func (k *keeper) add(member Conn) {
-	if k.ledger == nil {
-		return
-	}
-	if c, ok := member.(keepable); ok && member.Base().mark != nil {
+	if c := k.keepable(member); c != nil {
 		k.young = append(k.young, c)
 		k.arm()
 	}
 }
 
+// addOld has a connection entered that has lived long enough.
+func (k *keeper) addOld(member Conn) {
+	if c := k.keepable(member); c != nil {
+		k.old = append(k.old, c)
+		k.arm()
+	}
+}
+
+// keepable returns nil for what cannot be kept.
+func (k *keeper) keepable(member Conn) keepable {
+	if c, ok := member.(keepable); ok && k.ledger != nil && member.Base().mark != nil {
+		return c
+	}
+	return nil
+}
+
 func (k *keeper) arm() {
 	if !k.armed {
 		k.armed = true
-		k.timer.Reset(keepTick)
+		k.timer.Reset(k.tick)
+	}
+}
+
+// hurry has the next tick come soon.
+func (k *keeper) hurry() {
+	if !k.hurried {
+		k.armed, k.hurried = true, true
+		k.timer.Reset(k.soon)
 	}
 }
 
@@ -105,7 +135,7 @@ func (r *Registry) dueToEnter() (l *ledger.Ledger, failed func(error), due []kee
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k := &r.keeper
-	k.armed = false
+	k.armed, k.hurried = false, false
 	if k.ledger == nil {
 		return nil, nil, nil
 	}
@@ -121,12 +151,24 @@ func (r *Registry) dueToEnter() (l *ledger.Ledger, failed func(error), due []kee
 	return k.ledger, k.failed, due
 }
 
-// keepAgain has a connection entered that was passed over.
+// keepAgain has a connection entered that was passed over: it was in the middle
+// of its first request when it had lived long enough.
 func (r *Registry) keepAgain(c Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, found := r.conns[c]; found {
-		r.keeper.add(c)
+		r.keeper.addOld(c)
+	}
+}
+
+// keepArrived has a connection entered that has lived in another process. It is
+// added as every other is, too, and skipped when its turn comes.
+func (r *Registry) keepArrived(c Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keeper.addOld(c)
+	if r.keeper.keepable(c) != nil {
+		r.keeper.hurry()
 	}
 }
 

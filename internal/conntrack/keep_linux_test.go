@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 type keeping struct {
 	t       *testing.T
 	address string
+	tracked *conntrack.Tracked
 	ledger  *ledger.Ledger
 	release chan struct{} // lets /slow go on
 }
@@ -56,13 +58,18 @@ func keep(t *testing.T) *keeping {
 		t.Fatal(err)
 	}
 	tracked.Registry().KeepIn(k.ledger, func(err error) { t.Error(err) })
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = tracked.Serve()
-	}()
+	k.tracked = tracked
+	done := make(chan struct{}, 2)
+	for _, serve := range []func(){func() { _ = tracked.Serve() }, tracked.ServeArrived} {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			serve()
+		}()
+	}
 	t.Cleanup(func() {
 		_ = listener.Close()
+		tracked.Close()
+		<-done
 		<-done
 		tracked.Registry().StopKeeping()
 		k.ledger.End()
@@ -140,6 +147,115 @@ func TestKeepReused(t *testing.T) {
 		k.awaits(0)
 	}
 	close(k.release)
+	k.awaits(1)
+}
+
+// keepByHand is keep with ticks that come when they are asked for.
+func keepByHand(t *testing.T) *keeping {
+	t.Helper()
+	k := keep(t)
+	k.tracked.Registry().KeepByHand()
+	return k
+}
+
+// ticks has connections entered, and expects so many to be kept.
+func (k *keeping) ticks(kept int) {
+	k.t.Helper()
+	k.tracked.Registry().Enter()
+	if got := k.ledger.Stats().Kept; got != kept {
+		k.t.Errorf("%d connections are kept after a tick, want %d", got, kept)
+	}
+}
+
+// due waits until so many connections are to be entered by the tick after the
+// next one, and by the next one.
+func (k *keeping) due(young, old int) {
+	k.t.Helper()
+	if !patience.Until(time.Minute, func() bool {
+		y, o := k.tracked.Registry().ToEnter()
+		return y == young && o == old
+	}) {
+		y, o := k.tracked.Registry().ToEnter()
+		k.t.Fatalf("%d connections are young and %d old, want %d and %d", y, o, young, old)
+	}
+}
+
+// rest waits until so many connections wait for a request.
+func (k *keeping) rest(n int) {
+	k.t.Helper()
+	if !patience.Until(time.Minute, func() bool { resting, _ := k.tracked.Resting(); return resting == n }) {
+		resting, all := k.tracked.Resting()
+		k.t.Fatalf("%d of %d connections are at rest, want %d", resting, all, n)
+	}
+}
+
+// TestKeepYoung enters a connection when it has lived through a tick. One that
+// was in its first request then has its turn as soon as that is done.
+func TestKeepYoung(t *testing.T) {
+	k := keepByHand(t)
+	slow := k.dial()
+	k.send(slow, "/slow", "")
+	k.due(1, 0)
+	if !patience.Until(time.Minute, func() bool { return slices.Contains(k.tracked.States(), http.StateActive) }) {
+		t.Fatal("the request does not begin")
+	}
+	k.ticks(0)
+	k.ticks(0)
+	k.due(0, 0)
+	k.dial()
+	k.due(1, 0)
+	close(k.release)
+	k.due(1, 1)
+	k.ticks(1)
+	k.due(0, 1)
+	k.rest(2)
+	k.ticks(2)
+}
+
+// TestKeepArrived enters a connection that has lived in another process by the
+// next tick, whether or not its server has got to it.
+func TestKeepArrived(t *testing.T) {
+	k := keepByHand(t)
+	elsewhere, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer elsewhere.Close()
+	client, err := net.Dial("tcp", elsewhere.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	arriving, err := elsewhere.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(client, "x"); err != nil { // its request there
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(arriving, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	k.dial()
+	k.due(1, 0)
+	k.tracked.Receive(arriving)
+	k.ticks(1)
+	k.rest(2)
+	k.ticks(2)
+	k.ask(client, "/", "Connection: close\r\n")
+	k.awaits(1)
+}
+
+// TestKeepInLater enters connections by the first tick that were there before
+// the ledger was.
+func TestKeepInLater(t *testing.T) {
+	k := keepByHand(t)
+	r := k.tracked.Registry()
+	r.StopKeeping()
+	k.dial()
+	k.rest(1)
+	k.due(0, 0)
+	r.KeepIn(k.ledger, func(err error) { t.Error(err) })
 	k.awaits(1)
 }
 

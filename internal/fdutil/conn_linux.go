@@ -58,18 +58,58 @@ func LastData(nc net.Conn) (received, sent time.Duration, known bool) {
 	return received, sent, known
 }
 
-// Taken returns how many bytes of a TCP connection have been read from the
-// kernel since it was made, by whatever process.
+// Taken returns how many bytes of a connection have been read since it was
+// made, by whatever process, as the kernel counts them. See TakenFrom.
 func Taken(nc net.Conn) (n uint64, known bool) {
-	Control(nc, func(fd int) {
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil {
-			return
+	Control(nc, func(fd int) { n, known = TakenFrom(fd) })
+	return n, known
+}
+
+// The states of a connection of TCP of which neither end was closed here
+// (include/net/tcp_states.h in the kernel).
+const (
+	tcpEstablished = 1
+	tcpCloseWait   = 8 // the client has sent a FIN
+)
+
+// IsTCP reports whether fd is a socket of TCP, and not of Multipath TCP, whose
+// counts are those of its first path alone.
+func IsTCP(fd int) bool {
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return err == nil && protocol == unix.IPPROTO_TCP
+}
+
+// TakenFrom is Taken for a descriptor. It is not known of what is not a
+// connection of TCP, or was closed here for writing.
+//
+// The kernel counts what has arrived (tcp(7), TCP_INFO) and what of it waits to
+// be read. Bytes may arrive between the two questions, so the first is asked
+// again. A FIN counts as a byte that has arrived.
+func TakenFrom(fd int) (n uint64, known bool) {
+	if !IsTCP(fd) {
+		return 0, false
+	}
+	const attempts = 100 // of a client that sends all the time
+	for range attempts {
+		before, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || before.State != tcpEstablished && before.State != tcpCloseWait {
+			return 0, false
 		}
 		waiting, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
-		n, known = info.Bytes_received-uint64(waiting), err == nil
-	})
-	return n, known
+		if err != nil {
+			return 0, false
+		}
+		after, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || after.State != before.State || after.Bytes_received != before.Bytes_received {
+			continue
+		}
+		n = before.Bytes_received - uint64(waiting)
+		if before.State == tcpCloseWait {
+			n--
+		}
+		return n, true
+	}
+	return 0, false
 }
 
 // ShutDown ends a connection in every process that has it (shutdown(2)). What

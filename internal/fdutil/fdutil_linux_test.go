@@ -149,3 +149,73 @@ func TestFree(t *testing.T) {
 		t.Error("no limit known")
 	}
 }
+
+// TestTaken compares the kernel's count with what was read: with bytes that
+// wait, with the end of what the client sends behind them, and without either.
+func TestTaken(t *testing.T) {
+	const unread = 7
+	for _, size := range []int{0, 1, 100, 70000} {
+		server, client := pair(t, "tcp", "127.0.0.1:0")
+		done := make(chan error, 1)
+		go func() {
+			_, err := client.Write(make([]byte, size+unread))
+			done <- err
+		}()
+		if _, err := io.ReadFull(server, make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		want := func(n int) {
+			t.Helper()
+			if got, known := fdutil.Taken(server); !known || got != uint64(n) {
+				t.Errorf("%d bytes were read, %v, want %d", got, known, n)
+			}
+		}
+		want(size)
+		if err := client.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		want(size)
+		if rest, err := io.ReadAll(server); err != nil || len(rest) != unread {
+			t.Fatal(len(rest), err)
+		}
+		want(size + unread)
+	}
+}
+
+// TestTakenWhileSending asks for the count of a connection on which bytes arrive
+// all the time, of which only those that were read may count.
+func TestTakenWhileSending(t *testing.T) {
+	server, client := pair(t, "tcp", "127.0.0.1:0")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, err := client.Write(make([]byte, 100)); err != nil {
+				return
+			}
+		}
+	}()
+	const rounds = 2000
+	for i := range uint64(rounds) {
+		if n, known := fdutil.Taken(server); known && n != i {
+			t.Fatalf("%d bytes were read, want %d", n, i)
+		}
+		if _, err := io.ReadFull(server, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = server.Close()
+	_ = client.Close()
+	<-done
+}
+
+// TestTakenUnknown has no count for what is not a connection of TCP.
+func TestTakenUnknown(t *testing.T) {
+	server, _ := pair(t, "unix", filepath.Join(t.TempDir(), "socket"))
+	if n, known := fdutil.Taken(server); known {
+		t.Errorf("%d bytes were read from a Unix socket", n)
+	}
+}

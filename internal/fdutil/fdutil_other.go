@@ -47,5 +47,11 @@ func LastData(net.Conn) (received, sent time.Duration, known bool) { return 0, 0
 // Taken knows nothing.
 func Taken(net.Conn) (n uint64, known bool) { return 0, false }
 
+// TakenFrom knows nothing.
+func TakenFrom(int) (n uint64, known bool) { return 0, false }
+
+// IsTCP reports false.
+func IsTCP(int) bool { return false }
+
 // ShutDown does nothing: no other process has the connection.
 func ShutDown(net.Conn) {}

@@ -174,7 +174,7 @@ func (a *adoption) visitOne(c candidate, fd int) {
 		a.moveTo(again, c)
 		return
 	}
-	taken, known := witness(fd)
+	taken, known := fdutil.TakenFrom(fd)
 	if !known || a.drop || w.state() != rest || !w.isSame(taken) {
 		a.clear(w, c.entry)
 		a.result.Cut++

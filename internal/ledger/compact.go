@@ -11,6 +11,9 @@ const (
 	atOnce = 8
 	// between is how long others may have the lock between two steps.
 	between = time.Millisecond
+	// tidyAfter is how long a dead entry may be in the queue. Until then the
+	// kernel has what its client had sent and nobody has read.
+	tidyAfter = 10 * time.Second
 )
 
 // slack is how many entries of the queue may be dead in any case. They count
@@ -33,10 +36,16 @@ func (l *Ledger) isStale() bool {
 	return dead > allowed || len(l.messages) > l.growth
 }
 
-// compactSoon has the queue compacted if need be.
+// compactSoon has the queue compacted if need be: at once, or some time later if
+// little in it is dead.
 func (l *Ledger) compactSoon() {
-	if l.toPass == 0 && !l.adopting && !l.passing && l.isStale() {
+	switch {
+	case l.toPass > 0 || l.adopting || l.passing:
+	case l.isStale():
 		l.compactAll()
+	case l.total > l.live && !l.tidying:
+		l.tidying = true
+		l.compact.Reset(l.tidyAfter)
 	}
 }
 
@@ -55,6 +64,10 @@ func (l *Ledger) compactSome() {
 	if l.ended || l.passing {
 		return
 	}
+	if l.toPass == 0 && l.tidying {
+		l.toPass = len(l.messages)
+	}
+	l.tidying = false
 	for n := atOnce; n > 0 && l.toPass > 0; n-- {
 		if !l.step() {
 			l.toPass = 0
@@ -66,6 +79,7 @@ func (l *Ledger) compactSome() {
 		return
 	}
 	l.growth = 2*len(l.messages) + spareMessages
+	l.compactSoon() // of what has died meanwhile
 }
 
 // step queues what is alive in the first messages again, and removes these. A

@@ -29,6 +29,8 @@ type Ledger struct {
 	queue queue
 	limit int // RLIMIT_NOFILE, 0 if it is not known
 
+	tidyAfter time.Duration
+
 	mu       sync.Mutex
 	unused   []uint32   // slots
 	messages []*message // in the queue, in order
@@ -42,6 +44,7 @@ type Ledger struct {
 	growth   int         // how many messages there may be before the next compaction
 	toPass   int         // messages that the compaction has still to pass
 	compact  *time.Timer // runs compactSome
+	tidying  bool        // compact is set, since something is dead
 	young    *time.Timer // until this process has lived long enough, nil if it did not adopt
 }
 
@@ -95,7 +98,7 @@ func Open(f Files) (*Ledger, error) {
 }
 
 func newLedger(p page, q queue, f Files) *Ledger {
-	l := &Ledger{files: f, page: p, queue: q, limit: fdutil.Limit(), growth: spareMessages}
+	l := &Ledger{files: f, page: p, queue: q, limit: fdutil.Limit(), tidyAfter: tidyAfter, growth: spareMessages}
 	l.compact = time.AfterFunc(time.Hour, l.compactSome)
 	l.compact.Stop()
 	return l
@@ -175,7 +178,7 @@ func (l *Ledger) enter(o origin, some []Candidate, reason error) error {
 // isPlain reports whether the kernel counts what is read from c.
 func isPlain(c syscall.Conn) bool {
 	plain := false
-	_ = control(c, func(fd int) { plain = isTCP(fd) })
+	_ = control(c, func(fd int) { plain = fdutil.IsTCP(fd) })
 	return plain
 }
 

@@ -45,6 +45,26 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// TestTidy has few connections end, which nothing else would have removed from
+// the queue.
+func TestTidy(t *testing.T) {
+	l := newTestLedger(t)
+	l.tidyAfter = time.Millisecond
+	conns := connect(t, 5)
+	for _, c := range conns {
+		enter(t, l, []connected{c})
+	}
+	for i, c := range conns[:3] {
+		c.close()
+		if !patience.Until(time.Minute, func() bool { n, _ := queued(t, l); return n == len(conns)-1-i }) {
+			t.Fatal("a dead entry stays in the queue")
+		}
+	}
+	if a, _ := adopt(t, reopen(t, l)); a.Connections != 2 || a.Cut+a.Lost > 0 {
+		t.Errorf("%+v", a)
+	}
+}
+
 // TestTwice finds what a process has left that died in the middle of a
 // compaction.
 func TestTwice(t *testing.T) {
@@ -295,41 +315,6 @@ func TestRefused(t *testing.T) {
 	long := connect(t, 1)[0]
 	if err := l.Enter(fmt.Sprintf("%300d", 1), "", candidates([]connected{long})); err == nil || l.Stats().Kept > 0 {
 		t.Error("the name is too long")
-	}
-}
-
-// TestWitness compares the kernel's count with what was read.
-func TestWitness(t *testing.T) {
-	for _, size := range []int{0, 1, 100, 70000} {
-		c := connect(t, 1)[0]
-		done := make(chan error, 1)
-		go func() {
-			_, err := c.client.Write(make([]byte, size+7))
-			done <- err
-		}()
-		if _, err := io.ReadFull(c.TCPConn, make([]byte, size)); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
-		want := func(n int) {
-			t.Helper()
-			got, known := uint64(0), false
-			_ = control(c.TCPConn, func(fd int) { got, known = witness(fd) })
-			if !known || got != uint64(n) {
-				t.Errorf("%d bytes were read, %v, want %d", got, known, n)
-			}
-		}
-		want(size)
-		if err := c.client.(*net.TCPConn).CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		want(size)
-		if rest, err := io.ReadAll(c.TCPConn); err != nil || len(rest) != 7 {
-			t.Fatal(len(rest), err)
-		}
-		want(size + 7)
 	}
 }
 

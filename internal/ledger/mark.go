@@ -3,6 +3,8 @@ package ledger
 import (
 	"sync/atomic"
 	"syscall"
+
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 )
 
 // A Mark follows one connection of TCP: how much of it was read, and since when
@@ -77,15 +79,18 @@ func (m *Mark) PassOver() { m.stage.CompareAndSwap(fresh, passed) }
 // Reconsider undoes PassOver, and reports whether there was anything to undo.
 func (m *Mark) Reconsider() bool { return m.stage.CompareAndSwap(passed, fresh) }
 
-// BeginAt is for a connection that another process has accepted, before anybody
-// reads from it here. It asks the kernel how much was read there. Where that
-// cannot be known the connection is not kept.
+// BeginAt is for a connection that another process has accepted, and that was at
+// rest there, before anybody reads from it here. It asks the kernel how much was
+// read there, and notes that the connection is at rest. Where that cannot be
+// known the connection is not kept.
 func (m *Mark) BeginAt(c syscall.Conn) {
 	known := false
-	_ = control(c, func(fd int) { m.taken, known = witness(fd) })
+	_ = control(c, func(fd int) { m.taken, known = fdutil.TakenFrom(fd) })
 	if !known {
 		m.stage.CompareAndSwap(fresh, refused)
+		return
 	}
+	m.noted.Store(uint64(newWord(0, m.taken, rest)))
 }
 
 // Close is called before a connection is closed, or leaves the process. It

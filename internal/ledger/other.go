@@ -23,7 +23,5 @@ func (q queue) look(func([]byte, []int)) error { return unsupported() }
 func (q queue) close()                         {}
 func newPage(int) (page, int, error)           { return nil, -1, unsupported() }
 func openPage(int) (page, error)               { return nil, unsupported() }
-func isTCP(int) bool                           { return false }
-func witness(int) (taken uint64, known bool)   { return 0, false }
 func remote(int) string                        { return "" }
 func shutDown(int)                             {}
