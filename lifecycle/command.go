@@ -9,22 +9,6 @@ import (
 	"github.com/heirloom-go/heirloom/internal/control"
 )
 
-var (
-	// ErrUsage is matched by the error of Command for arguments that it does
-	// not know.
-	ErrUsage = control.ErrUsage
-	// ErrNotRunning is matched by the error of Command when no service answers
-	// on the control socket.
-	ErrNotRunning = control.ErrNotRunning
-	// ErrSeveral is matched by the error of Command when more than one running
-	// service could be meant, such as instances of a template unit. It names
-	// them.
-	ErrSeveral = control.ErrSeveral
-	// ErrUnresponsive is matched by the error of Command when a service is
-	// there but does not answer: it hangs, or was stopped (SIGSTOP).
-	ErrUnresponsive = control.ErrUnresponsive
-)
-
 // startPatience is how long a program that replaced another in place may take
 // to run. Unlike one that starts beside another it has no limit of its own, and
 // cannot say that it is not dead.

@@ -16,7 +16,7 @@ import (
 
 // startBudget sets the deadlines of the drain that begins now. The question for
 // the unit's takes a millisecond or two, in which nothing waits.
-func (m *supervisor) startBudget() {
+func (m *mainLoop) startBudget() {
 	if !m.drain.Begin() {
 		return
 	}
@@ -35,14 +35,14 @@ func (m *supervisor) startBudget() {
 }
 
 // onBudget is told what drain.Find has found.
-func (m *supervisor) onBudget(b drainbudget.Budget) {
+func (m *mainLoop) onBudget(b drainbudget.Budget) {
 	if m.drain.IsOf(b) {
 		m.setBudget(b)
 	}
 }
 
 // setBudget sets the deadlines, or brings them closer.
-func (m *supervisor) setBudget(b drainbudget.Budget) {
+func (m *mainLoop) setBudget(b drainbudget.Budget) {
 	if m.service.registered.hooks.Any() {
 		b = b.WithHooks()
 	}
@@ -56,7 +56,7 @@ func (m *supervisor) setBudget(b drainbudget.Budget) {
 }
 
 // armDeadline sets the timer to when this is not waited for any more.
-func (m *supervisor) armDeadline() {
+func (m *mainLoop) armDeadline() {
 	switch {
 	case m.startup != nil:
 		m.armStartup()
@@ -69,7 +69,7 @@ func (m *supervisor) armDeadline() {
 
 // stopServing drains for good: connections wait for the next process in the
 // file descriptor store, if there is one.
-func (m *supervisor) stopServing() {
+func (m *mainLoop) stopServing() {
 	m.leaveToStore()
 	if m.queue() == nil && m.stored.IsExpected() {
 		m.stored.TryAgain()
@@ -82,7 +82,7 @@ func (m *supervisor) stopServing() {
 
 // tellPredecessors tells older generations, when the service ends, how long
 // they have.
-func (m *supervisor) tellPredecessors() {
+func (m *mainLoop) tellPredecessors() {
 	if !m.told.toStop || m.state != Draining {
 		return
 	}
@@ -95,11 +95,11 @@ func (m *supervisor) tellPredecessors() {
 
 // drainToSink starts the drain, or goes on with it after the sink of
 // connections has changed: where they go, or whether they stay.
-func (m *supervisor) drainToSink() {
+func (m *mainLoop) drainToSink() {
 	m.stored.kept.End(errLeaving, m.tell)
 	sink := m.conns.Sink()
 	for _, server := range m.service.registered.servers {
-		p := server.at()
+		p := server.At()
 		switch {
 		case m.drain.IsOver():
 		case !p.Movable || sink == nil || !sink.Serves(p):
@@ -117,7 +117,7 @@ func (m *supervisor) drainToSink() {
 		m.conns.Linger()
 		m.closeListeners()
 		for _, server := range m.service.registered.servers {
-			server.drain()
+			server.Drain()
 		}
 		m.service.contexts.endWorkers(m.whyEnding())
 		m.tasks.jobs.End(m.service.contexts.requests)
@@ -132,7 +132,7 @@ func (m *supervisor) drainToSink() {
 }
 
 // whyEnding is the cause of the end of the workers' context.
-func (m *supervisor) whyEnding() error {
+func (m *mainLoop) whyEnding() error {
 	if m.told.toStop {
 		return ErrStopping
 	}
@@ -144,28 +144,28 @@ func (m *supervisor) whyEnding() error {
 //
 // The control socket of a service that ends stays open to the last: that is
 // when people ask most.
-func (m *supervisor) closeListeners() {
+func (m *mainLoop) closeListeners() {
 	last := m.told.toStop && m.successor == nil
 	for _, server := range m.service.registered.servers {
-		if last && server.at().Control {
+		if last && server.At().Control {
 			m.tasks.answering++
-			server.at().LastToTheEnd()
+			server.At().LastToTheEnd()
 			continue
 		}
-		m.background.Close(server.at().Listener)
+		m.background.Close(server.At().Listener)
 	}
 	m.service.sockets.Shut(last) // those that HTTP was not told of
 }
 
 // finishIn is told by the successor how long there is left.
-func (m *supervisor) finishIn(left time.Duration) {
+func (m *mainLoop) finishIn(left time.Duration) {
 	if left < drainbudget.NoLimit {
 		m.setBudget(drainbudget.Own(time.Now(), left, "the successor"))
 	}
 }
 
 // advance goes on with the drain when nothing is left of its phase.
-func (m *supervisor) advance() {
+func (m *mainLoop) advance() {
 	m.releaseEarly()
 	switch {
 	case m.state != Draining || !m.isEmpty():
@@ -178,7 +178,7 @@ func (m *supervisor) advance() {
 }
 
 // isEmpty reports whether nothing is left to wait for but hooks.
-func (m *supervisor) isEmpty() bool {
+func (m *mainLoop) isEmpty() bool {
 	if m.tasks.serving > m.tasks.answering || m.stored.adopting > 0 || m.startup != nil || m.predecessors.Len() > 0 {
 		return false
 	}
@@ -189,7 +189,7 @@ func (m *supervisor) isEmpty() bool {
 }
 
 // onDeadline ends the phase whose time is over.
-func (m *supervisor) onDeadline() {
+func (m *mainLoop) onDeadline() {
 	switch m.drain.Phase() {
 	case drain.Finishing:
 		m.cancelRest()
@@ -205,7 +205,7 @@ func (m *supervisor) onDeadline() {
 // cancelRest tells what still runs that its time is over, and closes what waits
 // for its client. Older generations have the same deadline, and say for
 // themselves what they cut.
-func (m *supervisor) cancelRest() {
+func (m *mainLoop) cancelRest() {
 	m.drain.Enter(drain.Cancelling)
 	r := m.remains()
 	if r.work != "" {
@@ -219,10 +219,10 @@ func (m *supervisor) cancelRest() {
 // cutAnswers cancels the contexts of requests. A handler that returns because
 // its context was cancelled would look as if it had finished, so its connection
 // is closed first.
-func (m *supervisor) cutAnswers() {
+func (m *mainLoop) cutAnswers() {
 	for _, server := range m.service.registered.servers {
-		if !server.at().Control {
-			server.at().SetPhase(conntrack.Cancelled)
+		if !server.At().Control {
+			server.At().SetPhase(conntrack.Cancelled)
 		}
 	}
 	m.service.contexts.cancelRequests(ErrDrainTimeout)
@@ -230,7 +230,7 @@ func (m *supervisor) cutAnswers() {
 
 // timedOut has Run return that work was cut. An older generation tells its
 // successor as well: nobody looks at how it ends.
-func (m *supervisor) timedOut() {
+func (m *mainLoop) timedOut() {
 	if errors.Is(m.err, ErrDrainTimeout) {
 		return
 	}
@@ -242,8 +242,8 @@ func (m *supervisor) timedOut() {
 
 // onCut is told by an older generation that it cut work. That is a failure of
 // the service only if it ends.
-func (m *supervisor) onCut(a *predecessor.Predecessor) {
-	m.log.Warn("an older generation cut work because its time was over", "generation", a.Generation, "pid", a.PID)
+func (m *mainLoop) onCut(p *predecessor.Predecessor) {
+	m.log.Warn("an older generation cut work because its time was over", "generation", p.Generation, "pid", p.PID)
 	if m.told.toStop && m.state == Draining {
 		m.timedOut()
 	}
@@ -251,7 +251,7 @@ func (m *supervisor) onCut(a *predecessor.Predecessor) {
 
 // closeRest closes what is left, in older generations too. It is a failure if
 // leftover names anything.
-func (m *supervisor) closeRest(leftover func() string) {
+func (m *mainLoop) closeRest(leftover func() string) {
 	m.drain.Cut = true
 	m.drain.Enter(drain.Closing)
 	if m.successor != nil {
@@ -274,7 +274,7 @@ func (m *supervisor) closeRest(leftover func() string) {
 }
 
 // ownReport is this generation's account of its drain to the one that serves.
-func (m *supervisor) ownReport() handover.Report {
+func (m *mainLoop) ownReport() handover.Report {
 	n := m.conns.Count()
 	return handover.Report{
 		Since:       m.since,
@@ -294,7 +294,7 @@ type remains struct {
 }
 
 // remains looks at everything as it is now.
-func (m *supervisor) remains() remains {
+func (m *mainLoop) remains() remains {
 	n, waiting := m.conns.Remains()
 	var parts []string
 	if left := n.Leftover(m.tasks.jobs.Names()); left != "" {
@@ -308,7 +308,7 @@ func (m *supervisor) remains() remains {
 
 // closeWaiting closes the connections that wait for their clients. Handlers
 // that are owed a body learn it from their Read.
-func (m *supervisor) closeWaiting(w conntrack.Waiting) {
+func (m *mainLoop) closeWaiting(w conntrack.Waiting) {
 	if w.None() {
 		return
 	}
@@ -317,7 +317,7 @@ func (m *supervisor) closeWaiting(w conntrack.Waiting) {
 }
 
 // onSilent closes the connections whose clients keep the drain waiting.
-func (m *supervisor) onSilent() {
+func (m *mainLoop) onSilent() {
 	othersWait := m.successor == nil && m.remains().work == ""
 	w := m.conns.Silent(m.since, othersWait)
 	if w.None() {
@@ -329,7 +329,7 @@ func (m *supervisor) onSilent() {
 
 // releaseEarly gives up, for a successor, what this process does not need any
 // more although it is not done. It is called before each event.
-func (m *supervisor) releaseEarly() {
+func (m *mainLoop) releaseEarly() {
 	if m.state != Draining || m.successor == nil || m.drain.Released || m.drain.Phase() != drain.Finishing || !m.service.registered.hooks.AnyEarly() {
 		return
 	}
@@ -350,7 +350,7 @@ func (m *supervisor) releaseEarly() {
 
 // runHooks calls the hooks in another goroutine, which is left behind if one
 // hangs.
-func (m *supervisor) runHooks() {
+func (m *mainLoop) runHooks() {
 	end := m.drain.HooksEnd()
 	go func() {
 		err := m.service.registered.hooks.Run(end, m.log)
@@ -358,7 +358,7 @@ func (m *supervisor) runHooks() {
 	}()
 }
 
-func (m *supervisor) onHooked(err error) {
+func (m *mainLoop) onHooked(err error) {
 	m.err = errors.Join(m.err, err)
 	m.drain.HooksDone = true
 }

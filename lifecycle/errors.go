@@ -3,7 +3,9 @@ package lifecycle
 import (
 	"errors"
 
+	"github.com/heirloom-go/heirloom/internal/certificate"
 	"github.com/heirloom-go/heirloom/internal/control"
+	"github.com/heirloom-go/heirloom/internal/framework"
 	"github.com/heirloom-go/heirloom/internal/health"
 	"github.com/heirloom-go/heirloom/internal/streams"
 )
@@ -38,7 +40,17 @@ var (
 	// ErrNoCertificate is matched by the errors of HTTP, for a server whose
 	// TLSConfig cannot serve anybody, and of ServeStreamsTLS for such a
 	// configuration.
-	ErrNoCertificate = errors.New("TLSConfig has no certificate")
+	ErrNoCertificate = certificate.ErrNone
+	// ErrCertificate is matched by the error of HTTPS and ListenAndServeTLS for
+	// a certificate or key that cannot be read, or do not fit together.
+	ErrCertificate = certificate.ErrUnusable
+	// ErrServerInUse is matched by the errors of HTTP and HTTPBy for an
+	// http.Server that one of them was given before, for another listener.
+	ErrServerInUse = errors.New("the http.Server serves another listener")
+	// ErrOtherServer is matched by the error of Run for a function of HTTPBy
+	// that has something else accept from its listener than the http.Server, by
+	// its Serve or ServeTLS.
+	ErrOtherServer = framework.ErrOther
 	// ErrRunning is matched by the errors of Run, and of the methods that must
 	// come before it, when Run was called before.
 	ErrRunning = errors.New("the service runs already")
@@ -58,4 +70,17 @@ var (
 	// ErrTooLarge is matched by the error for a PassedState, or a Stream's
 	// state, that is larger than it may be.
 	ErrTooLarge = streams.ErrTooLarge
+	// ErrUsage is matched by the error of Command for arguments that it does
+	// not know.
+	ErrUsage = control.ErrUsage
+	// ErrNotRunning is matched by the error of Command when no service answers
+	// on the control socket.
+	ErrNotRunning = control.ErrNotRunning
+	// ErrSeveral is matched by the error of Command when more than one running
+	// service could be meant, such as instances of a template unit. It names
+	// them.
+	ErrSeveral = control.ErrSeveral
+	// ErrUnresponsive is matched by the error of Command when a service is
+	// there but does not answer: it hangs, or was stopped (SIGSTOP).
+	ErrUnresponsive = control.ErrUnresponsive
 )

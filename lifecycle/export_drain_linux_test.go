@@ -24,9 +24,9 @@ func (*restingConn) Restore() {}
 // their connections as if nothing had happened.
 func DrainFull(conn *handover.Conn, nc net.Conn) (first, second bool) {
 	log := hclog.NewNullLogger()
-	s := &Service{conns: conntrack.New(conntrack.Host{}), sockets: new(sockets.Set), log: boundedlog.New(log)}
+	s := &Service{conns: conntrack.New(conntrack.Config{}), sockets: new(sockets.Set), log: boundedlog.New(log)}
 	for _, name := range []string{"first", "second"} {
-		h := newHTTPServer(s, name, conntrack.NewQueue(nc.LocalAddr()), nil)
+		h := newHTTPServer(s, name, conntrack.NewMovedListener(nc.LocalAddr()), nil)
 		h.Movable = true
 		s.registered.servers = append(s.registered.servers, h)
 	}
@@ -35,12 +35,12 @@ func DrainFull(conn *handover.Conn, nc net.Conn) (first, second bool) {
 	h := successor.New(conn, ready, s.conns, log)
 	defer h.Quit()
 	s.conns.LeaveTo(h.Conns)
-	h.Conns.Pass(&restingConn{conntrack.Info{Raw: nc, Endpoint: s.registered.servers[0].at()}})
+	h.Conns.Pass(&restingConn{conntrack.Info{Raw: nc, Endpoint: s.registered.servers[0].At()}})
 	h.Conns.SendRest()
 	h.Conns.Accepted(0, true)
-	m := &supervisor{service: s, conns: s.conns, state: Draining, drain: drain.New(), successor: h}
+	m := &mainLoop{service: s, conns: s.conns, state: Draining, drain: drain.New(), successor: h}
 	m.drain.Enter(drain.Finishing)
 	m.drainToSink()
-	serves := func(i int) bool { return s.registered.servers[i].at().Phase() == conntrack.Serving }
+	serves := func(i int) bool { return s.registered.servers[i].At().Phase() == conntrack.Serving }
 	return serves(0), serves(1)
 }

@@ -16,15 +16,17 @@ func (s *Service) SetTestHook(f func(step string)) { s.atStep = f }
 
 // SetSilence says how long a client may pause in a request while s drains.
 // It comes before Listen.
-func (s *Service) SetSilence(d time.Duration) { s.conns = conntrack.New(s.host(d)) }
+func (s *Service) SetSilence(d time.Duration) { s.conns = conntrack.New(s.connConfig(d)) }
 
 // Track prepares server, of a Service that does not run, and returns what
 // serves listener until that is closed.
 func Track(listener net.Listener, server *http.Server) (serve func() error) {
-	s := &Service{contexts: contexts{requests: context.Background()}, conns: conntrack.New(conntrack.Host{}), sockets: new(sockets.Set)}
+	s := &Service{contexts: contexts{requests: context.Background()}, conns: conntrack.New(conntrack.Config{}), sockets: new(sockets.Set)}
 	h := newHTTPServer(s, "test", listener, server)
-	h.prepare()
-	return h.serve
+	if err := h.Prepare(); err != nil {
+		panic(err)
+	}
+	return h.Serve
 }
 
 // Gate makes of a socket what ListenPacket returns, and what opens it to reads

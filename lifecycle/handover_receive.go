@@ -17,7 +17,7 @@ type peerMessage struct {
 	from *predecessor.Predecessor // nil if from the successor
 }
 
-func (m *supervisor) onMessage(l peerMessage) {
+func (m *mainLoop) onMessage(l peerMessage) {
 	switch {
 	case l.from == nil:
 		m.onSuccessorMessage(l.Message, l.Err)
@@ -31,10 +31,10 @@ func (m *supervisor) onMessage(l peerMessage) {
 	}
 }
 
-func (m *supervisor) onPredecessorMessage(a *predecessor.Predecessor, msg handover.Message, fds []int) {
+func (m *mainLoop) onPredecessorMessage(p *predecessor.Predecessor, msg handover.Message, fds []int) {
 	switch msg.Type {
 	case handover.Go:
-		m.startAccepting(a)
+		m.startAccepting(p)
 	case handover.Main:
 		m.service.atStep("main")
 		if m.state == Starting {
@@ -45,10 +45,10 @@ func (m *supervisor) onPredecessorMessage(a *predecessor.Predecessor, msg handov
 		return
 	case handover.Reload:
 		m.onReload(reloads.Request{FromPredecessor: true, DryRun: msg.DryRun, Answer: func(o handover.Outcome) {
-			_ = a.Post(handover.Message{Type: handover.Reloaded, Outcome: &o})
+			_ = p.Post(handover.Message{Type: handover.Reloaded, Outcome: &o})
 		}})
 	case handover.Cut:
-		m.onCut(a)
+		m.onCut(p)
 	case handover.Stop:
 		m.told.byPredecessor = !m.told.toStop
 		m.requestStop("reason", "the predecessor was told to while it handed over")
@@ -58,13 +58,13 @@ func (m *supervisor) onPredecessorMessage(a *predecessor.Predecessor, msg handov
 
 // startAccepting accepts connections alongside the predecessor, which may stop
 // accepting from now on.
-func (m *supervisor) startAccepting(a *predecessor.Predecessor) {
+func (m *mainLoop) startAccepting(p *predecessor.Predecessor) {
 	if m.state != Starting || m.tasks.serving > 0 {
 		return
 	}
 	m.service.atStep("take over")
 	m.serve()
-	if err := a.Post(handover.Message{Type: handover.Serving}); err != nil {
+	if err := p.Post(handover.Message{Type: handover.Serving}); err != nil {
 		m.log.Warn("cannot tell the predecessor that this process serves", "error", err)
 	}
 	m.service.atStep("serving")
@@ -72,7 +72,7 @@ func (m *supervisor) startAccepting(a *predecessor.Predecessor) {
 
 // adopt takes over an older generation from the predecessor, and tells it which
 // process takes its connections now.
-func (m *supervisor) adopt(msg handover.Message, fds []int) {
+func (m *mainLoop) adopt(msg handover.Message, fds []int) {
 	if len(fds) != 1 {
 		fdutil.CloseAll(fds)
 		m.log.Warn("predecessor spoke of an older generation without its socket", "pid", msg.PID)
@@ -87,7 +87,7 @@ func (m *supervisor) adopt(msg handover.Message, fds []int) {
 	err = a.Post(handover.Message{
 		Type:    handover.Retarget,
 		Process: handover.Process{PID: os.Getpid(), Generation: m.service.inherited.Generation},
-		Moving:  m.moving(),
+		Moving:  m.service.registered.receiver.Moving(),
 	})
 	if err != nil {
 		m.log.Debug("an older generation went away while it was adopted", "pid", a.PID, "error", err)
@@ -100,14 +100,14 @@ func (m *supervisor) adopt(msg handover.Message, fds []int) {
 // forgetPredecessor forgets an older generation that is gone. If it was the
 // direct predecessor, and died before it made this process the main one, this
 // process becomes the main one: no other is left to serve.
-func (m *supervisor) forgetPredecessor(a *predecessor.Predecessor) {
-	a.Close()
-	m.predecessors.Remove(a)
-	m.log.Debug("an older generation is gone", "generation", a.Generation, "pid", a.PID)
-	if m.state != Starting || a != m.service.inherited.Predecessor {
+func (m *mainLoop) forgetPredecessor(p *predecessor.Predecessor) {
+	p.Close()
+	m.predecessors.Remove(p)
+	m.log.Debug("an older generation is gone", "generation", p.Generation, "pid", p.PID)
+	if m.state != Starting || p != m.service.inherited.Predecessor {
 		return
 	}
-	m.log.Warn("the predecessor died while it handed over", "pid", a.PID)
+	m.log.Warn("the predecessor died while it handed over", "pid", p.PID)
 	if m.tasks.serving == 0 {
 		m.serve()
 	}
@@ -115,7 +115,7 @@ func (m *supervisor) forgetPredecessor(a *predecessor.Predecessor) {
 }
 
 // hurryOldest keeps the number of draining generations within bounds.
-func (m *supervisor) hurryOldest() {
+func (m *mainLoop) hurryOldest() {
 	if m.predecessors.Len() <= m.options.MaxPredecessors {
 		return
 	}

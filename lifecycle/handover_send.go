@@ -16,7 +16,7 @@ import (
 )
 
 // onReload starts a reload, joins one, or forwards it, depending on the state.
-func (m *supervisor) onReload(r reloads.Request) {
+func (m *mainLoop) onReload(r reloads.Request) {
 	switch m.state {
 	case Starting, Reloading:
 		m.reloads.Join(r)
@@ -37,13 +37,13 @@ func (m *supervisor) onReload(r reloads.Request) {
 // next starts one reload for all requests that came too late for the last one.
 // What the store holds is taken over first: only the main process can remove it
 // from there.
-func (m *supervisor) next() {
+func (m *mainLoop) next() {
 	if m.state == Ready && m.reloads.AreAsked() && m.stored.adopting == 0 {
 		m.reload()
 	}
 }
 
-func (m *supervisor) reload() {
+func (m *mainLoop) reload() {
 	m.become(Reloading)
 	dryRun, inPlace := m.reloads.Begin(), m.service.replacesInPlace()
 	if dryRun {
@@ -63,7 +63,7 @@ func (m *supervisor) reload() {
 	}
 }
 
-func (m *supervisor) onResult(r successor.Result) {
+func (m *mainLoop) onResult(r successor.Result) {
 	defer m.giveUpAfterStartup()
 	outcome := handover.Outcome{
 		At:         m.startup.Started,
@@ -93,7 +93,7 @@ func (m *supervisor) onResult(r successor.Result) {
 }
 
 // dryRunDone goes on as before: the next process would have been ready.
-func (m *supervisor) dryRunDone(outcome handover.Outcome) {
+func (m *mainLoop) dryRunDone(outcome handover.Outcome) {
 	m.reloads.Last = &outcome
 	m.become(Ready)
 	if m.told.toStop {
@@ -108,7 +108,7 @@ func (m *supervisor) dryRunDone(outcome handover.Outcome) {
 
 // reloadFailed goes on as before. READY=1 ends the RELOADING=1 whatever came of
 // it.
-func (m *supervisor) reloadFailed(outcome handover.Outcome) {
+func (m *mainLoop) reloadFailed(outcome handover.Outcome) {
 	outcome = reloads.Failed(outcome)
 	m.reloads.Last = &outcome
 	m.become(Ready)
@@ -127,7 +127,7 @@ func (m *supervisor) reloadFailed(outcome handover.Outcome) {
 	m.next()
 }
 
-func (m *supervisor) readyLine() notify.State { return m.statusLine(m.reloads.ReadyText()) }
+func (m *mainLoop) readyLine() notify.State { return m.statusLine(m.reloads.ReadyText()) }
 
 // handOver makes the successor, which serves already, the main process, and
 // drains.
@@ -136,32 +136,32 @@ func (m *supervisor) readyLine() notify.State { return m.statusLine(m.reloads.Re
 // to it, and the only one it listens to. Hence the barrier before any client is
 // told that the reload is done. With Type=notify-reload READY=1 itself says so:
 // from then on no new connection may reach this generation.
-func (m *supervisor) handOver(h *successor.Successor, outcome handover.Outcome) {
+func (m *mainLoop) handOver(s *successor.Successor, outcome handover.Outcome) {
 	m.service.atStep("hand over")
 	m.service.stage.replaced.Store(true)
 	m.closeListeners()
 	m.stored.kept.End(errLeaving, m.tell) // as long as the service manager listens to this process
-	m.tell(notify.MainPID(h.PID), notify.Ready(), notify.Status(statusText("ready", h.Generation)))
+	m.tell(notify.MainPID(s.PID), notify.Ready(), notify.Status(statusText("ready", s.Generation)))
 	m.awaitRead()
 	m.service.atStep("handed over")
-	m.log.Info("handed over", "generation", h.Generation, "pid", h.PID, "took", outcome.Duration)
+	m.log.Info("handed over", "generation", s.Generation, "pid", s.PID, "took", outcome.Duration)
 	m.reloads.Last = &outcome
 	m.reloads.EndFromPredecessors(outcome)
-	m.predecessors.Give(h.Outbox(), m.log) // before the successor may itself be replaced
-	if err := h.Post(handover.Message{Type: handover.Main, Outcome: &outcome}); err != nil {
-		m.log.Debug("the successor is gone already", "pid", h.PID, "error", err)
+	m.predecessors.Give(s.Outbox(), m.log) // before the successor may itself be replaced
+	if err := s.Post(handover.Message{Type: handover.Main, Outcome: &outcome}); err != nil {
+		m.log.Debug("the successor is gone already", "pid", s.PID, "error", err)
 	}
-	m.successor = h
-	m.conns.LeaveTo(h.Conns)
-	m.background.Go(h.Conns.Run)
-	m.background.Go(func() { m.listenToSuccessor(h) })
+	m.successor = s
+	m.conns.LeaveTo(s.Conns)
+	m.background.Go(s.Conns.Run)
+	m.background.Go(func() { m.listenToSuccessor(s) })
 	m.drainToSink()
 	m.reloads.End(outcome) // no sooner: a new connection to the control socket is the successor's from now on
 	m.forward(m.reloads.Leave())
 }
 
 // forward passes reloads on to the successor, which does one for all of them.
-func (m *supervisor) forward(requests reloads.Requests) {
+func (m *mainLoop) forward(requests reloads.Requests) {
 	if len(requests) == 0 {
 		return
 	}
@@ -174,8 +174,8 @@ func (m *supervisor) forward(requests reloads.Requests) {
 
 // listenToSuccessor sends every message to the loop, except acknowledgements of
 // connections.
-func (m *supervisor) listenToSuccessor(h *successor.Successor) {
-	h.Listen(func(msg handover.Message, err error) bool {
+func (m *mainLoop) listenToSuccessor(s *successor.Successor) {
+	s.Listen(func(msg handover.Message, err error) bool {
 		select {
 		case m.messages <- peerMessage{Delivery: predecessor.Delivery{Message: msg, Err: err}}:
 			return true
@@ -185,7 +185,7 @@ func (m *supervisor) listenToSuccessor(h *successor.Successor) {
 	})
 }
 
-func (m *supervisor) onSuccessorMessage(msg handover.Message, err error) {
+func (m *mainLoop) onSuccessorMessage(msg handover.Message, err error) {
 	switch {
 	case err != nil:
 		m.successorLost(err)
@@ -216,7 +216,7 @@ func (m *supervisor) onSuccessorMessage(msg handover.Message, err error) {
 
 // successorLost goes on without the successor, which is gone: connections stay
 // here, or are queued in the store.
-func (m *supervisor) successorLost(err error) {
+func (m *mainLoop) successorLost(err error) {
 	m.log.Warn("the successor is gone: finishing without it", "pid", m.successor.PID, "error", err)
 	if !m.told.toStop { // perhaps the service manager has not taken note of the successor, and judges the service by this process
 		m.err = errors.Join(m.err, fmt.Errorf("%w: the successor is gone", ErrReload))
@@ -232,18 +232,18 @@ func (m *supervisor) successorLost(err error) {
 }
 
 // successorHasRoom receives when a successor that was full may have room.
-func (m *supervisor) successorHasRoom() <-chan struct{} {
+func (m *mainLoop) successorHasRoom() <-chan struct{} {
 	if m.successor == nil {
 		return nil
 	}
 	return m.successor.Conns.Again()
 }
 
-func (m *supervisor) statusLine(text string) notify.State {
+func (m *mainLoop) statusLine(text string) notify.State {
 	return notify.Status(statusText(text, m.service.inherited.Generation))
 }
 
 // refuse fails a reload that must not begin.
-func (m *supervisor) refuse(err error) {
+func (m *mainLoop) refuse(err error) {
 	m.reloadFailed(handover.Outcome{At: time.Now(), Generation: m.service.inherited.Generation, PID: os.Getpid(), Reason: err.Error()})
 }

@@ -66,7 +66,7 @@ func testSick(t *testing.T, d *managedDaemon) {
 	d.mustExchange(clients, 3)
 
 	d.machine.MustRun("systemctl", "kill", "--kill-whom=main", "-s", "USR1", "daemon.service")
-	d.awaitJournal("lifecycle.(*supervisor).loop(")
+	d.awaitJournal("lifecycle.(*mainLoop).run(")
 
 	d.machine.MustRun("systemctl", "stop", "daemon.service")
 	if result := d.machine.Property("daemon.service", "Result"); result != "success" {

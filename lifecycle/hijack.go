@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"reflect"
 
-	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/httpserver"
 	"github.com/heirloom-go/heirloom/internal/streams"
 )
 
@@ -38,7 +38,7 @@ func (s *Service) Hijack(w http.ResponseWriter, r *http.Request) (*Stream, error
 	}
 	unread := make([]byte, buffered.Reader.Buffered())
 	_, _ = buffered.Read(unread) // what is buffered is read without fail
-	stream := h.hijacked.Hijacked(nc, unread)
+	stream := h.Hijacked.Hijacked(nc, unread)
 	h.HandTo(nc, streams.InfoOf(stream))
 	return &Stream{stream}, nil
 }
@@ -87,15 +87,14 @@ func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 // The error matches ErrRunning after Run was called, and errors.ErrUnsupported
 // for a listener that HTTP was not told of.
 func (s *Service) ServeHijacked(listener net.Listener, handler func(*Stream)) error {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return fmt.Errorf("serve hijacked connections of %s: %w", listener.Addr(), ErrRunning)
+	if err := s.registered.lock("serve hijacked connections of %s", listener.Addr()); err != nil {
+		return err
 	}
+	defer s.registered.mu.Unlock()
 	found := false
-	for _, server := range s.registered.servers {
-		if h, ok := server.(*httpServer); ok && isSame(h.Listener, listener) {
-			h.hijacked.handle(handler)
+	for h := range s.registered.httpServers() {
+		if isSame(h.Listener, listener) {
+			h.Hijacked.Handler = onStream(handler)
 			found = true
 		}
 	}
@@ -105,20 +104,12 @@ func (s *Service) ServeHijacked(listener net.Listener, handler func(*Stream)) er
 	return nil
 }
 
-// newHijacked makes the server of the connections that are hijacked from h. It
-// accepts none.
-func newHijacked(h *httpServer) *streamServer {
-	server := h.service.newStreamServer(conntrack.NewQueue(h.Listener.Addr()), h.Name)
-	server.Control = h.Control
-	return server
-}
-
 // httpServerOf returns the server that serves the request, nil if it is not one
 // of the Service.
-func (s *Service) httpServerOf(r *http.Request) *httpServer {
+func (s *Service) httpServerOf(r *http.Request) *httpserver.Server {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	for _, candidate := range s.registered.servers {
-		if h, ok := candidate.(*httpServer); ok && h.Given == server {
+	for h := range s.registered.httpServers() {
+		if h.Given == server {
 			return h
 		}
 	}

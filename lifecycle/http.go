@@ -5,37 +5,16 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/heirloom-go/heirloom/internal/certificate"
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/control"
 	"github.com/heirloom-go/heirloom/internal/httpserver"
-	"github.com/heirloom-go/heirloom/internal/transfer"
 )
 
-// newReceiver makes the receiver of connections that move here. The servers are
-// all registered.
-func (s *Service) newReceiver() *transfer.Receiver {
-	servers := make([]transfer.Server, len(s.registered.servers))
-	for i, server := range s.registered.servers {
-		servers[i] = transfer.Server{Endpoint: server.at(), Receive: server.arrive}
-		if h, ok := server.(*httpServer); ok {
-			servers[i].ReceiveKept = h.ReceiveKept
-		}
-	}
-	return transfer.NewReceiver(servers, s.log)
-}
-
-// An httpServer is an http.Server, and the connections hijacked from it.
-type httpServer struct {
-	*httpserver.Server
-	service  *Service
-	by       *byFramework  // that sets up the server; nil if that is the program
-	hijacked *streamServer // of the connections that Service.Hijack takes
-}
-
 // newHTTPServer makes given, which is not serving yet, one to be prepared.
-func newHTTPServer(s *Service, name string, listener net.Listener, given *http.Server) *httpServer {
+func newHTTPServer(s *Service, name string, listener net.Listener, given *http.Server) *httpserver.Server {
 	if s.registered.http == nil {
-		s.registered.http = &httpserver.Host{Requests: s.contexts.requests, Linger: s.options.Linger, MoveTLS: s.options.MoveTLS, Log: s.log}
+		s.registered.http = &httpserver.Shared{Requests: s.contexts.requests, Linger: s.options.Linger, MoveTLS: s.options.MoveTLS, Log: s.log}
 	}
 	tracked := conntrack.NewServer(s.conns, listener, name)
 	tracked.Control = name == control.ListenerName
@@ -44,23 +23,7 @@ func newHTTPServer(s *Service, name string, listener net.Listener, given *http.S
 		tracked.Owner, wrapped = owner, owner.IsAround(listener)
 		tracked.Hidden = s.sockets.HiddenOnce(owner.Name())
 	}
-	h := &httpServer{Server: httpserver.New(s.registered.http, tracked, given, wrapped), service: s}
-	h.hijacked = newHijacked(h)
-	return h
-}
-
-func (h *httpServer) at() *conntrack.Endpoint { return &h.Endpoint }
-func (h *httpServer) drain()                  { h.Drain() }
-func (h *httpServer) serve() error            { return h.Serve() }
-func (h *httpServer) serveArrived()           { h.ServeArrived() }
-func (h *httpServer) close()                  { h.Close() }
-
-func (h *httpServer) arrive(a transfer.Arrival) {
-	if h.Kind == conntrack.HTTPS {
-		h.ReceiveSecure(a.Conn, a.Left, a.Wait)
-		return
-	}
-	h.Receive(a.Conn, a.Wait)
+	return httpserver.New(s.registered.http, tracked, given, wrapped)
 }
 
 // HTTP registers server to serve listener from Run on. If Listen returned the
@@ -126,15 +89,27 @@ func (h *httpServer) arrive(a transfer.Arrival) {
 // certificate nor a function that gets one, and [ErrServerInUse] if HTTP was
 // called with server before.
 func (s *Service) HTTP(listener net.Listener, server *http.Server) error {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrRunning)
+	if err := s.registered.lock("serve HTTP on %s", listener.Addr()); err != nil {
+		return err
 	}
-	if err := s.checkHTTP(server); err != nil {
-		return s.Fail(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err))
+	defer s.registered.mu.Unlock()
+	if server.TLSConfig != nil {
+		if err := certificate.Check(server.TLSConfig); err != nil {
+			return s.Fail(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err))
+		}
+	}
+	_, err := s.addHTTP(listener, server)
+	return err
+}
+
+// addHTTP registers a server of HTTP or HTTPBy. s.registered.mu is held.
+func (s *Service) addHTTP(listener net.Listener, server *http.Server) (*httpserver.Server, error) {
+	for other := range s.registered.httpServers() {
+		if other.Given == server {
+			return nil, s.Fail(fmt.Errorf("serve HTTP on %s: %s: %w", listener.Addr(), other.Listener.Addr(), ErrServerInUse))
+		}
 	}
 	h := newHTTPServer(s, s.sockets.NameToMove(listener), listener, server)
-	s.registered.servers = append(s.registered.servers, h, h.hijacked)
-	return nil
+	s.registered.servers = append(s.registered.servers, h, h.Hijacked)
+	return h, nil
 }

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -8,20 +9,8 @@ import (
 
 	"github.com/heirloom-go/heirloom/internal/callback"
 	"github.com/heirloom-go/heirloom/internal/framework"
+	"github.com/heirloom-go/heirloom/internal/httpserver"
 )
-
-// ErrOtherServer is matched by the error of Run for a function of HTTPBy that
-// has something else accept from its listener than the http.Server, by its
-// Serve or ServeTLS.
-var ErrOtherServer = framework.ErrOther
-
-// A byFramework is a function of HTTPBy that runs, or is to run.
-type byFramework struct {
-	listener *framework.Listener
-	serve    func(net.Listener) error
-	started  bool
-	ended    chan error // has room for what serve returns
-}
 
 // HTTPBy is [Service.HTTP] for a framework that calls Serve or ServeTLS of an
 // http.Server by itself, such as Prometheus's exporter-toolkit:
@@ -49,31 +38,22 @@ type byFramework struct {
 // that HTTPBy is given: see [Service.Listen]. The errors of HTTPBy are those of
 // HTTP.
 func (s *Service) HTTPBy(listener net.Listener, server *http.Server, serve func(net.Listener) error) error {
-	s.registered.mu.Lock()
+	if err := s.registered.lock("serve HTTP on %s", listener.Addr()); err != nil {
+		return err
+	}
 	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), ErrRunning)
+	h, err := s.addHTTP(listener, server)
+	if err != nil {
+		return err
 	}
-	if err := s.checkInUse(server); err != nil {
-		return s.Fail(fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err))
-	}
-	h := newHTTPServer(s, s.sockets.NameToMove(listener), listener, server)
-	h.by = &byFramework{listener: framework.NewListener(listener, server), serve: serve, ended: make(chan error, 1)}
-	s.registered.servers = append(s.registered.servers, h, h.hijacked)
+	h.By = framework.New(listener, server, serve)
 	s.registered.jobs = append(s.registered.jobs, &callback.Job{
-		Name: jobName(h.Name, listener),
-		Run:  func(context.Context) error { return <-h.by.ended },
+		Name: cmp.Or(h.Name, listener.Addr().String()),
+		Run:  func(context.Context) error { return h.By.Wait() },
 		End:  server.Shutdown, // it has no connections to wait for
-		Kill: func() { _ = h.by.listener.Close() },
+		Kill: h.By.Close,
 	})
 	return nil
-}
-
-func jobName(name string, listener net.Listener) string {
-	if name == "" {
-		return listener.Addr().String()
-	}
-	return name
 }
 
 // startFrameworks has the functions of HTTPBy set up their servers. If it fails
@@ -84,7 +64,7 @@ func (s *Service) startFrameworks(ctx context.Context) error {
 		return err
 	}
 	for _, h := range servers {
-		if err := h.by.start(ctx, s); err != nil {
+		if err := s.startFramework(ctx, h.By); err != nil {
 			s.endFrameworks()
 			return s.Fail(fmt.Errorf("serve HTTP on %s: %w", h.Listener.Addr(), err))
 		}
@@ -92,25 +72,33 @@ func (s *Service) startFrameworks(ctx context.Context) error {
 	return nil
 }
 
+// startFramework waits until f has set up its server. It may never get there:
+// then the operator, or the predecessor, loses patience.
+func (s *Service) startFramework(ctx context.Context, f *framework.Framework) error {
+	select {
+	case err := <-f.Start(s.log):
+		return err
+	case sig := <-s.caught.Stop:
+		return fmt.Errorf("%w: %v while the function of HTTPBy sets up its server", ErrStopping, sig)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // byFrameworks returns the servers of HTTPBy, for a first call of Run alone.
-func (s *Service) byFrameworks() ([]*httpServer, error) {
+func (s *Service) byFrameworks() ([]*httpserver.Server, error) {
 	s.registered.mu.Lock()
 	defer s.registered.mu.Unlock()
-	if s.registered.closed {
+	var servers []*httpserver.Server
+	for h := range s.registered.httpServers() {
+		if h.By != nil {
+			servers = append(servers, h)
+		}
+	}
+	if s.registered.closed || s.registered.started && servers != nil {
 		return nil, ErrRunning
 	}
-	var servers []*httpServer
-	for _, server := range s.registered.servers {
-		h, ok := server.(*httpServer)
-		if !ok || h.by == nil {
-			continue
-		}
-		if h.by.started {
-			return nil, ErrRunning
-		}
-		h.by.started = true
-		servers = append(servers, h)
-	}
+	s.registered.started = true
 	return servers, nil
 }
 
@@ -119,28 +107,9 @@ func (s *Service) byFrameworks() ([]*httpServer, error) {
 func (s *Service) endFrameworks() {
 	s.registered.mu.Lock()
 	defer s.registered.mu.Unlock()
-	for _, server := range s.registered.servers {
-		if h, ok := server.(*httpServer); ok && h.by != nil {
-			_ = h.by.listener.Close()
+	for h := range s.registered.httpServers() {
+		if h.By != nil {
+			h.By.Close()
 		}
-	}
-}
-
-// start calls serve, and waits until the server is set up. The framework may
-// never get there: then whoever started this process loses patience.
-func (b *byFramework) start(ctx context.Context, s *Service) error {
-	callback.Call(s.log, "the function of HTTPBy", func() error { return b.serve(b.listener) }, func(err error) { b.ended <- err })
-	select {
-	case <-b.listener.Accepted():
-		return b.listener.Err()
-	case err := <-b.ended:
-		if err == nil {
-			err = errEnded
-		}
-		return err
-	case sig := <-s.caught.Stop:
-		return fmt.Errorf("%w: %v while the function of HTTPBy sets up its server", ErrStopping, sig)
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

@@ -30,7 +30,11 @@ func underFramework(service *lifecycle.Service, how string, server *http.Server,
 	if err != nil {
 		return err
 	}
-	server.RegisterOnShutdown(func() { fmt.Fprintln(os.Stderr, "the framework is told to shut down") })
+	told, broken := make(chan struct{}), make(chan struct{})
+	server.RegisterOnShutdown(func() {
+		fmt.Fprintln(os.Stderr, "the framework is told to shut down")
+		close(told)
+	})
 	err = service.HTTPBy(listener, server, func(l net.Listener) error {
 		if reason, err := os.ReadFile(filepath.Join(config, "web.txt")); err == nil {
 			return errors.New(string(reason))
@@ -38,22 +42,33 @@ func underFramework(service *lifecycle.Service, how string, server *http.Server,
 		inner := server.Handler
 		server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/break" {
-				go func() { _ = server.Close() }()
+				go func() {
+					close(broken)
+					_ = server.Close()
+				}()
 			}
 			w.Header().Set("Framework", "yes")
 			inner.ServeHTTP(w, r)
 		})
+		var err error
 		defer fmt.Fprintln(os.Stderr, "the framework has ended")
 		switch how {
 		case "Serve":
-			return server.Serve(l)
+			err = server.Serve(l)
 		case "ServeTLS":
-			return server.ServeTLS(l, filepath.Join(config, "cert.pem"), filepath.Join(config, "key.pem"))
+			err = server.ServeTLS(l, filepath.Join(config, "cert.pem"), filepath.Join(config, "key.pem"))
 		case "around":
 			return server.Serve(limited{l})
 		default:
 			return http.Serve(l, server.Handler)
 		}
+		if errors.Is(err, http.ErrServerClosed) {
+			select { // net/http does not wait for the function, and the process may end before it runs
+			case <-told:
+			case <-broken:
+			}
+		}
+		return err
 	})
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ func (s *Service) replacesInPlace() bool {
 // beginInPlace drains so that the program can be replaced. From here on nothing
 // can fail that would leave the clients to nobody: if the new program cannot be
 // executed after all, the old one is.
-func (m *supervisor) beginInPlace() {
+func (m *mainLoop) beginInPlace() {
 	outcome := handover.Outcome{At: time.Now(), Generation: m.service.inherited.Generation, PID: os.Getpid()}
 	r, err := inplace.Prepare(inplace.Config{
 		Program:    m.service.program,
@@ -51,14 +51,14 @@ func (m *supervisor) beginInPlace() {
 
 // abandonInPlace takes back what was queued, for this process is told to stop
 // after all.
-func (m *supervisor) abandonInPlace() {
+func (m *mainLoop) abandonInPlace() {
 	r := m.inPlace
 	m.inPlace = nil
 	m.service.stage.replaced.Store(false)
 	m.drain.Forget() // the service manager counts from now
 	m.conns.LeaveTo(nil)
 	for _, server := range m.service.registered.servers { // before any comes back: its next response is the last
-		server.at().StopMoving(conntrack.Lingering)
+		server.At().StopMoving(conntrack.Lingering)
 	}
 	for _, e := range r.TakeBack() {
 		m.stored.adopting++
@@ -72,7 +72,7 @@ func (m *supervisor) abandonInPlace() {
 // A signal on its way, to reload say, must not kill the new program before it
 // can catch it; and need not be kept, since what asked for it is older than the
 // new program. Ignored signals stay ignored across execve(2).
-func (m *supervisor) replace(ctx context.Context) error {
+func (m *mainLoop) replace(ctx context.Context) error {
 	defer m.inPlace.Discard()
 	environ, err := m.inPlace.Environ()
 	if err != nil {
@@ -97,7 +97,7 @@ func (m *supervisor) replace(ctx context.Context) error {
 // the end. What comes from then on until the new program catches them is lost.
 // To block them over execve(2) would keep them, but Go's runtime would then
 // have them blocked for good in all children of the new program.
-func (m *supervisor) toldToStop() bool {
+func (m *mainLoop) toldToStop() bool {
 	if os.Getpid() != 1 {
 		m.service.caught.LetStopKill(m.options.signals())
 	}

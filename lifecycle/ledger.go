@@ -25,11 +25,10 @@ var (
 // Call it for a daemon that is better served by clients that notice a crash. The
 // error matches ErrRunning after Run was called.
 func (s *Service) WithoutLedger() error {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return ErrRunning
+	if err := s.registered.lock("without a ledger"); err != nil {
+		return err
 	}
+	defer s.registered.mu.Unlock()
 	s.registered.noLedger = true
 	return nil
 }

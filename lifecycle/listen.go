@@ -48,11 +48,10 @@ import (
 // is the end, and if it cannot be asked, as with DynamicUser= before systemd
 // 262, where the bus is dbus-daemon, the path stays.
 func (s *Service) Listen(name, network, address string) (net.Listener, error) {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if err := s.checkName(name); err != nil {
+	if err := s.lockToListen(name); err != nil {
 		return nil, err
 	}
+	defer s.registered.mu.Unlock()
 	l, err := s.sockets.Listen(handover.Bound{Name: name, Network: network, Address: address})
 	return l, s.Fail(sockets.AdviseAll(err, "ListenAll"))
 }
@@ -71,22 +70,18 @@ func (s *Service) Listen(name, network, address string) (net.Listener, error) {
 // and service. The errors are those of Listen, but for
 // [activation.ErrAmbiguous]; on an error nothing is left open.
 func (s *Service) ListenAll(name, network, address string) ([]net.Listener, error) {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if err := s.checkName(name); err != nil {
+	if err := s.lockToListen(name); err != nil {
 		return nil, err
 	}
+	defer s.registered.mu.Unlock()
 	all, err := s.sockets.ListenAll(handover.Bound{Name: name, Network: network, Address: address})
 	return all, s.Fail(err)
 }
 
-// checkName says whether a listener of that name may be asked for.
-func (s *Service) checkName(name string) error {
-	switch {
-	case s.registered.closed:
-		return fmt.Errorf("listen %s: %w", name, ErrRunning)
-	case sockets.IsReserved(name):
+// lockToListen locks s.registered, if a listener of that name may be asked for.
+func (s *Service) lockToListen(name string) error {
+	if sockets.IsReserved(name) && !s.isRunning() {
 		return s.Fail(fmt.Errorf("listen %s: %w", name, ErrReserved))
 	}
-	return nil
+	return s.registered.lock("listen %s", name)
 }

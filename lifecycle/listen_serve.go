@@ -12,10 +12,6 @@ import (
 	"github.com/heirloom-go/heirloom/internal/certificate"
 )
 
-// ErrCertificate is matched by the error of HTTPS and ListenAndServeTLS for a
-// certificate or key that cannot be read, or do not fit together.
-var ErrCertificate = certificate.ErrUnusable
-
 // The names of the listeners of ListenAndServe and ListenAndServeTLS, and the
 // ports of an http.Server without an Addr.
 const (

@@ -48,7 +48,7 @@ func New(options Options) (*Service, error) {
 		asked:     asked{make(chan reloads.Request), make(chan chan statusAnswer)},
 		atStep:    func(string) {},
 	}
-	s.conns = conntrack.New(s.host(0))
+	s.conns = conntrack.New(s.connConfig(0))
 	s.caught = signals.Catch(options.signals())
 	if err := s.inherit(); err != nil {
 		s.caught.Release()
@@ -57,9 +57,9 @@ func New(options Options) (*Service, error) {
 	return s, nil
 }
 
-// host is what connections need of s. A silence of zero is the usual one.
-func (s *Service) host(silence time.Duration) conntrack.Host {
-	return conntrack.Host{
+// connConfig is what connections need of s. A silence of zero is the usual one.
+func (s *Service) connConfig(silence time.Duration) conntrack.Config {
+	return conntrack.Config{
 		Linger:  s.options.Linger,
 		Silence: silence,
 		Close:   func(c io.Closer) { callback.Close(s.log, c, func() {}) },
@@ -74,7 +74,7 @@ func (s *Service) inherit() (err error) {
 		s.inherited = new(inherited.Inherited)
 		return err
 	}
-	s.sockets = sockets.New(s.inherited.Inherited, s.log)
+	s.sockets = sockets.New(s.inherited.Origin, s.log)
 	s.manager, err = servicemanager.Meet(servicemanager.Config{
 		NewProcess:     s.options.ReloadMode == NewProcess,
 		HasPredecessor: s.inherited.Predecessor != nil,

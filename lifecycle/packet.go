@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"net"
 
 	"github.com/heirloom-go/heirloom/internal/callback"
@@ -28,11 +29,10 @@ import (
 // as the queue has room (SO_RCVBUF in socket(7), SetReadBuffer of the socket).
 // Those that wait when the service ends for good are lost with it.
 func (s *Service) ListenPacket(name, network, address string) (net.PacketConn, error) {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if err := s.checkName(name); err != nil {
+	if err := s.lockToListen(name); err != nil {
 		return nil, err
 	}
+	defer s.registered.mu.Unlock()
 	c, err := s.sockets.ListenPacket(handover.Bound{Name: name, Network: network, Address: address}, newPacketSocket)
 	return c, s.Fail(sockets.AdviseAll(err, "ListenPacketAll"))
 }
@@ -40,11 +40,10 @@ func (s *Service) ListenPacket(name, network, address string) (net.PacketConn, e
 // ListenPacketAll is to [Service.ListenPacket] as [Service.ListenAll] is to
 // [Service.Listen].
 func (s *Service) ListenPacketAll(name, network, address string) ([]net.PacketConn, error) {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if err := s.checkName(name); err != nil {
+	if err := s.lockToListen(name); err != nil {
 		return nil, err
 	}
+	defer s.registered.mu.Unlock()
 	all, err := s.sockets.ListenPacketAll(handover.Bound{Name: name, Network: network, Address: address}, newPacketSocket)
 	return all, s.Fail(err)
 }
@@ -87,8 +86,5 @@ func (s *Service) ServePacket(conn net.PacketConn, server PacketServer) error {
 func (s *Service) nameOfPacket(conn net.PacketConn) string {
 	s.registered.mu.Lock()
 	defer s.registered.mu.Unlock()
-	if name := s.sockets.NameOf(conn); name != "" {
-		return name
-	}
-	return conn.LocalAddr().String()
+	return cmp.Or(s.sockets.NameOf(conn), conn.LocalAddr().String())
 }

@@ -7,6 +7,19 @@ import (
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 )
 
+// PredecessorsGone is closed when no older generation of the service is left:
+// each has run its hooks (see Defer), or has died. Only then may this process
+// take an exclusive resource such as a database file. Work that needs it waits
+// until then, and so do its clients. Later generations wait in the same way.
+// For a resource that an older generation gives up before it ends see
+// [Service.Released].
+//
+// If no other process was alive when this one started, as after a restart or in
+// place, it is closed from the start. With a predecessor it is closed after Run
+// has started, while this process serves or drains. The predecessor does not
+// end before this process is ready, so waiting before Run would be in vain.
+func (s *Service) PredecessorsGone() <-chan struct{} { return s.inherited.Older.Gone() }
+
 // Release registers give to be called when this process no longer needs an
 // exclusive resource: something that one process at a time may have, such as a
 // database file or a device. give closes it. Then [Service.Released] of that

@@ -39,10 +39,10 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	m := newSupervisor(s)
+	m := newMainLoop(s)
 	m.start()
 	m.background.Go(func() { m.relay(ctx) })
-	m.loop()
+	m.run()
 	m.unwatch()
 	m.leave()
 	m.end()
@@ -62,12 +62,14 @@ func (s *Service) begin() error {
 	if err := s.openControl(); err != nil {
 		return s.Fail(err)
 	}
-	if err := s.prepareHTTP(); err != nil {
+	if s.registered.hooks.AnyEarly() {
+		s.conns.WatchSpared()
+	}
+	if err := s.registered.prepare(); err != nil {
 		return s.Fail(err)
 	}
-	s.prepareStreams()
 	s.registered.closed = true
-	s.registered.receiver = s.newReceiver()
+	s.registered.receiver = s.registered.newReceiver(s.log)
 	return nil
 }
 

@@ -1,8 +1,8 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net"
 
 	"github.com/heirloom-go/heirloom/internal/callback"
@@ -62,16 +62,13 @@ func (f ServerFunc) Serve(listener net.Listener) error { return f(listener) }
 // When Serve of server returns before the drain begins, the service stops, and
 // Run returns the error.
 func (s *Service) Serve(listener net.Listener, server Server) error {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return fmt.Errorf("serve on %s: %w", listener.Addr(), ErrRunning)
+	if err := s.registered.lock("serve on %s", listener.Addr()); err != nil {
+		return err
 	}
+	defer s.registered.mu.Unlock()
 	name := s.sockets.NameOf(listener)
 	l := conntrack.NewCountingListener(s.conns, listener, name)
-	if name == "" {
-		name = listener.Addr().String()
-	}
+	name = cmp.Or(name, listener.Addr().String())
 	if _, ok := server.(ServerFunc); !ok {
 		serverend.Warn(name, server, s.log)
 	}

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
 
@@ -71,14 +72,27 @@ func newContexts() contexts {
 // is called, but for hooks, which lock themselves.
 type registered struct {
 	mu       sync.Mutex
-	closed   bool // Run was called
+	started  bool // Run was called, and has the functions of HTTPBy set up their servers
+	closed   bool // that is done, and Run goes on
 	servers  []server
-	http     *httpserver.Host // of the servers of HTTP, nil as long as there is none
+	http     *httpserver.Shared // of the servers of HTTP, nil as long as there is none
 	jobs     []*callback.Job
 	hooks    callback.Hooks
 	states   []*passedstate.Source
 	receiver *transfer.Receiver // of connections that move to servers; set by Run
 	noLedger bool               // see WithoutLedger
+}
+
+// lock locks r for a method that must come before Run. step, with args, says in
+// the error what was to be done. If Run was called the error matches ErrRunning,
+// and r is not locked.
+func (r *registered) lock(step string, args ...any) error {
+	r.mu.Lock()
+	if !r.closed {
+		return nil
+	}
+	r.mu.Unlock()
+	return fmt.Errorf("%s: %w", fmt.Sprintf(step, args...), ErrRunning)
 }
 
 // args returns the arguments of the next process. By the first one it finds its

@@ -1,16 +1,14 @@
 package lifecycle
 
 import (
-	"fmt"
-	"io"
-	"strings"
+	"context"
+	"os"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/drain"
-	"github.com/heirloom-go/heirloom/internal/drainbudget"
 	"github.com/heirloom-go/heirloom/internal/handover"
-	"github.com/heirloom-go/heirloom/internal/printable"
+	"github.com/heirloom-go/heirloom/internal/predecessor"
 )
 
 // Status tells where a service stands, as of the moment it was asked. It is
@@ -108,115 +106,61 @@ type LastReload struct {
 	DryRun     bool      `json:"dry_run,omitempty"` // nothing was to be replaced
 }
 
-// maxStatusText keeps a STATUS= line readable, and far below the 4096 bytes
-// that a notification may have.
-const maxStatusText = 1000
-
-// statusText is the line that `systemctl status` shows.
-func statusText(text string, generation int) string {
-	return fmt.Sprintf("generation %d, %s", generation, printable.OneLine(text, maxStatusText))
+// A statusAnswer is what the owner of the state knows, and whom to ask for the
+// rest.
+type statusAnswer struct {
+	status       Status
+	predecessors []*predecessor.Predecessor
 }
 
-// write writes the status for people. What the service says is text from
-// outside: a line for each, which cannot look like two.
-func (s Status) write(out io.Writer) error {
-	now := time.Now()
-	table := printable.NewTable(out)
-	line := table.Line
-	line(s.Name, "generation %d, %s for %s", s.Generation, s.State, ago(now, s.Since))
-	line("pid", "%d", s.PID)
-	if s.Version != "" {
-		line("version", "%s", s.Version)
+// Status asks the running service, and the predecessors that still drain, where
+// they stand; it waits for them up to half a second. Before Run the state is
+// Starting and after it Gone, and nothing is counted. The error is that of ctx.
+func (s *Service) Status(ctx context.Context) (Status, error) {
+	if !s.isRunning() {
+		return s.identity(Starting), nil
 	}
-	line("connections", "%s", s.Connections)
-	line("requests", "%d in flight", s.Requests)
-	if len(s.Jobs) > 0 {
-		line("jobs", "%s", strings.Join(s.Jobs, ", "))
+	query := make(chan statusAnswer, 1)
+	select {
+	case s.asked.queries <- query:
+	case <-s.stage.gone:
+		return s.identity(Gone), nil
+	case <-ctx.Done():
+		return Status{}, ctx.Err()
 	}
-	if d := s.Drain; d != nil {
-		line("drain", "%s", d)
-	}
-	if l := s.LastReload; l != nil {
-		what, why := "last reload", ""
-		if l.DryRun {
-			what = "dry run"
-		}
-		if l.Reason != "" {
-			why = ": " + l.Reason
-		}
-		line(what, "%s %s ago after %.3f s%s", l.Result, ago(now, l.At), l.Seconds, why)
-	}
-	if t := s.TLS; t != nil {
-		line("tls", "%s", t)
-	}
-	if l := s.Ledger; l != nil {
-		line("ledger", "%s", l)
-	}
-	for _, p := range s.Predecessors {
-		line("draining", "generation %d (pid %d) %s", p.Generation, p.PID, p.progress(now))
-	}
-	return table.Flush()
+	answer := <-query
+	answer.status.Predecessors = reports(ctx, answer.predecessors)
+	return answer.status, nil
 }
 
-func (p Predecessor) progress(now time.Time) string {
-	if p.Error != "" {
-		return p.Error
-	}
-	text := fmt.Sprintf("for %s, requests: %d in flight, connections: %s", ago(now, p.Since), p.Requests, p.Connections)
-	if len(p.Jobs) > 0 {
-		text += ", jobs: " + strings.Join(p.Jobs, ", ")
-	}
-	return text + timeLeft(p.Ends)
-}
-
-// String says what moved and what did not, for people.
-func (t *TLSMoves) String() string { return conntrack.Sessions(*t).String() }
-
-// String says how far the drain is, for people.
-func (d *Drain) String() string {
-	switch {
-	case d.Source == "":
-		return string(d.Phase)
-	case d.Timeout == 0:
-		return fmt.Sprintf("%s, without a limit (%s)", d.Phase, d.Source)
-	default:
-		return fmt.Sprintf("%s%s (timeout %g s: %s)", d.Phase, timeLeft(d.Ends), d.Timeout, d.Source)
+// identity is the part of the status that does not change.
+func (s *Service) identity(state State) Status {
+	return Status{
+		Name:         s.options.Name,
+		PID:          os.Getpid(),
+		Generation:   s.inherited.Generation,
+		Version:      s.options.Version,
+		State:        state,
+		Predecessors: []Predecessor{},
 	}
 }
 
-// String says how many connections are in which state, for people.
-func (c Connections) String() string { return conntrack.Counts(c).String() }
-
-func ago(now, then time.Time) time.Duration {
-	d := now.Sub(then)
-	if d > time.Minute {
-		return d.Round(time.Second)
+// reports asks all predecessors at once. One that ends meanwhile is left out.
+func reports(ctx context.Context, older []*predecessor.Predecessor) []Predecessor {
+	predecessors := []Predecessor{}
+	for _, a := range predecessor.Ask(ctx, older) {
+		predecessors = append(predecessors, Predecessor{
+			PID:         a.PID,
+			Generation:  a.Generation,
+			Since:       a.Since,
+			Connections: Connections(conntrack.CountsOf(a.Connections)),
+			Requests:    a.Requests,
+			Jobs:        a.Jobs,
+			Ends:        a.Ends,
+			Error:       a.Missing,
+		})
 	}
-	return d.Round(time.Millisecond)
-}
-
-func orNothing(text string) string {
-	if text == "" {
-		return "nothing"
-	}
-	return text
-}
-
-// timeLeft says how much time there is, if there is a limit.
-func timeLeft(ends time.Time) string {
-	left := time.Until(ends)
-	if ends.IsZero() || left > drainbudget.NoLimit/2 {
-		return ""
-	}
-	return fmt.Sprintf(", %d s left", max(int(left.Round(time.Second)/time.Second), 0))
-}
-
-// waits says what an older generation waits for.
-func (p Predecessor) waits() string {
-	if p.Error != "" {
-		return p.Error
-	}
-	return orNothing(conntrack.Counts(p.Connections).Leftover(p.Jobs)) + timeLeft(p.Ends)
+	return predecessors
 }
 
 // lastReload tells of the outcome of a reload, as the wire has it.

@@ -26,7 +26,7 @@ type orders struct {
 	byPredecessor bool // which was told: a signal to this process is the same one
 }
 
-func (m *supervisor) onStopSignal(sig os.Signal) {
+func (m *mainLoop) onStopSignal(sig os.Signal) {
 	m.log.Debug("signal", "signal", sig)
 	switch {
 	case m.successor != nil:
@@ -45,7 +45,7 @@ func (m *supervisor) onStopSignal(sig os.Signal) {
 
 // requestStop stops, or puts it off until it is known which of two processes is
 // the main one: that is the one to stop.
-func (m *supervisor) requestStop(key string, reason any) {
+func (m *mainLoop) requestStop(key string, reason any) {
 	if m.inPlace == nil && (m.state == LameDuck || m.state == Draining || m.state == Gone) {
 		return
 	}
@@ -62,26 +62,23 @@ func (m *supervisor) requestStop(key string, reason any) {
 	}
 }
 
-// errEnded is the error of a server that stopped serving without being told to.
-var errEnded = errors.New("it stopped serving")
-
 // onJobEnd is told of a job that ended, which before the drain is right for a
 // worker alone.
-func (m *supervisor) onJobEnd(e callback.JobEnd) {
+func (m *mainLoop) onJobEnd(e callback.JobEnd) {
 	switch {
 	case m.state == Draining && e.Err != nil && !e.WasRun:
 		m.log.Warn("server shutdown failed", "job", e.Job.Name, "error", e.Err)
 	case m.state == Draining:
 	case e.Err == nil && e.Job.Worker:
 	case e.Err == nil:
-		m.breakDown(fmt.Errorf("%s: %w", e.Job.Name, errEnded))
+		m.breakDown(fmt.Errorf("%s: %w", e.Job.Name, callback.ErrEnded))
 	default:
 		m.breakDown(fmt.Errorf("%s: %w", e.Job.Name, e.Err))
 	}
 }
 
 // breakDown stops because something cannot go on.
-func (m *supervisor) breakDown(err error) {
+func (m *mainLoop) breakDown(err error) {
 	m.err = errors.Join(m.err, err)
 	if m.state == LameDuck {
 		m.stopServing()
@@ -92,7 +89,7 @@ func (m *supervisor) breakDown(err error) {
 
 // stop ends this process, and with it the service unless the service manager
 // starts another.
-func (m *supervisor) stop() {
+func (m *mainLoop) stop() {
 	m.service.atStep("stop")
 	m.told.toStop = true
 	m.tell(notify.Stopping(), m.statusLine("stopping"))
@@ -112,7 +109,7 @@ func (m *supervisor) stop() {
 }
 
 // giveUp ends now. Nothing that still runs is waited for.
-func (m *supervisor) giveUp() {
+func (m *mainLoop) giveUp() {
 	m.told.atOnce = true
 	if m.startup != nil {
 		m.hurryStartup()
@@ -130,7 +127,7 @@ func (m *supervisor) giveUp() {
 // often the successor is not ready, and reloadFailed stops this process. One
 // that was ready just then is handed over to, and told to stop itself. Should
 // neither come in time, the deadline has abandonStartup.
-func (m *supervisor) callOff() {
+func (m *mainLoop) callOff() {
 	m.startup.Cancel()
 	m.startBudget()
 	m.armDeadline()
@@ -138,7 +135,7 @@ func (m *supervisor) callOff() {
 
 // armStartup sets the timer to when a reload that was called off is not waited
 // for any more: what it waits for may hang, as a program on a dead file system.
-func (m *supervisor) armStartup() {
+func (m *mainLoop) armStartup() {
 	switch {
 	case m.told.atOnce:
 		m.drain.ArmIn(callOffTimeout)
@@ -148,13 +145,13 @@ func (m *supervisor) armStartup() {
 }
 
 // hurryStartup has giveUp go on when the reload has ended.
-func (m *supervisor) hurryStartup() {
+func (m *mainLoop) hurryStartup() {
 	m.startup.Cancel()
 	m.armStartup()
 }
 
 // giveUpAfterStartup goes on with giveUp.
-func (m *supervisor) giveUpAfterStartup() {
+func (m *mainLoop) giveUpAfterStartup() {
 	if m.told.atOnce && m.startup == nil && m.state != Gone {
 		m.giveUp()
 	}
@@ -162,7 +159,7 @@ func (m *supervisor) giveUpAfterStartup() {
 
 // abandonStartup goes on without the reload, which does not end. Should its
 // successor serve in the end, it is told to stop as well.
-func (m *supervisor) abandonStartup() {
+func (m *mainLoop) abandonStartup() {
 	m.startup.Abandon()
 	m.onResult(successor.Result{Err: errAbandoned})
 }

@@ -18,14 +18,14 @@ import (
 const endingTimeout = 500 * time.Millisecond
 
 // adoptStored takes over the connections of generations that are gone.
-func (m *supervisor) adoptStored() {
+func (m *mainLoop) adoptStored() {
 	for _, e := range m.service.inherited.Found.Entries {
 		m.adoptOne(e)
 	}
 }
 
 // adoptOne takes over the connections of one, which is counted in adopting.
-func (m *supervisor) adoptOne(e *fdstore.Entry) {
+func (m *mainLoop) adoptOne(e *fdstore.Entry) {
 	m.background.Go(func() {
 		e.Take(m.service.registered.receiver, m.service.stage.gone, func() { m.service.atStep("settle") })
 		m.background.Post(func() { m.forget(e) })
@@ -33,7 +33,7 @@ func (m *supervisor) adoptOne(e *fdstore.Entry) {
 }
 
 // forget notes that the connections of e are all taken over.
-func (m *supervisor) forget(e *fdstore.Entry) {
+func (m *mainLoop) forget(e *fdstore.Entry) {
 	m.stored.adopting--
 	m.stored.Taken(e)
 	if m.stored.adopting > 0 {
@@ -49,7 +49,7 @@ func (m *supervisor) forget(e *fdstore.Entry) {
 // keep has connections at rest outlive a crash of this process, and takes over
 // those that have outlived that of the process before. Without a right to the
 // store, which a predecessor that died may still have, it does neither.
-func (m *supervisor) keep(entitled bool) {
+func (m *mainLoop) keep(entitled bool) {
 	kept, left := &m.stored.kept, m.service.inherited.Ledger
 	switch {
 	case !m.service.manager.Exists():
@@ -75,7 +75,7 @@ func (m *supervisor) keep(entitled bool) {
 
 // checkKept ends a ledger that the store has refused, as it has the handover
 // socket, which does not show at once: there is no store.
-func (m *supervisor) checkKept() {
+func (m *mainLoop) checkKept() {
 	if m.state == Ready && m.stored.adopting == 0 && m.stored.Queue() == nil {
 		m.stored.kept.End(fdstore.ErrNoStore, m.tell)
 	}
@@ -83,7 +83,7 @@ func (m *supervisor) checkKept() {
 
 // takeOverKept takes over the connections in the ledger of a process that has
 // crashed.
-func (m *supervisor) takeOverKept(l *ledger.Ledger) {
+func (m *mainLoop) takeOverKept(l *ledger.Ledger) {
 	m.stored.adopting++
 	m.background.Go(func() {
 		adopted, err := m.service.registered.receiver.TakeKept(l)
@@ -99,7 +99,7 @@ func (m *supervisor) takeOverKept(l *ledger.Ledger) {
 }
 
 // newStore makes the file descriptor store of a service that runs.
-func (m *supervisor) newStore() *fdstore.Store {
+func (m *mainLoop) newStore() *fdstore.Store {
 	return fdstore.New(fdstore.Config{
 		Manager:    m.service.manager,
 		Generation: m.service.inherited.Generation,
@@ -111,7 +111,7 @@ func (m *supervisor) newStore() *fdstore.Store {
 
 // store puts into the file descriptor store what the process after this one
 // needs, and takes out what nobody here has asked for.
-func (m *supervisor) store() {
+func (m *mainLoop) store() {
 	if !m.service.manager.Exists() {
 		return
 	}
@@ -122,26 +122,26 @@ func (m *supervisor) store() {
 }
 
 // leaveToStore has connections at rest queued in the store, if there is one.
-func (m *supervisor) leaveToStore() {
+func (m *mainLoop) leaveToStore() {
 	if q := m.stored.NeededQueue(); q != nil {
 		m.conns.LeaveTo(q)
 	}
 }
 
 // queue returns the queue that takes connections now, nil if there is none.
-func (m *supervisor) queue() *transfer.Queue {
+func (m *mainLoop) queue() *transfer.Queue {
 	q, _ := m.conns.Sink().(*transfer.Queue)
 	return q
 }
 
-func (m *supervisor) flushNow() <-chan struct{} {
+func (m *mainLoop) flushNow() <-chan struct{} {
 	if q := m.queue(); q != nil {
 		return q.Full()
 	}
 	return nil
 }
 
-func (m *supervisor) flushSoon() <-chan time.Time {
+func (m *mainLoop) flushSoon() <-chan time.Time {
 	if q := m.queue(); q != nil {
 		return q.Due()
 	}
@@ -149,7 +149,7 @@ func (m *supervisor) flushSoon() <-chan time.Time {
 }
 
 // leave queues last what is to be handed down, once every connection is gone.
-func (m *supervisor) leave() {
+func (m *mainLoop) leave() {
 	q := m.queue()
 	if q == nil {
 		return
@@ -169,7 +169,7 @@ func (m *supervisor) leave() {
 
 // isEnding reports whether the service ends for good, as far as systemd can be
 // asked.
-func (m *supervisor) isEnding() bool {
+func (m *mainLoop) isEnding() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), endingTimeout)
 	defer cancel()
 	ending, err := systemd.Ending(ctx)
@@ -184,7 +184,7 @@ func (m *supervisor) isEnding() bool {
 // of the time that is left.
 //
 // The loop has ended, so what it would have to do meanwhile is done here.
-func (m *supervisor) collectLast() []passedstate.Given {
+func (m *mainLoop) collectLast() []passedstate.Given {
 	var states []passedstate.Given
 	var errs []error
 	sources := m.service.registered.states
@@ -204,7 +204,7 @@ func (m *supervisor) collectLast() []passedstate.Given {
 
 // awaitLast asks for one of so many passed states that are still to be asked
 // for. A signal to stop says that there is no time.
-func (m *supervisor) awaitLast(b *passedstate.Source, left int) passedstate.Given {
+func (m *mainLoop) awaitLast(b *passedstate.Source, left int) passedstate.Given {
 	answer := b.Ask(m.log)
 	timer := time.NewTimer(m.lastShare(left))
 	defer timer.Stop()
@@ -228,7 +228,7 @@ func (m *supervisor) awaitLast(b *passedstate.Source, left int) passedstate.Give
 }
 
 // lastShare is how long one of so many functions may take.
-func (m *supervisor) lastShare(left int) time.Duration {
+func (m *mainLoop) lastShare(left int) time.Duration {
 	if m.told.atOnce {
 		return drainbudget.ExitGrace
 	}
@@ -237,7 +237,7 @@ func (m *supervisor) lastShare(left int) time.Duration {
 
 // beatLast gives a sign of life on the way to another program in this process:
 // only a stop takes back what the service manager expects.
-func (m *supervisor) beatLast() {
+func (m *mainLoop) beatLast() {
 	if m.inPlace != nil && m.watchdog.IsOn() {
 		m.tell(notify.Watchdog())
 		m.unwatch()

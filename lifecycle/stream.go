@@ -7,9 +7,9 @@ import (
 	"net"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/certificate"
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/streams"
-	"github.com/heirloom-go/heirloom/internal/transfer"
 )
 
 // MaxStreamState is how many bytes of state a Stream may be handed over with:
@@ -65,50 +65,37 @@ func (s *Service) ServeStreamsTLS(listener net.Listener, config *tls.Config, han
 }
 
 func (s *Service) serveStreams(listener net.Listener, config *tls.Config, handler func(*Stream)) error {
-	s.registered.mu.Lock()
-	defer s.registered.mu.Unlock()
-	if s.registered.closed {
-		return fmt.Errorf("serve streams on %s: %w", listener.Addr(), ErrRunning)
+	if err := s.registered.lock("serve streams on %s", listener.Addr()); err != nil {
+		return err
 	}
-	if config != nil && !canServe(config) {
-		return s.Fail(fmt.Errorf("serve streams on %s: %w", listener.Addr(), ErrNoCertificate))
+	defer s.registered.mu.Unlock()
+	if config != nil {
+		if err := certificate.Check(config); err != nil {
+			return s.Fail(fmt.Errorf("serve streams on %s: %w", listener.Addr(), err))
+		}
 	}
 	name := s.sockets.NameToMove(listener)
-	server := s.newStreamServer(listener, name)
-	server.config, server.Movable = config, name != "" && config == nil
-	server.Hidden = s.sockets.HiddenOnce(name)
-	server.handle(handler)
-	s.registered.servers = append(s.registered.servers, server)
+	s.registered.servers = append(s.registered.servers, &streams.Server{
+		Endpoint: conntrack.Endpoint{
+			Registry: s.conns,
+			Listener: listener,
+			Name:     name,
+			Kind:     conntrack.Streams,
+			Movable:  name != "" && config == nil,
+		},
+		Handler: onStream(handler),
+		TLS:     config,
+		MoveTLS: s.options.MoveTLS,
+		Log:     s.log,
+		Hidden:  s.sockets.HiddenOnce(name),
+	})
 	return nil
 }
 
-// A streamServer serves streams, accepted or hijacked.
-type streamServer struct {
-	*streams.Server
-	config *tls.Config // of ServeStreamsTLS
+// onStream has handler called with the Stream that a connection is to it.
+func onStream(handler func(*Stream)) func(*streams.Conn) {
+	return func(c *streams.Conn) { handler(&Stream{c}) }
 }
-
-func (s *Service) newStreamServer(listener net.Listener, name string) *streamServer {
-	return &streamServer{Server: &streams.Server{
-		Endpoint: conntrack.Endpoint{Registry: s.conns, Listener: listener, Name: name, Kind: conntrack.Streams},
-		Log:      s.log,
-	}}
-}
-
-// handle has handler serve the streams.
-func (s *streamServer) handle(handler func(*Stream)) {
-	s.Handler = func(c *streams.Conn) { handler(&Stream{c}) }
-}
-
-func (s *streamServer) at() *conntrack.Endpoint   { return &s.Endpoint }
-func (s *streamServer) serve() error              { return s.Serve() }
-func (s *streamServer) arrive(a transfer.Arrival) { s.Arrive(a) }
-
-// There is nothing to do at the following: what moves here is served at once,
-// and each Stream is told when it is to leave.
-func (s *streamServer) serveArrived() {}
-func (s *streamServer) drain()        {}
-func (s *streamServer) close()        {}
 
 // A Stream is a connection that Service.ServeStreams or ServeStreamsTLS serves,
 // or that Service.Hijack has taken from its server. It is a net.Conn that

@@ -96,33 +96,33 @@ func Layer(l net.Listener) net.Listener {
 }
 
 // Read reads from the program's connection.
-func (t *Conn) Read(p []byte) (int, error) {
-	n, err := t.Conn.Read(p)
-	t.given.Add(uint64(max(n, 0)))
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.given.Add(uint64(max(n, 0)))
 	return n, err
 }
 
 // RemoteAddr returns the client's address as the program's connection has it.
 // That may wait for the client to send it, which only the server can afford. It
 // asks before it reads.
-func (t *Conn) RemoteAddr() net.Addr {
-	a := t.Conn.RemoteAddr()
+func (c *Conn) RemoteAddr() net.Addr {
+	a := c.Conn.RemoteAddr()
 	seen, ok := a.(*net.TCPAddr)
-	own, _ := t.socket.RemoteAddr().(*net.TCPAddr)
-	t.sameAddr.Store(ok && seen == own)
+	own, _ := c.socket.RemoteAddr().(*net.TCPAddr)
+	c.sameAddr.Store(ok && seen == own)
 	return a
 }
 
 // SyscallConn is the socket's.
-func (t *Conn) SyscallConn() (syscall.RawConn, error) { return t.socket.SyscallConn() }
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.socket.SyscallConn() }
 
 // IsWhole reports whether the socket is all that there is of the connection.
-func (t *Conn) IsWhole() bool {
-	if !t.sameAddr.Load() {
+func (c *Conn) IsWhole() bool {
+	if !c.sameAddr.Load() {
 		return false
 	}
-	taken, known := fdutil.Taken(t.socket)
-	return known && taken == t.given.Load()
+	taken, known := fdutil.Taken(c.socket)
+	return known && taken == c.given.Load()
 }
 
 // IsMovable reports whether another process could go on with nc. It is for the
@@ -139,11 +139,11 @@ func IsMovable(nc net.Conn) bool {
 }
 
 // Socket returns the socket, which waits for nobody.
-func (t *Conn) Socket() *net.TCPConn { return t.socket }
+func (c *Conn) Socket() *net.TCPConn { return c.socket }
 
 // SetPassed notes that the connection was passed on: then it is not for the
 // program's Close to be waited for.
-func (t *Conn) SetPassed(passed bool) { t.passed.Store(passed) }
+func (c *Conn) SetPassed(passed bool) { c.passed.Store(passed) }
 
 // IsPassed returns what SetPassed has set.
-func (t *Conn) IsPassed() bool { return t.passed.Load() }
+func (c *Conn) IsPassed() bool { return c.passed.Load() }

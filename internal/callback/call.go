@@ -43,7 +43,7 @@ func LogPanic(log hclog.Logger, what string, recovered any) {
 // a client that may not listen.
 func Close(log hclog.Logger, c io.Closer, closed func()) {
 	switch c.(type) {
-	case *net.TCPConn, *net.UnixConn, *net.TCPListener, *net.UnixListener, *conntrack.Queue:
+	case *net.TCPConn, *net.UnixConn, *net.TCPListener, *net.UnixListener, *conntrack.MovedListener:
 		_ = c.Close()
 		closed()
 	default:

@@ -2,10 +2,14 @@ package callback
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/hashicorp/go-hclog"
 )
+
+// ErrEnded is the error of a server that stopped serving without being told to.
+var ErrEnded = errors.New("it stopped serving")
 
 // A Job is what runs beside the servers whose connections are followed, until
 // this generation drains: a server of another kind, or a worker.
@@ -49,71 +53,71 @@ type JobsConfig struct {
 func NewJobs(c JobsConfig) *Jobs { return &Jobs{JobsConfig: c} }
 
 // Start starts those that run in all processes of the service, or the workers.
-func (s *Jobs) Start(ctx context.Context, workers bool) {
-	for _, j := range s.All {
+func (js *Jobs) Start(ctx context.Context, workers bool) {
+	for _, j := range js.All {
 		if j.Worker == workers && !j.begun {
 			j.begun = true
-			s.work(ctx, j, true, j.Run)
+			js.work(ctx, j, true, j.Run)
 		}
 	}
 }
 
 // work calls f on behalf of j.
-func (s *Jobs) work(ctx context.Context, j *Job, run bool, f func(context.Context) error) {
+func (js *Jobs) work(ctx context.Context, j *Job, run bool, f func(context.Context) error) {
 	j.working++
-	s.working++
-	Call(s.Log, j.Name, func() error { return f(ctx) }, func(err error) {
-		s.Post(func() {
+	js.working++
+	Call(js.Log, j.Name, func() error { return f(ctx) }, func(err error) {
+		js.Post(func() {
 			j.working--
-			s.working--
-			s.Ended(JobEnd{j, run, err})
+			js.working--
+			js.Ended(JobEnd{j, run, err})
 		})
 	})
 }
 
 // End has those finish that can be asked to, until ctx ends.
-func (s *Jobs) End(ctx context.Context) {
-	for _, j := range s.All {
+func (js *Jobs) End(ctx context.Context) {
+	for _, j := range js.All {
 		if j.begun && j.End != nil {
-			s.work(ctx, j, false, j.End)
+			js.work(ctx, j, false, j.End)
 		}
 	}
 }
 
 // Kill ends jobs at once, which may hang as well.
-func (s *Jobs) Kill() {
-	for _, j := range s.All {
+func (js *Jobs) Kill() {
+	for _, j := range js.All {
 		if j.begun && j.Kill != nil {
-			s.killing++
-			s.kill(j)
+			js.killing++
+			js.kill(j)
 		}
 	}
 }
 
-func (s *Jobs) kill(j *Job) {
+func (js *Jobs) kill(j *Job) {
 	kill := func() error {
 		j.Kill()
 		return nil
 	}
-	Call(s.Log, j.Name, kill, func(err error) {
+	Call(js.Log, j.Name, kill, func(err error) {
 		if err != nil {
-			s.Log.Error("a job could not be ended", "job", j.Name, "error", err)
+			js.Log.Error("a job could not be ended", "job", j.Name, "error", err)
 		}
-		s.Post(func() { s.killing-- })
+		js.Post(func() { js.killing-- })
 	})
 }
 
 // AreWorking reports whether any function of a job has not returned, but for
 // Kill.
-func (s *Jobs) AreWorking() bool { return s.working > 0 }
+func (js *Jobs) AreWorking() bool { return js.working > 0 }
 
 // AreKilled reports whether no Kill is under way any more.
-func (s *Jobs) AreKilled() bool { return s.killing == 0 }
+func (js *Jobs) AreKilled() bool { return js.killing == 0 }
 
 // Names returns the names of the jobs that are still waited for, in order.
-func (s *Jobs) Names() []string {
+func (js *Jobs) Names() []string {
 	var names []string
-	for _, j := range s.All {
+	for _, j := range js.All {
 		if j.working > 0 {
 			names = append(names, j.Name)
 		}

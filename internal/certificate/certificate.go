@@ -1,4 +1,5 @@
-// Package certificate reads the certificate that a server shows.
+// Package certificate reads the certificate that a server shows, and looks
+// whether it has one.
 package certificate
 
 import (
@@ -11,8 +12,22 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// ErrUnusable is matched by the errors of Read.
-var ErrUnusable = errors.New("cannot be used")
+var (
+	// ErrUnusable is matched by the errors of Read.
+	ErrUnusable = errors.New("cannot be used")
+	// ErrNone is the error of Check.
+	ErrNone = errors.New("TLSConfig has no certificate")
+)
+
+// Check returns ErrNone if config has neither a certificate nor a function that
+// gets one. Serve of a server would say so too late: when this process has taken
+// over.
+func Check(config *tls.Config) error {
+	if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
+		return ErrNone
+	}
+	return nil
+}
 
 // Read reads a certificate, with those that certify it after it, and its key
 // from files in PEM. The error names both: crypto/tls does not say in which

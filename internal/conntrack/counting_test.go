@@ -16,7 +16,7 @@ func TestCountingListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry := conntrack.New(conntrack.Host{})
+	registry := conntrack.New(conntrack.Config{})
 	l := conntrack.NewCountingListener(registry, listener, "other")
 	var conns []net.Conn
 	for range 2 {

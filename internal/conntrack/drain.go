@@ -56,15 +56,15 @@ func (r *Registry) Sink() Sink {
 	return nil
 }
 
-// Linger has connections at rest that cannot move served for Host.Linger from
+// Linger has connections at rest that cannot move served for Config.Linger from
 // now on. Those that are still at rest then are closed.
 func (r *Registry) Linger() {
 	d := &r.drain
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lingered.Store(false)
-	d.ends = time.Now().Add(r.host.Linger)
-	d.linger.Reset(r.host.Linger)
+	d.ends = time.Now().Add(r.config.Linger)
+	d.linger.Reset(r.config.Linger)
 }
 
 // endLinger may run when another linger has just begun.
@@ -88,7 +88,7 @@ func (r *Registry) LateIn(d time.Duration) { r.drain.lateness.Reset(d) }
 // watchSilence sets the timer of Silence, unless it is set.
 func (r *Registry) watchSilence() {
 	if !r.drain.watching.Load() && !r.drain.watching.Swap(true) {
-		r.drain.silent.Reset(r.host.Silence)
+		r.drain.silent.Reset(r.config.Silence)
 	}
 }
 

@@ -28,7 +28,7 @@ type Phase int32
 const (
 	Serving   Phase = iota
 	Moving          // at rest they go to the Sink
-	Lingering       // the next response says Connection: close; after Host.Linger those at rest are closed
+	Lingering       // the next response says Connection: close; after Config.Linger those at rest are closed
 	Cancelled       // responses that are not complete are aborted
 )
 
@@ -49,6 +49,9 @@ type Endpoint struct {
 	phase atomic.Int32
 	lasts atomic.Bool
 }
+
+// At returns e, for the types that embed it.
+func (e *Endpoint) At() *Endpoint { return e }
 
 // Phase returns what the connections do. Goroutines may share an Endpoint.
 func (e *Endpoint) Phase() Phase { return Phase(e.phase.Load()) }

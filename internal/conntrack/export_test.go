@@ -37,7 +37,7 @@ type Tracked struct{ server *Server }
 
 // Track prepares server for Serve.
 func Track(listener net.Listener, server *http.Server) *Tracked {
-	s := NewServer(New(Host{}), listener, "test")
+	s := NewServer(New(Config{}), listener, "test")
 	s.HTTP, s.Movable, s.proven, s.Hook = server, true, true, server.ConnState
 	server.ConnState = s.ConnState
 	server.Handler = s.AnnounceClose(server.Handler)

@@ -23,13 +23,13 @@ func (c *conn) releaseForeign() {
 		c.recheckIn(left)
 		return
 	}
-	c.Endpoint.Registry.host.Close(c.Raw) // perhaps after all else has ended
+	c.Endpoint.Registry.config.Close(c.Raw) // perhaps after all else has ended
 }
 
 // lingerForeign is lingerAlone for a connection that has become idle.
 func (c *conn) lingerForeign() {
 	if c.Endpoint.Phase() != Serving {
-		linger := c.Endpoint.Registry.host.Linger
+		linger := c.Endpoint.Registry.config.Linger
 		c.lingers.set(time.Now().Add(linger))
 		c.recheckIn(linger)
 	}
@@ -46,7 +46,7 @@ func (c *conn) recheckIn(d time.Duration) {
 
 // patience returns how long a client may still be silent.
 func (c *conn) patience(state http.ConnState) time.Duration {
-	silence := c.Endpoint.Registry.host.Silence
+	silence := c.Endpoint.Registry.config.Silence
 	socket := socketOf(c.Raw)
 	if socket != nil && fdutil.HasUnread(socket) {
 		return silence // it is this process that is slow

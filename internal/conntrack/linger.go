@@ -8,7 +8,7 @@ import (
 )
 
 // lingerAlone gives a connection that comes to rest in a drain the whole of
-// Host.Linger. Those at rest when the drain begins have the same one.
+// Config.Linger. Those at rest when the drain begins have the same one.
 //
 // Had its response said Connection: close, the server would not wait for
 // another request. But the header is the handler's, which began before the
@@ -21,7 +21,7 @@ func (c *conn) lingerAlone() {
 	}
 	until := c.lingers.time()
 	if until.IsZero() { // else blank lines have come, which are no request
-		until = time.Now().Add(c.Endpoint.Registry.host.Linger)
+		until = time.Now().Add(c.Endpoint.Registry.config.Linger)
 		c.lingers.set(until)
 	}
 	if limit := c.deadline.time(); limit.IsZero() || until.Before(limit) {

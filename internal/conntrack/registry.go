@@ -44,7 +44,7 @@ func Close(c Conn) error {
 	defer i.Endpoint.Registry.Remove(c)
 	i.unkeep()
 	if t := aroundOf(i.Raw); t != nil && t.IsPassed() {
-		i.Endpoint.Registry.host.Close(t)
+		i.Endpoint.Registry.config.Close(t)
 		return nil
 	}
 	return i.Raw.Close()
@@ -74,7 +74,7 @@ func Forget(c Conn) {
 // isSpent reports whether the session was exported and its state sent.
 func (i *Info) isSpent() bool { return i.spent && i.Left == nil }
 
-// SetPassed has Close leave it to the Host to close the connection, if it is
+// SetPassed has Close leave it to Config to close the connection, if it is
 // not of net's making: who has passed it on must not wait for the program.
 func (i *Info) SetPassed(passed bool) {
 	if t := aroundOf(i.Raw); t != nil {
@@ -82,8 +82,8 @@ func (i *Info) SetPassed(passed bool) {
 	}
 }
 
-// A Host is what connections need of the service that they belong to.
-type Host struct {
+// A Config is what connections need of the service that they belong to.
+type Config struct {
 	// Linger is for how long a connection at rest that cannot move is still
 	// served in a drain.
 	Linger time.Duration
@@ -95,7 +95,7 @@ type Host struct {
 	Close func(io.Closer)
 }
 
-// DefaultSilence is Host.Silence where none is given. A client that is there
+// DefaultSilence is Config.Silence where none is given. A client that is there
 // sends the rest of a request line, of a header or of a handshake in one go.
 // Five seconds are ample for packets that were lost on the way. One that goes
 // on sending, however slowly, is waited for to the deadline.
@@ -105,7 +105,7 @@ const DefaultSilence = 5 * time.Second
 // Accept and the first http.ConnState a connection is known to nobody else, and
 // a drain that overlooked it would lose it. Goroutines may share a Registry.
 type Registry struct {
-	host     Host
+	config   Config
 	empty    chan struct{}
 	drain    drain
 	sessions sessionCounts
@@ -119,11 +119,11 @@ type Registry struct {
 }
 
 // New makes an empty Registry.
-func New(host Host) *Registry {
-	if host.Silence == 0 {
-		host.Silence = DefaultSilence
+func New(config Config) *Registry {
+	if config.Silence == 0 {
+		config.Silence = DefaultSilence
 	}
-	r := &Registry{host: host, empty: make(chan struct{}, 1), conns: make(map[Conn]struct{})}
+	r := &Registry{config: config, empty: make(chan struct{}, 1), conns: make(map[Conn]struct{})}
 	r.drain.init(r)
 	return r
 }

@@ -30,7 +30,7 @@ func newMember(t *testing.T, e *conntrack.Endpoint) *memberConn {
 	return c
 }
 
-func newRegistry(t *testing.T, host conntrack.Host) *conntrack.Registry {
+func newRegistry(t *testing.T, host conntrack.Config) *conntrack.Registry {
 	t.Helper()
 	r := conntrack.New(host)
 	t.Cleanup(r.Stop)
@@ -40,7 +40,7 @@ func newRegistry(t *testing.T, host conntrack.Host) *conntrack.Registry {
 // TestRegistryEmpty counts connections, of which those of the control socket
 // are nobody's to wait for.
 func TestRegistryEmpty(t *testing.T) {
-	r := newRegistry(t, conntrack.Host{})
+	r := newRegistry(t, conntrack.Config{})
 	control := &conntrack.Endpoint{Registry: r, Control: true}
 	streams := &conntrack.Endpoint{Registry: r, Kind: conntrack.Streams}
 	others := &conntrack.Endpoint{Registry: r, Kind: conntrack.Others}
@@ -85,7 +85,7 @@ func TestComesBack(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := newRegistry(t, conntrack.Host{Linger: time.Hour})
+			r := newRegistry(t, conntrack.Config{Linger: time.Hour})
 			e := &conntrack.Endpoint{Registry: r, Movable: true}
 			e.SetPhase(conntrack.Moving)
 			if test.late {
@@ -103,7 +103,7 @@ func TestComesBack(t *testing.T) {
 
 // TestLinger releases what is at rest when the last linger is over.
 func TestLinger(t *testing.T) {
-	r := newRegistry(t, conntrack.Host{Linger: time.Millisecond})
+	r := newRegistry(t, conntrack.Config{Linger: time.Millisecond})
 	c := newMember(t, &conntrack.Endpoint{Registry: r})
 	r.Linger()
 	r.Linger()
@@ -112,7 +112,7 @@ func TestLinger(t *testing.T) {
 
 // TestQueue accepts what was pushed, in order, until it is closed.
 func TestQueue(t *testing.T) {
-	q := conntrack.NewQueue(&net.TCPAddr{Port: 1})
+	q := conntrack.NewMovedListener(&net.TCPAddr{Port: 1})
 	first, second := net.Pipe()
 	defer first.Close()
 	defer second.Close()
@@ -159,7 +159,7 @@ func TestSpent(t *testing.T) {
 		"sent, for later": {sent: true, serves: true, keep: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRegistry(t, conntrack.Host{})
+			r := newRegistry(t, conntrack.Config{})
 			sink := &taker{serves: test.serves}
 			r.LeaveTo(sink)
 			c := newMember(t, &conntrack.Endpoint{Registry: r, Kind: conntrack.HTTPS})

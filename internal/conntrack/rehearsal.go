@@ -102,7 +102,7 @@ var _ Sink = (*rehearsal)(nil)
 func newRehearsal(like *http.Server, lines []line) *rehearsal {
 	r := &rehearsal{over: make(chan struct{}), lines: lines, said: line{rests: true}}
 	r.wake.L = &r.mu
-	registry := New(Host{})
+	registry := New(Config{})
 	registry.LeaveTo(r)
 	server := &http.Server{
 		ReadTimeout:       like.ReadTimeout,
@@ -117,7 +117,7 @@ func newRehearsal(like *http.Server, lines []line) *rehearsal {
 		Endpoint: Endpoint{Registry: registry, Name: "rehearsal", Movable: true},
 		HTTP:     server,
 		Hook:     r.connState,
-		arrived:  NewQueue(&net.TCPAddr{}),
+		arrived:  NewMovedListener(&net.TCPAddr{}),
 		proven:   true,
 	}
 	server.ConnState = h.ConnState

@@ -75,7 +75,7 @@ func (b *below) tracked() *conn { return b.known }
 func (b *below) NetConn() net.Conn { return accepted(Underlying(b.Conn)) }
 
 // A secureListener gives net/http the connections that Secure does not make
-// sessions of. The others come by the Queue.
+// sessions of. The others come by the MovedListener.
 type secureListener struct{ trackingListener }
 
 func (l *secureListener) Accept() (net.Conn, error) {

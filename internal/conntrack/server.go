@@ -32,7 +32,7 @@ type Server struct {
 	// it does not show that. It may be nil.
 	Hidden func(net.Conn)
 
-	arrived  *Queue
+	arrived  *MovedListener
 	proven   bool      // see Rehearse
 	sessions *sessions // see Secure
 	foreign  sync.Map  // net.Conn to *conn: connections we could not wrap
@@ -43,7 +43,7 @@ type Server struct {
 func NewServer(registry *Registry, listener net.Listener, name string) *Server {
 	return &Server{
 		Endpoint: Endpoint{Registry: registry, Listener: listener, Name: name},
-		arrived:  NewQueue(listener.Addr()),
+		arrived:  NewMovedListener(listener.Addr()),
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 )
 
-// bodySilences is how many times Host.Silence a client may leave a body half
+// bodySilences is how many times Config.Silence a client may leave a body half
 // sent, or a response half read, that a handler is at already.
 const bodySilences = 3
 
@@ -43,21 +43,21 @@ func (r *Registry) Silent(since time.Time, othersWait bool) Waiting {
 		if !ok || c.cut.Load() {
 			continue
 		}
-		left := r.host.Silence // to look again
+		left := r.config.Silence // to look again
 		switch {
 		case c.isUnfinished():
-			left = r.host.Silence - c.quiet(since)
+			left = r.config.Silence - c.quiet(since)
 		case !c.isAnswering():
 			continue
 		case othersWait && c.isOwedBody():
-			left = bodySilences*r.host.Silence - c.quiet(since)
-		case othersWait && hasClock(c.Raw) && fdutil.SendStalled(c.Raw, bodySilences*r.host.Silence):
+			left = bodySilences*r.config.Silence - c.quiet(since)
+		case othersWait && hasClock(c.Raw) && fdutil.SendStalled(c.Raw, bodySilences*r.config.Silence):
 			silent.Responses++
 			silent.conns = append(silent.conns, c)
 			continue
 		}
 		if left <= 0 && fdutil.HasUnread(c.Raw) { // it is this process that is slow
-			left = r.host.Silence
+			left = r.config.Silence
 		}
 		if left <= 0 {
 			silent.Requests++

@@ -57,7 +57,7 @@ func (r *Registry) Remains() (work Counts, waiting Waiting) {
 			switch {
 			case c.isOwedBody():
 				waiting.Requests++
-			case !c.http2.Load() && fdutil.SendStalled(c.Raw, r.host.Silence):
+			case !c.http2.Load() && fdutil.SendStalled(c.Raw, r.config.Silence):
 				waiting.Responses++
 			default:
 				continue

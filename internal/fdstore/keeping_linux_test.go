@@ -18,7 +18,7 @@ import (
 func TestKeeping(t *testing.T) {
 	var log bytes.Buffer
 	errNobody, errLeaving := errors.New("no service manager"), errors.New("they leave")
-	k := NewKeeping(conntrack.New(conntrack.Host{}), errNobody, hclog.New(&hclog.LoggerOptions{Output: &log}))
+	k := NewKeeping(conntrack.New(conntrack.Config{}), errNobody, hclog.New(&hclog.LoggerOptions{Output: &log}))
 	var told []notify.State
 	tell := func(states ...notify.State) { told = append(told, states...) }
 	k.End(errLeaving, tell)

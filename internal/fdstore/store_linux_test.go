@@ -31,7 +31,7 @@ func (m *manager) generation(n int, found *Found) *Store {
 		Manager:    m,
 		Generation: n,
 		Hello:      hello,
-		Owner:      conntrack.New(conntrack.Host{}),
+		Owner:      conntrack.New(conntrack.Config{}),
 		Log:        hclog.NewNullLogger(),
 	}, found)
 	m.t.Cleanup(s.Close)

@@ -41,17 +41,17 @@ func New(check func(context.Context) error, call Call) *Check {
 
 // Died receives the error of a check that matches [ErrDead]. Who does not look
 // misses all but the first.
-func (h *Check) Died() <-chan error { return h.died }
+func (c *Check) Died() <-chan error { return c.died }
 
 // Ask returns what the check says, or that it has not said it within limit or
 // before ctx ended. It returns nil if there is no check.
-func (h *Check) Ask(ctx context.Context, limit time.Duration) error {
-	if h.check == nil {
+func (c *Check) Ask(ctx context.Context, limit time.Duration) error {
+	if c.check == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the health check did not end within %v", limit))
 	defer cancel()
-	run := h.begin(limit)
+	run := c.begin(limit)
 	select {
 	case <-run.done:
 		return run.err
@@ -62,31 +62,31 @@ func (h *Check) Ask(ctx context.Context, limit time.Duration) error {
 
 // begin starts a run, unless one goes on. Its context is not that of whoever
 // asks first: others wait for it too.
-func (h *Check) begin(limit time.Duration) *checkup {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.run == nil {
-		h.run = &checkup{done: make(chan struct{})}
-		run := h.run
+func (c *Check) begin(limit time.Duration) *checkup {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.run == nil {
+		c.run = &checkup{done: make(chan struct{})}
+		run := c.run
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		h.call(func() error { return h.check(ctx) }, func(err error) {
+		c.call(func() error { return c.check(ctx) }, func(err error) {
 			cancel()
-			h.finish(run, err)
+			c.finish(run, err)
 		})
 		return run
 	}
-	return h.run
+	return c.run
 }
 
-func (h *Check) finish(run *checkup, err error) {
-	h.mu.Lock()
-	h.run = nil
-	h.mu.Unlock()
+func (c *Check) finish(run *checkup, err error) {
+	c.mu.Lock()
+	c.run = nil
+	c.mu.Unlock()
 	run.err = err
 	close(run.done)
 	if errors.Is(err, ErrDead) {
 		select {
-		case h.died <- err:
+		case c.died <- err:
 		default:
 		}
 	}

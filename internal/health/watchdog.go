@@ -23,7 +23,7 @@ type Watchdog struct {
 	manager Manager
 	check   *Check
 	log     hclog.Logger
-	host    Host
+	config  WatchdogConfig
 
 	beat     time.Duration // between two signs; 0 if none are expected
 	timer    *time.Timer
@@ -42,8 +42,8 @@ type Manager interface {
 	Say(subject servicemanager.Subject, states ...notify.State)
 }
 
-// A Host is who owns a Watchdog.
-type Host struct {
+// A WatchdogConfig is what a Watchdog knows of its owner.
+type WatchdogConfig struct {
 	// Aside runs f in another goroutine, until alive ends, and has the owner's
 	// goroutine call what it returns.
 	Aside func(f func(alive context.Context) (happened func()))
@@ -53,8 +53,8 @@ type Host struct {
 }
 
 // NewWatchdog makes a Watchdog, which gives no sign before Start.
-func NewWatchdog(manager Manager, check *Check, host Host, log hclog.Logger) *Watchdog {
-	w := &Watchdog{manager: manager, check: check, host: host, log: log, timer: time.NewTimer(0)}
+func NewWatchdog(manager Manager, check *Check, config WatchdogConfig, log hclog.Logger) *Watchdog {
+	w := &Watchdog{manager: manager, check: check, config: config, log: log, timer: time.NewTimer(0)}
 	if !w.timer.Stop() {
 		<-w.timer.C
 	}
@@ -93,7 +93,7 @@ func (w *Watchdog) Hurry() {
 // is not checked any more: what the check looks at may be closed by then, the
 // drain ends by itself, and nothing is gained if it is killed before.
 func (w *Watchdog) OnBeat() {
-	watched, ending := w.host.Stands()
+	watched, ending := w.config.Stands()
 	switch {
 	case !watched:
 	case w.check.check == nil || ending:
@@ -101,7 +101,7 @@ func (w *Watchdog) OnBeat() {
 		w.Again()
 	case !w.checking:
 		w.checking, w.due = true, time.Now().Add(w.beat)
-		w.host.Aside(func(alive context.Context) func() {
+		w.config.Aside(func(alive context.Context) func() {
 			err := w.check.Ask(alive, w.beat)
 			return func() { w.onChecked(err) }
 		})
@@ -111,7 +111,7 @@ func (w *Watchdog) OnBeat() {
 // onChecked gives a sign of life if the check passed.
 func (w *Watchdog) onChecked(err error) {
 	w.checking = false
-	if watched, ending := w.host.Stands(); !watched || ending {
+	if watched, ending := w.config.Stands(); !watched || ending {
 		return
 	}
 	switch {
@@ -129,7 +129,7 @@ func (w *Watchdog) onChecked(err error) {
 // OnDead has the service manager kill and restart this process, if it is the
 // one that serves.
 func (w *Watchdog) OnDead(err error) {
-	watched, ending := w.host.Stands()
+	watched, ending := w.config.Stands()
 	if !w.manager.Exists() || w.gaveUp || !watched || ending {
 		return
 	}

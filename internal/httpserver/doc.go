@@ -7,5 +7,8 @@
 // end of a drain, says GOAWAY, and runs the functions of RegisterOnShutdown.
 // The program's own functions see what net/http alone would show them.
 //
+// Connections that the program hijacks through heirloom are those of
+// Server.Hijacked.
+//
 // How connections are followed and move is package conntrack's.
 package httpserver

@@ -19,23 +19,23 @@ const (
 // take away from it: those connections could not be told to end, and would last
 // to the deadline of the drain. One that is inside another handler is not seen
 // before it takes a connection.
-func (h *Server) prepareH2C() {
-	taken, err := goaway.TakeH2C(h.HTTP)
+func (s *Server) prepareH2C() {
+	taken, err := goaway.TakeH2C(s.HTTP)
 	switch {
 	case taken:
-		h.host.Log.Warn(logH2CTaken, "listener", h.Listener.Addr().String())
+		s.shared.Log.Warn(logH2CTaken, "listener", s.Listener.Addr().String())
 	case err != nil:
-		h.host.Log.Warn(logH2CTakes, "listener", h.Listener.Addr().String(), "reason", err)
+		s.shared.Log.Warn(logH2CTakes, "listener", s.Listener.Addr().String(), "reason", err)
 	}
 }
 
 // noticeH2C returns next, which is told of the states of connections, and warns
 // of h2c.NewHandler when that takes the first one.
-func (h *Server) noticeH2C(next func(net.Conn, http.ConnState)) func(net.Conn, http.ConnState) {
+func (s *Server) noticeH2C(next func(net.Conn, http.ConnState)) func(net.Conn, http.ConnState) {
 	var once sync.Once
 	return func(nc net.Conn, state http.ConnState) {
 		if state == http.StateHijacked && framework.IsCalledBy(goaway.H2CFunction) {
-			once.Do(func() { h.host.Log.Warn(logH2CTakes, "listener", h.Listener.Addr().String()) })
+			once.Do(func() { s.shared.Log.Warn(logH2CTakes, "listener", s.Listener.Addr().String()) })
 		}
 		next(nc, state)
 	}

@@ -3,6 +3,7 @@ package httpserver
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"runtime"
@@ -10,14 +11,18 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/heirloom-go/heirloom/internal/certificate"
 	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/framework"
 	"github.com/heirloom-go/heirloom/internal/goaway"
+	"github.com/heirloom-go/heirloom/internal/streams"
+	"github.com/heirloom-go/heirloom/internal/transfer"
 )
 
-// A Host is what the Servers of a service need to know of it. They share one.
-type Host struct {
+// Shared is what the Servers of a service know of it. They share one.
+type Shared struct {
 	Requests context.Context // ends when requests are cancelled
-	Linger   time.Duration   // see conntrack.Host
+	Linger   time.Duration   // see conntrack.Config
 	MoveTLS  bool            // connections of TLS are to move
 	Spares   bool            // handlers may say that they need nothing any more: see conntrack.Spare
 	Log      hclog.Logger
@@ -31,86 +36,118 @@ type Host struct {
 type Server struct {
 	*conntrack.Server // HTTP is Source, or one like it: see prepareShutdown
 
-	Given *http.Server // the program's
-	SetUp *http.Server // what a framework has made of Given; nil if none has
+	Given    *http.Server         // the program's
+	By       *framework.Framework // that sets Given up; nil if that is the program
+	Hijacked *streams.Server      // of the connections that are taken from this one; it accepts none
 	// IsAbrupt says that HTTP speaks an HTTP/2 that goaway does not know.
 	IsAbrupt bool
 
-	host    *Host
-	wrapped bool // the program has put a listener around ours
+	shared  *Shared
+	setUp   *http.Server // what By has made of Given; nil without one
+	wrapped bool         // the program has put a listener around ours
 	hook    func(net.Conn, http.ConnState)
 	http2   *goaway.Drainer // nil if HTTP does not speak it, or brings its own
 }
 
 // New makes given, which is not serving yet, one to be prepared. wrapped says
 // that the program has put a listener around ours.
-func New(host *Host, s *conntrack.Server, given *http.Server, wrapped bool) *Server {
+func New(shared *Shared, s *conntrack.Server, given *http.Server, wrapped bool) *Server {
 	s.HTTP = given
-	return &Server{Server: s, Given: given, host: host, wrapped: wrapped}
+	hijacked := &streams.Server{
+		Endpoint: conntrack.Endpoint{
+			Registry: s.Registry,
+			Listener: conntrack.NewMovedListener(s.Listener.Addr()),
+			Name:     s.Name,
+			Kind:     conntrack.Streams,
+			Control:  s.Control,
+		},
+		Log: shared.Log,
+	}
+	return &Server{Server: s, Given: given, Hijacked: hijacked, shared: shared, wrapped: wrapped}
 }
 
-// Source returns the server whose fields are served by: SetUp, or else Given.
-func (h *Server) Source() *http.Server { return cmp.Or(h.SetUp, h.Given) }
+// source returns the server whose fields count.
+func (s *Server) source() *http.Server { return cmp.Or(s.setUp, s.Given) }
 
-// Prepare makes Source, with whatever its fields say by now, one whose
-// connections can be drained.
-func (h *Server) Prepare() {
-	h.HTTP = h.Source()
-	h.TLS = h.HTTP.TLSConfig != nil // net/http sets one of its own when it serves
-	h.Movable = h.Name != "" && !h.TLS
-	h.prepareShutdown()
-	if !h.TLS {
-		h.prepareH2C()
+// Prepare readies the server, with whatever its fields say by now, to serve, and
+// to have its connections move if they can. By has set it up. It is called
+// before Serve. The error matches certificate.ErrNone.
+func (s *Server) Prepare() error {
+	if s.By != nil {
+		s.setUp = s.By.Server()
 	}
-	server := h.HTTP
-	if h.hook = server.ConnState; h.hook != nil {
-		h.Hook = h.callHook
+	if config := s.source().TLSConfig; config != nil {
+		if err := certificate.Check(config); err != nil {
+			return fmt.Errorf("serve HTTP on %s: %w", s.Listener.Addr(), err)
+		}
 	}
-	server.ConnState = h.noticeH2C(h.ConnState)
-	server.Handler = h.AnnounceClose(h.handler(server.Handler))
-	server.BaseContext = cancelWith(h.host.Requests, h.baseContext(server.BaseContext))
-	server.ConnContext = h.connContext(server.ConnContext, h.wrapped || h.MovesTLS() || h.host.Spares)
-	h.prepareHTTP2()
+	s.intervene()
+	s.Hijacked.Movable = s.Hijacked.Handler != nil && s.Name != "" && !s.TLS
+	if s.movesTLS() {
+		s.prepareTLS()
+	}
+	s.prove()
+	return nil
 }
 
-// MovesTLS reports whether connections of TLS are to move, as far as they can.
-func (h *Server) MovesTLS() bool { return h.TLS && h.Name != "" && h.host.MoveTLS }
+// intervene has the functions of the server be ours, which call its own.
+func (s *Server) intervene() {
+	s.HTTP = s.source()
+	s.TLS = s.HTTP.TLSConfig != nil // net/http sets one of its own when it serves
+	s.Movable = s.Name != "" && !s.TLS
+	s.prepareShutdown()
+	if !s.TLS {
+		s.prepareH2C()
+	}
+	server := s.HTTP
+	if s.hook = server.ConnState; s.hook != nil {
+		s.Hook = s.callHook
+	}
+	server.ConnState = s.noticeH2C(s.ConnState)
+	server.Handler = s.AnnounceClose(s.handler(server.Handler))
+	server.BaseContext = cancelWith(s.shared.Requests, s.baseContext(server.BaseContext))
+	server.ConnContext = s.connContext(server.ConnContext, s.wrapped || s.movesTLS() || s.shared.Spares)
+	s.prepareHTTP2()
+}
 
-// Prove has nothing move if net/http is not the one that conntrack knows.
-func (h *Server) Prove() {
-	err := h.Rehearse()
+// movesTLS reports whether connections of TLS are to move, as far as they can.
+func (s *Server) movesTLS() bool { return s.TLS && s.Name != "" && s.shared.MoveTLS }
+
+// prove has nothing move if net/http is not the one that conntrack knows.
+func (s *Server) prove() {
+	err := s.Rehearse()
 	if err == nil {
 		return
 	}
-	h.Movable = false
-	if !h.host.unproven {
-		h.host.unproven = true
-		h.host.Log.Warn("idle HTTP/1 connections cannot move with this Go release: clients will be told to close them",
+	s.Movable = false
+	if !s.shared.unproven {
+		s.shared.unproven = true
+		s.shared.Log.Warn("idle HTTP/1 connections cannot move with this Go release: clients will be told to close them",
 			"go", runtime.Version(), "reason", err)
 	}
 }
 
 // prepareHTTP2 readies h.HTTP, if it speaks HTTP/2, to end its connections.
-func (h *Server) prepareHTTP2() {
+func (s *Server) prepareHTTP2() {
 	var err error
-	h.http2, err = goaway.Prepare(h.HTTP, h.IsHTTP2)
-	h.IsAbrupt = err != nil
-	if err != nil && (h.TLS || speaksH2C(h.HTTP)) {
-		h.warnHTTP2(err)
+	s.http2, err = goaway.Prepare(s.HTTP, s.IsHTTP2)
+	s.IsAbrupt = err != nil
+	if err != nil && (s.TLS || speaksH2C(s.HTTP)) {
+		s.warnHTTP2(err)
 	}
-	h.SaysGoAway = h.http2 != nil
-	if h.http2 == nil && speaksH2C(h.HTTP) {
-		h.Movable = false
+	s.SaysGoAway = s.http2 != nil
+	if s.http2 == nil && speaksH2C(s.HTTP) {
+		s.Movable = false
 	}
 }
 
 // warnHTTP2 says that connections of HTTP/2 will end in another way than
 // documented: by Connection: close, upon which net/http sends one GOAWAY, or if
 // they are idle by their end alone.
-func (h *Server) warnHTTP2(reason error) {
-	if !h.host.abrupt {
-		h.host.abrupt = true
-		h.host.Log.Warn("a drain can break requests of HTTP/2 with this Go release", "go", runtime.Version(), "reason", reason)
+func (s *Server) warnHTTP2(reason error) {
+	if !s.shared.abrupt {
+		s.shared.abrupt = true
+		s.shared.Log.Warn("a drain can break requests of HTTP/2 with this Go release", "go", runtime.Version(), "reason", reason)
 	}
 }
 
@@ -119,8 +156,18 @@ func speaksH2C(server *http.Server) bool {
 	return server.Protocols != nil && server.Protocols.UnencryptedHTTP2()
 }
 
+// Arrive takes ownership of a connection that another process has handed over.
+// It does not wait.
+func (s *Server) Arrive(a transfer.Arrival) {
+	if s.Kind == conntrack.HTTPS {
+		s.ReceiveSecure(a.Conn, a.Left, a.Wait)
+		return
+	}
+	s.Receive(a.Conn, a.Wait)
+}
+
 // Drain tells HTTP/2 connections to end: they would go on for ever.
-func (h *Server) Drain() {
-	h.http2.Drain(h.host.Linger)
-	h.shutDown()
+func (s *Server) Drain() {
+	s.http2.Drain(s.shared.Linger)
+	s.shutDown()
 }

@@ -21,22 +21,23 @@ import (
 func TestMain(m *testing.M) { leakcheck.Main(m) }
 
 // prepare prepares given to serve what a listener accepts.
-func prepare(host *httpserver.Host, given *http.Server, l net.Listener) (*httpserver.Server, *conntrack.Registry) {
-	registry := conntrack.New(conntrack.Host{Close: func(c io.Closer) { callback.Close(hclog.NewNullLogger(), c, func() {}) }})
+func prepare(host *httpserver.Shared, given *http.Server, l net.Listener) (*httpserver.Server, *conntrack.Registry) {
+	registry := conntrack.New(conntrack.Config{Close: func(c io.Closer) { callback.Close(hclog.NewNullLogger(), c, func() {}) }})
 	s := httpserver.New(host, conntrack.NewServer(registry, l, "http"), given, false)
-	s.Prepare()
+	if err := s.Prepare(); err != nil {
+		panic(err)
+	}
 	return s, registry
 }
 
 // start prepares and serves given until the test ends.
-func start(t *testing.T, host *httpserver.Host, given *http.Server) (*httpserver.Server, net.Listener) {
+func start(t *testing.T, host *httpserver.Shared, given *http.Server) (*httpserver.Server, net.Listener) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, registry := prepare(host, given, l)
-	s.Prove()
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -103,7 +104,7 @@ func TestTransparent(t *testing.T) {
 			if onShutdown != nil {
 				given.RegisterOnShutdown(onShutdown)
 			}
-			_, l := start(t, &httpserver.Host{Requests: context.Background(), Log: hclog.NewNullLogger()}, given)
+			_, l := start(t, &httpserver.Shared{Requests: context.Background(), Log: hclog.NewNullLogger()}, given)
 			get(t, l)
 			for _, want := range []http.ConnState{http.StateNew, http.StateActive, http.StateIdle, http.StateClosed} {
 				if state := <-states; state != want {
@@ -136,7 +137,7 @@ func TestDrain(t *testing.T) {
 		}),
 	}
 	given.RegisterOnShutdown(func() { close(ran) })
-	s, l := start(t, &httpserver.Host{Requests: requests, Log: hclog.NewNullLogger()}, given)
+	s, l := start(t, &httpserver.Shared{Requests: requests, Log: hclog.NewNullLogger()}, given)
 	asked := make(chan struct{})
 	go func() {
 		defer close(asked)
@@ -160,7 +161,7 @@ func TestHiddenFields(t *testing.T) {
 	given := &http.Server{Handler: http.NotFoundHandler()}
 	given.RegisterOnShutdown(func() { t.Error("it ran") })
 	given.SetKeepAlivesEnabled(false)
-	s, l := start(t, &httpserver.Host{Requests: context.Background(), Log: hclog.New(&hclog.LoggerOptions{Output: &log})}, given)
+	s, l := start(t, &httpserver.Shared{Requests: context.Background(), Log: hclog.New(&hclog.LoggerOptions{Output: &log})}, given)
 	get(t, l)
 	s.Drain()
 	if s.HTTP != given || !strings.Contains(log.String(), "the functions of RegisterOnShutdown will not run") {
@@ -180,7 +181,7 @@ func TestPanicOfConnState(t *testing.T) {
 			close(closed)
 		}
 	}}
-	_, l := start(t, &httpserver.Host{Requests: context.Background(), Log: hclog.New(&hclog.LoggerOptions{Output: &log})}, given)
+	_, l := start(t, &httpserver.Shared{Requests: context.Background(), Log: hclog.New(&hclog.LoggerOptions{Output: &log})}, given)
 	get(t, l)
 	<-closed
 	if !strings.Contains(log.String(), "a bad day") {

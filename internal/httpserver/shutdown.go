@@ -14,23 +14,23 @@ import (
 // Shutdown is called on the one that was given, which serves nothing. Where the
 // given one knows more than its fields say, such as that keep-alives are
 // disabled, it has to serve.
-func (h *Server) prepareShutdown() {
-	if h.SetUp != nil || !hasShutdownFunctions(h.Given) {
+func (s *Server) prepareShutdown() {
+	if s.setUp != nil || !hasShutdownFunctions(s.Given) {
 		return
 	}
 	other := new(http.Server)
-	if hidden := copyFields(other, h.Given); hidden != "" {
-		h.host.Log.Warn("the functions of RegisterOnShutdown will not run", "listener", h.Listener.Addr().String(), "because of", hidden)
+	if hidden := copyFields(other, s.Given); hidden != "" {
+		s.shared.Log.Warn("the functions of RegisterOnShutdown will not run", "listener", s.Listener.Addr().String(), "because of", hidden)
 		return
 	}
-	h.HTTP = other
+	s.HTTP = other
 }
 
 // shutDown runs the functions of RegisterOnShutdown. Those of a server that a
 // framework serves run when that is told to end.
-func (h *Server) shutDown() {
-	if h.HTTP != h.Given && h.SetUp == nil {
-		go func() { _ = h.Given.Shutdown(context.Background()) }() // it has nothing to wait for, but may wait for a lock
+func (s *Server) shutDown() {
+	if s.HTTP != s.Given && s.setUp == nil {
+		go func() { _ = s.Given.Shutdown(context.Background()) }() // it has nothing to wait for, but may wait for a lock
 	}
 }
 

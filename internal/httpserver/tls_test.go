@@ -33,8 +33,8 @@ func TestSessionConfig(t *testing.T) {
 		}, []string{"http/1.1"}},
 	} {
 		test.given.TLSConfig = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }}
-		s, _ := prepare(&httpserver.Host{Requests: context.Background(), MoveTLS: true, Log: hclog.NewNullLogger()}, test.given, conntrack.NewQueue(&net.TCPAddr{}))
-		if !s.MovesTLS() {
+		s, _ := prepare(&httpserver.Shared{Requests: context.Background(), MoveTLS: true, Log: hclog.NewNullLogger()}, test.given, conntrack.NewMovedListener(&net.TCPAddr{}))
+		if s.Kind != conntrack.HTTPS {
 			t.Errorf("%s: its connections do not move", name)
 		}
 		config, err := s.SessionConfig()

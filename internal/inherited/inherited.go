@@ -20,10 +20,10 @@ import (
 
 // Inherited is what the process was started with.
 type Inherited struct {
-	sockets.Inherited // for a sockets.Set
+	sockets.Origin // for a sockets.Set
 
 	Generation  int                      // of this process, counted from 1
-	States      passedstate.Inherited    // that the generation before has passed on
+	States      passedstate.Received     // that the generation before has passed on
 	Predecessor *predecessor.Predecessor // the direct one, nil if there is none
 	Older       *predecessor.Older       // the generations that live
 	Found       *fdstore.Found           // what generations that are gone have left
@@ -41,7 +41,7 @@ func Find(log hclog.Logger) (*Inherited, error) {
 	if ignored := table.Ignored(); ignored != nil {
 		log.Warn("ignored the sockets in the environment", "reason", ignored)
 	}
-	i := &Inherited{Inherited: sockets.Inherited{Table: table}, Generation: 1, Older: predecessor.NewOlder()}
+	i := &Inherited{Origin: sockets.Origin{Table: table}, Generation: 1, Older: predecessor.NewOlder()}
 	var own *handover.Conn
 	if conn, pid := table.Predecessor(); conn != nil && pid == os.Getpid() { // this process, before its execve
 		own = handover.NewConn(conn)

@@ -37,7 +37,7 @@ func config(t *testing.T) inplace.Config {
 			Type:    handover.Hello,
 			Process: handover.Process{Protocol: handover.Protocol, MinReader: handover.MinProtocol, PID: os.Getpid(), Generation: 3},
 		},
-		Owner: conntrack.New(conntrack.Host{}),
+		Owner: conntrack.New(conntrack.Config{}),
 		Log:   hclog.NewNullLogger(),
 	}
 }

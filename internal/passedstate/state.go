@@ -3,7 +3,7 @@
 //
 // A [Source] is a function of the program, which is asked when another process
 // is about to come. What it gives is sent as a message of package handover.
-// [Inherited] is what this process was passed itself.
+// [Received] is what this process was passed itself.
 package passedstate
 
 import (
@@ -53,13 +53,13 @@ func (g Given) Send(send transfer.SendFunc) error {
 	return nil
 }
 
-// Inherited are the states that were passed to this process, by name. The zero
+// Received are the states that were passed to this process, by name. The zero
 // value has none.
-type Inherited struct{ states map[string]State }
+type Received struct{ states map[string]State }
 
 // Add takes in a message of a State, whose descriptors it owns. A later one of
 // a name replaces an earlier one.
-func (i *Inherited) Add(m handover.Message, fds []int) {
+func (r *Received) Add(m handover.Message, fds []int) {
 	s := State{Version: m.Version}
 	if len(m.States) > 0 {
 		s.Data = m.States[0]
@@ -67,25 +67,25 @@ func (i *Inherited) Add(m handover.Message, fds []int) {
 	for _, fd := range fds {
 		s.Files = append(s.Files, os.NewFile(uintptr(fd), m.Name))
 	}
-	if i.states == nil {
-		i.states = make(map[string]State)
+	if r.states == nil {
+		r.states = make(map[string]State)
 	}
-	i.states[m.Name].Close()
-	i.states[m.Name] = s
+	r.states[m.Name].Close()
+	r.states[m.Name] = s
 }
 
 // Take returns the state of a name, which is the caller's from then on.
-func (i *Inherited) Take(name string) (State, bool) {
-	s, ok := i.states[name]
-	delete(i.states, name)
+func (r *Received) Take(name string) (State, bool) {
+	s, ok := r.states[name]
+	delete(r.states, name)
 	return s, ok
 }
 
 // Drop closes the files of states that the program did not ask for.
-func (i *Inherited) Drop(log hclog.Logger) {
-	for name, s := range i.states {
+func (r *Received) Drop(log hclog.Logger) {
+	for name, s := range r.states {
 		log.Debug("nobody asked for the passed state", "name", name)
 		s.Close()
 	}
-	i.states = nil
+	r.states = nil
 }

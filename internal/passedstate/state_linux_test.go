@@ -40,7 +40,7 @@ func TestPass(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatalf("got %v, %v", all, err)
 	}
-	var next passedstate.Inherited
+	var next passedstate.Received
 	send := func(m handover.Message, fds ...int) error {
 		var copies []int
 		for _, fd := range fds { // as over a socket: those of the sender stay its own

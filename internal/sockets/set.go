@@ -15,13 +15,13 @@ import (
 // A Set has the sockets of a process. Goroutines may share it once it is
 // complete. The zero value has none.
 type Set struct {
-	from Inherited
+	from Origin
 	log  hclog.Logger
 	all  []*Socket
 }
 
-// Inherited is what the process was started with.
-type Inherited struct {
+// An Origin is where a Set takes sockets from.
+type Origin struct {
 	Table *activation.Table
 	Bound []handover.Bound // what an earlier generation had bound itself
 	// DryRun says that the process is not to serve. It has the sandbox of the
@@ -30,7 +30,7 @@ type Inherited struct {
 }
 
 // New makes a Set that takes sockets from what was inherited.
-func New(from Inherited, log hclog.Logger) *Set { return &Set{from: from, log: log} }
+func New(from Origin, log hclog.Logger) *Set { return &Set{from: from, log: log} }
 
 // IsReserved reports whether heirloom uses the name itself.
 func IsReserved(name string) bool {

@@ -33,7 +33,7 @@ func newSet(t *testing.T, bound ...handover.Bound) (*sockets.Set, *bytes.Buffer)
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	set := sockets.New(sockets.Inherited{Table: table, Bound: bound}, hclog.New(&hclog.LoggerOptions{Output: &log}))
+	set := sockets.New(sockets.Origin{Table: table, Bound: bound}, hclog.New(&hclog.LoggerOptions{Output: &log}))
 	t.Cleanup(set.Close)
 	return set, &log
 }

@@ -19,7 +19,7 @@ func (s *Set) Listen(want handover.Bound) (net.Listener, error) {
 	switch {
 	case err != nil && s.from.DryRun && isForbidden(err):
 		s.log.Warn("this dry run cannot listen here, where a socket unit or a new sandbox may let it", "error", err)
-		return conntrack.NewQueue(askedAddr(want)), nil
+		return conntrack.NewMovedListener(askedAddr(want)), nil
 	case err != nil:
 		return nil, err
 	}

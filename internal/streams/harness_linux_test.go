@@ -100,7 +100,7 @@ func newWorldAround(t *testing.T, network string, config *tls.Config, wraps func
 
 func (w *world) start(number int) *process {
 	p := &process{t: w.t, number: number, errs: make(chan error, 1000)}
-	p.conns = conntrack.New(conntrack.Host{Close: func(c io.Closer) { go func() { _ = c.Close() }() }})
+	p.conns = conntrack.New(conntrack.Config{Close: func(c io.Closer) { go func() { _ = c.Close() }() }})
 	p.server = &Server{
 		Endpoint: conntrack.Endpoint{Registry: p.conns, Listener: w.listener, Name: "test", Kind: conntrack.Streams, Movable: true},
 		Handler:  p.handle,

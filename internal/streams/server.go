@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"runtime/debug"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/heirloom-go/heirloom/internal/around"
 	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/tlsmove"
 	"github.com/heirloom-go/heirloom/internal/transfer"
 )
 
@@ -21,6 +23,10 @@ type Server struct {
 	// Handler is called in a goroutine of its own. When it returns the
 	// connection is closed.
 	Handler func(*Conn)
+	// TLS is the configuration of the sessions that connections are; nil if they
+	// are plain. MoveTLS says that sessions are to move, if they can.
+	TLS     *tls.Config
+	MoveTLS bool
 	Log     hclog.Logger
 	// Hidden is called with each connection that cannot move although others
 	// can, see conntrack.Server.
@@ -28,6 +34,34 @@ type Server struct {
 
 	secure *secure // see Secure
 }
+
+// Prepare readies the server to serve. It is called before Serve.
+func (s *Server) Prepare() error {
+	if s.TLS == nil {
+		return nil
+	}
+	if s.MoveTLS && s.Name != "" {
+		if err := tlsmove.Usable(); err != nil {
+			tlsmove.Warn(s.Log, s.Name, err)
+		} else {
+			s.Movable = true
+		}
+	}
+	s.Secure(s.TLS)
+	return nil
+}
+
+// There is nothing to do at the following: what moves here is served at once,
+// and each connection is told when it is to leave.
+
+// Drain does nothing.
+func (s *Server) Drain() {}
+
+// ServeArrived does nothing.
+func (s *Server) ServeArrived() {}
+
+// Close does nothing.
+func (s *Server) Close() {}
 
 // maxAcceptDelay bounds the wait before Accept is tried again when the process
 // has too many open files, as in net/http.

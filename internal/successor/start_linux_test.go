@@ -43,7 +43,7 @@ func config(t *testing.T, role string) successor.Config {
 		States: []func(transfer.SendFunc) error{func(send transfer.SendFunc) error {
 			return send(handover.Message{Type: handover.State}, 0)
 		}},
-		Owner:  conntrack.New(conntrack.Host{}),
+		Owner:  conntrack.New(conntrack.Config{}),
 		AtStep: func(string) {},
 		Log:    hclog.NewNullLogger(),
 	}
@@ -213,7 +213,7 @@ func TestDismiss(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer theirs.Close()
-	successor.New(ours, handover.Message{}, conntrack.New(conntrack.Host{}), hclog.NewNullLogger()).Dismiss()
+	successor.New(ours, handover.Message{}, conntrack.New(conntrack.Config{}), hclog.NewNullLogger()).Dismiss()
 	if m, _, err := theirs.Receive(); err != nil || m.Type != handover.Stop {
 		t.Errorf("received %+v, %v", m, err)
 	}

@@ -66,8 +66,8 @@ func (c *connection) ownUnit() (described, error) {
 	return unit, err
 }
 
-func (u described) stopTimeout() (uint64, error) {
-	service, err := u.service()
+func (d described) stopTimeout() (uint64, error) {
+	service, err := d.service()
 	if err != nil {
 		return 0, err
 	}
@@ -80,17 +80,17 @@ func (u described) stopTimeout() (uint64, error) {
 
 // service returns what is known of the unit as a service. systemd 258 to 261
 // know the method, but tell less.
-func (u described) service() (*describedService, error) {
-	service := u.Context.Service
+func (d described) service() (*describedService, error) {
+	service := d.Context.Service
 	switch {
-	case u.Context.Type == "" || u.Context.ID == "":
+	case d.Context.Type == "" || d.Context.ID == "":
 		return nil, errors.New("io.systemd.Unit.List: no unit")
-	case u.Context.Type != "service":
-		return nil, fmt.Errorf("%w, but of %s", ErrNoUnit, u.Context.ID)
+	case d.Context.Type != "service":
+		return nil, fmt.Errorf("%w, but of %s", ErrNoUnit, d.Context.ID)
 	// This one is never left out. Where it is missing the timeout means nothing
 	// if it is missing too.
 	case service == nil || service.TimeoutStopFailureMode == "":
-		return nil, fmt.Errorf("io.systemd.Unit.List: no service settings of %s", u.Context.ID)
+		return nil, fmt.Errorf("io.systemd.Unit.List: no service settings of %s", d.Context.ID)
 	}
 	return service, nil
 }

@@ -56,7 +56,7 @@ func newGiving(most int) (*giving, error) {
 		return nil, err
 	}
 	g := &giving{
-		conns: conntrack.New(conntrack.Host{}),
+		conns: conntrack.New(conntrack.Config{}),
 		back:  make(chan net.Conn, 1000),
 		ours:  ours,
 		there: there,

@@ -25,7 +25,7 @@ func (h *home) TakeBack(conns []conntrack.Conn) {
 	}
 }
 
-func newHome() *home { return &home{Registry: conntrack.New(conntrack.Host{})} }
+func newHome() *home { return &home{Registry: conntrack.New(conntrack.Config{})} }
 
 // accept returns a connection of an endpoint of that name, and its client.
 func (h *home) accept(t *testing.T, name string) (c *passed, client net.Conn) {

@@ -13,6 +13,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
 	"github.com/heirloom-go/heirloom/internal/ledger"
+	"github.com/heirloom-go/heirloom/internal/tlsmove"
 )
 
 // A Server serves connections that another process has accepted.
@@ -43,6 +44,28 @@ type Receiver struct {
 // NewReceiver makes a Receiver for connections of servers.
 func NewReceiver(servers []Server, log hclog.Logger) *Receiver {
 	return &Receiver{servers: servers, log: log}
+}
+
+// Moving returns the names of the listeners whose connections may move here, for
+// a process that has some. See Peer.SetTarget.
+func (r *Receiver) Moving() (here handover.Moving) {
+	for _, server := range r.servers {
+		e := server.Endpoint
+		if !e.Movable {
+			continue
+		}
+		switch e.Kind {
+		case conntrack.Streams:
+			here.Streams = append(here.Streams, e.Name)
+		case conntrack.HTTPS:
+			here.Sessions, here.SessionFormat = append(here.Sessions, e.Name), tlsmove.Format
+		case conntrack.SecureStreams:
+			here.SecureStreams, here.SessionFormat = append(here.SecureStreams, e.Name), tlsmove.Format
+		default:
+			here.Listeners = append(here.Listeners, e.Name)
+		}
+	}
+	return here
 }
 
 // errNoRoom is the reason why connections that were sent here are not taken.

@@ -130,7 +130,7 @@ func TestServerFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Server{Endpoint: &conntrack.Endpoint{Name: name, Listener: conntrack.NewQueue(a), Kind: kind, Movable: movable}}
+		return Server{Endpoint: &conntrack.Endpoint{Name: name, Listener: conntrack.NewMovedListener(a), Kind: kind, Movable: movable}}
 	}
 	r := NewReceiver([]Server{
 		endpoint("web", "127.0.0.1:1", conntrack.HTTP, false),

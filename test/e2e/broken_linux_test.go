@@ -28,10 +28,13 @@ func TestBrokenRestart(t *testing.T) {
 			if s.Generation <= generation {
 				t.Errorf("%s: generation %d serves, before it was %d", f.name, s.Generation, generation)
 			}
-			generation = s.Generation
-			if low, high := waiting.receive(); low != generation || high != generation {
-				t.Errorf("%s: generations %d to %d have answered what was asked meanwhile, want %d", f.name, low, high, generation)
+			// A busy machine may be too slow for TimeoutStartSec=, so that the
+			// first good one is replaced at once.
+			if low, high := waiting.receive(); low <= generation || high > s.Generation {
+				t.Errorf("%s: generations %d to %d have answered what was asked meanwhile, want later ones than %d up to %d",
+					f.name, low, high, generation, s.Generation)
 			}
+			generation = s.Generation
 			idle.expect(generation)
 		}
 		mustRestart(t, h)
@@ -75,6 +78,7 @@ func restarts(t *testing.T, h *managed) int {
 // TestNewcomers has clients connect while no program can start: without a
 // socket unit too they wait and are served.
 func TestNewcomers(t *testing.T) {
+	t.Parallel()
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()

@@ -9,10 +9,8 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,120 +20,83 @@ import (
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
-// future is a build of this tree that writes the sessions of TLS in another
-// format than it does, as a later release may.
-const future = "future"
+// formats says how the builds that move sessions of TLS write them.
+var formats = map[string]int{frozen: 1, today: 1, future: 2}
 
-// secureBuilds makes those of testdata/secure, once.
-var secureBuilds = sync.OnceValue(buildSecure)
-
-// secureOf returns the path of a build of testdata/secure. It skips the test
-// without the history to make the older one of.
-func secureOf(t *testing.T, build string) string {
-	t.Helper()
-	switch err := secureBuilds(); {
-	case errors.Is(err, errNoHistory):
-		missing(t, err)
-	case err != nil:
-		t.Fatal(err)
-	}
-	return program("secure-" + build)
-}
-
-func buildSecure() error {
-	const path = "./test/e2e/testdata/secure"
-	tree := filepath.Join(programs, "frozen-secure")
-	if err := checkOut(frozenCommit, tree); err != nil {
-		return err
-	}
-	defer os.RemoveAll(tree)
-	if err := os.CopyFS(filepath.Join(tree, path), os.DirFS(filepath.Join("testdata", "secure"))); err != nil {
-		return err
-	}
-	if err := buildTree(tree, frozen, path); err != nil {
-		return err
-	}
-	root := filepath.Join("..", "..")
-	if err := buildTree(root, today, path); err != nil {
-		return err
-	}
-	overlay, err := writeFormat(root)
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-overlay", overlay, "-ldflags", "-X main.version="+future, "-o", program("secure-"+future), path)
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build a later format: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// writeFormat returns the path of an overlay that replaces the format.
-func writeFormat(root string) (string, error) {
+// buildFuture has an overlay replace the format.
+func buildFuture() error {
 	path, err := filepath.Abs(filepath.Join(root, "internal", "tlsmove", "session.go"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", err
+		return err
 	}
-	changed := strings.Replace(string(text), "const Format = 1\n", "const Format = 2\n", 1)
+	format := func(build string) string { return fmt.Sprintf("const Format = %d\n", formats[build]) }
+	changed := strings.Replace(string(text), format(today), format(future), 1)
 	if changed == string(text) {
-		return "", fmt.Errorf("%s does not have the format", path)
+		return fmt.Errorf("%s does not have the format", path)
 	}
 	replacement, overlay := program("session.go"), program("overlay.json")
 	if err := os.WriteFile(replacement, []byte(changed), 0o644); err != nil {
-		return "", err
+		return err
 	}
 	paths, err := json.Marshal(map[string]map[string]string{"Replace": {path: replacement}})
 	if err != nil {
-		return "", err
+		return err
 	}
-	return overlay, os.WriteFile(overlay, paths, 0o644)
+	if err := os.WriteFile(overlay, paths, 0o644); err != nil {
+		return err
+	}
+	return buildTree(root, future, []string{"-overlay", overlay}, secure)
 }
 
-// startSecure starts a build of testdata/secure.
+// startSecure starts a build of testdata/secure. Those that may replace it are
+// made before: no client waits for a compiler.
 func startSecure(t *testing.T, build string) *managed {
 	t.Helper()
+	for _, b := range []string{frozen, today, staying, future} {
+		buildOf(t, "secure", b)
+	}
 	h := newManaged(t, sdtest.V262, often, withoutSocket)
-	h.machine.Install(secureOf(t, today), control)
-	h.install(secureOf(t, build))
+	h.machine.Install(buildOf(t, "secure", today), control)
+	h.install(buildOf(t, "secure", build))
 	h.start()
 	return h
 }
 
-// TestBuildsTLS has a build that moves no sessions of TLS, today's, and one with
-// another format replace each other under load. Sessions move where both sides
-// can, and elsewhere their clients are told to close; nothing breaks.
+// TestBuildsTLS has an older build, today's, one whose sessions of TLS stay, and
+// one with another format replace each other under load. Sessions move where
+// both sides can, and elsewhere their clients are told to close; nothing breaks.
 func TestBuildsTLS(t *testing.T) {
 	t.Parallel()
-	h := startSecure(t, frozen)
+	before := frozen
+	h := startSecure(t, before)
 	target := brisk(h)
 	target.Dial = loadtest.OverTLS(h.machine.Dial)
 	run := loadtest.Start(target, map[loadtest.Class]int{loadtest.KeepAlive: 15, loadtest.Slow: 3, loadtest.Upload: 3})
 	waitGeneration(t, run, 1)
-	before := frozen
-	for i, build := range []string{today, frozen, today, today, future, future, today, future, frozen, future, today} {
-		h.install(secureOf(t, build))
-		mustReload(t, h)
-		checkBuild(t, h, build, i+2)
+	for i, step := range []struct {
+		build   string
+		replace func(*testing.T, *managed)
+	}{
+		{today, reloadBuild}, {frozen, reloadBuild}, {staying, reloadBuild}, {today, reloadBuild}, {staying, reloadBuild}, {frozen, reloadBuild},
+		{future, reloadBuild}, {future, reloadBuild}, {frozen, reloadBuild}, {today, restartBuild}, {today, reloadBuild}, {future, reloadBuild},
+		{today, reloadBuild}, {frozen, restartBuild}, {today, restartBuild},
+	} {
+		h.install(buildOf(t, "secure", step.build))
+		step.replace(t, h)
+		checkBuild(t, h, step.build, i+2)
 		waitGeneration(t, run, i+2)
-		if before == build && build != frozen {
+		move := formats[step.build] != 0 && formats[step.build] == formats[before]
+		if move {
 			h.wait("sessions to move", func() bool { return h.status().TLS.Arrived > 0 })
 		}
-		if s := h.status().TLS; s != nil && (len(s.Stayed) > 0 || s.Lost > 0 || before != build && s.Arrived > 0) {
-			t.Errorf("%s, after %s: %+v", build, before, s)
+		if s := h.status().TLS; s != nil && (len(s.Stayed) > 0 || s.Lost > 0 || !move && s.Arrived > 0) {
+			t.Errorf("%s, after %s: %+v", step.build, before, s)
 		}
-		before = build
-	}
-	for i, build := range []string{today, today} { // by a restart
-		h.install(secureOf(t, build))
-		mustRestart(t, h)
-		checkBuild(t, h, build, i+13)
-		waitGeneration(t, run, i+13)
+		before = step.build
 	}
 	loadtest.Verify(t, run.Stop())
 	h.stop()
@@ -145,7 +106,7 @@ func TestBuildsTLS(t *testing.T) {
 // that wait for them: these are closed, with a reason, and the others served.
 func TestBuildsTLSQueue(t *testing.T) {
 	t.Parallel()
-	for _, chain := range [][2]string{{today, frozen}, {today, future}, {future, today}} {
+	for _, chain := range [][2]string{{today, staying}, {today, future}, {future, today}, {future, frozen}} {
 		t.Run(strings.Join(chain[:], "-"), func(t *testing.T) {
 			t.Parallel()
 			h := startSecure(t, chain[0])
@@ -156,7 +117,7 @@ func TestBuildsTLSQueue(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			h.install(secureOf(t, chain[1]))
+			h.install(buildOf(t, "secure", chain[1]))
 			mustRestart(t, h)
 			checkBuild(t, h, chain[1], 2)
 			for _, c := range clients {
@@ -164,7 +125,7 @@ func TestBuildsTLSQueue(t *testing.T) {
 					t.Errorf("read %q, %v; want the end of the connection", b, err)
 				}
 			}
-			if chain[1] != frozen {
+			if chain[1] != staying {
 				h.wait("the count", func() bool { return h.status().TLS.Stayed["format"] == uint64(len(clients)) })
 			}
 			if err := h.connectSecure().ask(2); err != nil {

@@ -20,33 +20,42 @@ const frozenCommit = "0630f165ce5fff07120b7376befe30eda4e3b4ff"
 // tested to be refused.
 const protocol1Commit = "a2677bce530da930347b62cf851e53184ea87ace"
 
-// The builds of a program: that of frozenCommit, that of protocol1Commit, and
-// that of this tree.
+// The builds of a program. All but protocol1 speak the same protocol, and
+// replace each other.
 const (
-	frozen    = "frozen"
-	protocol1 = "protocol1"
-	today     = "today"
+	frozen    = "frozen"    // of frozenCommit
+	protocol1 = "protocol1" // of protocol1Commit
+	today     = "today"     // of this tree
+	staying   = "staying"   // of this tree, without Options.MoveTLS
+	future    = "future"    // of this tree, with another format of sessions of TLS, as a later release may have
 )
 
-// Builds are made once, for the first test that asks.
-var (
-	frozenBuild    = sync.OnceValue(buildFrozen)
-	protocol1Build = sync.OnceValue(func() error { return buildAt(protocol1Commit, protocol1, "./examples/hello") })
-)
+// builds makes them: each once, for the first test that asks.
+var builds = map[string]func() error{
+	frozen:    sync.OnceValue(func() error { return buildAt(frozenCommit, frozen, replaced...) }),
+	protocol1: sync.OnceValue(func() error { return buildAt(protocol1Commit, protocol1, "./examples/hello") }),
+	today:     sync.OnceValue(func() error { return buildTree(root, today, nil, replaced...) }),
+	staying:   sync.OnceValue(func() error { return buildTree(root, staying, nil, secure) }),
+	future:    sync.OnceValue(buildFuture),
+}
+
+// root is this tree.
+var root = filepath.Join("..", "..")
+
+const secure = "./test/e2e/testdata/secure"
+
+// replaced are the programs of which these tests have builds replace each other.
+var replaced = []string{"./examples/hello", "./examples/chat", "./test/e2e/testdata/daemon", secure}
 
 // errNoHistory says that git does not have a commit.
 var errNoHistory = errors.New("an older build cannot be made: it takes git and a full clone, as by git fetch --unshallow")
 
-// buildOf returns the path of a build of hello, chat, or the daemon of these
-// tests; of protocol 1 there is only hello. It skips the test without the
-// history to make the older one of.
+// buildOf returns the path of a build of hello, chat, secure, or the daemon of
+// these tests; of protocol 1 there is only hello, of staying and future only
+// secure. It skips the test without the history to make an older one of.
 func buildOf(t *testing.T, name, build string) string {
 	t.Helper()
-	ready := frozenBuild
-	if build == protocol1 {
-		ready = protocol1Build
-	}
-	switch err := ready(); {
+	switch err := builds[build](); {
 	case errors.Is(err, errNoHistory):
 		missing(t, err)
 	case err != nil:
@@ -55,34 +64,23 @@ func buildOf(t *testing.T, name, build string) string {
 	return program(name + "-" + build)
 }
 
-// buildFrozen builds, of both trees, what these tests replace by one another.
-func buildFrozen() error {
-	paths := []string{"./examples/hello", "./examples/chat", "./test/e2e/testdata/daemon"}
-	if err := buildAt(frozenCommit, frozen, paths...); err != nil {
-		return err
-	}
-	return buildTree(filepath.Join("..", ".."), today, paths...)
-}
-
 // buildAt builds programs of the tree of a commit.
 func buildAt(commit, build string, paths ...string) error {
 	tree := filepath.Join(programs, build)
 	if err := checkOut(commit, tree); err != nil {
 		return err
 	}
-	if err := buildTree(tree, build, paths...); err != nil {
+	// The tree has another path each time, for which go would compile it again.
+	if err := buildTree(tree, build, []string{"-trimpath"}, paths...); err != nil {
 		return err
 	}
 	return os.RemoveAll(tree)
 }
 
-func buildTree(tree, build string, paths ...string) error {
+func buildTree(tree, build string, flags []string, paths ...string) error {
 	for _, path := range paths {
 		name := filepath.Base(path)
-		args := []string{"build", "-buildvcs=false", "-ldflags", "-X main.version=" + build, "-o", program(name + "-" + build)}
-		if build != today { // its tree has another path each time, for which go would compile it again
-			args = append(args, "-trimpath")
-		}
+		args := append([]string{"build", "-buildvcs=false", "-ldflags", "-X main.version=" + build, "-o", program(name + "-" + build)}, flags...)
 		cmd := exec.Command("go", append(args, path)...)
 		cmd.Dir = tree
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off") // for the roots with another libc
@@ -102,7 +100,7 @@ func checkOut(commit, dir string) error {
 	defer os.Remove(archive)
 	// git answers nobody but the owner of a checkout, unless it is told to.
 	git := exec.Command("git", "-c", "safe.directory=*", "archive", "-o", archive, commit)
-	git.Dir = filepath.Join("..", "..")
+	git.Dir = root
 	if out, err := git.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w (git archive %.7s: %w: %s)", errNoHistory, commit, err, strings.TrimSpace(string(out)))
 	}

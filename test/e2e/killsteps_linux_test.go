@@ -18,6 +18,7 @@ const killStepsSeed = "HEIRLOOM_KILL_STEPS_SEED"
 // middle of reloads and restarts. Clients at rest go on through all of it, and
 // systemd holds one ledger at a time.
 func TestKillSteps(t *testing.T) {
+	t.Parallel()
 	seed := seedOf(t, killStepsSeed)
 	for _, v := range sdtest.Versions() {
 		steps := 4

@@ -1,5 +1,5 @@
-// Secure is examples/hello over TLS. Builds of this library before
-// Options.MoveTLS are made of it as well.
+// Secure is examples/hello over TLS. Its sessions move, except in the version
+// "staying".
 //
 //	secure [-listen ADDRESS]
 //	secure reload | status [-json]
@@ -18,7 +18,6 @@ import (
 	"math/big"
 	"net/http"
 	"os"
-	"reflect"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -36,9 +35,7 @@ func main() {
 		Version: version,
 		Logger:  hclog.New(&hclog.LoggerOptions{Name: "hello"}),
 		Linger:  time.Minute, // clients that are told to close get the time to ask once more
-	}
-	if moves := reflect.ValueOf(&options).Elem().FieldByName("MoveTLS"); moves.IsValid() {
-		moves.SetBool(true)
+		MoveTLS: version != "staying",
 	}
 	var err error
 	if flag.NArg() > 0 {

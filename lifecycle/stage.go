@@ -29,3 +29,21 @@ type stage struct {
 func newStage() stage {
 	return stage{lameDuck: make(chan struct{}), draining: make(chan struct{}), gone: make(chan struct{})}
 }
+
+// Draining is closed when this process starts to drain, because it was replaced
+// or is to end. Use it to end long polls, server-sent events and hijacked
+// connections, which might go on for ever. The client's next request or
+// connection finds the next process, if there is one.
+func (s *Service) Draining() <-chan struct{} { return s.stage.draining }
+
+// LameDuck is closed when the service was told to stop and goes on for a while
+// only because Options.LameDuck says so. Readiness then answers that the
+// service is not ready. Use it to update other health endpoints, such as
+// gRPC's. It is not closed on a reload or a restart: the next process serves in
+// a moment.
+func (s *Service) LameDuck() <-chan struct{} { return s.stage.lameDuck }
+
+// Replaced reports whether this process drains because a successor has taken
+// over, or is about to in place, rather than because it was told to stop. A
+// restart by the service manager is a stop to this process.
+func (s *Service) Replaced() bool { return s.stage.replaced.Load() }

@@ -25,12 +25,12 @@ type PassedState struct {
 }
 
 // check finds out whether the state may be sent.
-func (h PassedState) check() error {
-	if len(h.Data) > MaxPassedState {
-		return fmt.Errorf("%w: %d bytes of data, more than %d", ErrTooLarge, len(h.Data), MaxPassedState)
+func (p PassedState) check() error {
+	if len(p.Data) > MaxPassedState {
+		return fmt.Errorf("%w: %d bytes of data, more than %d", ErrTooLarge, len(p.Data), MaxPassedState)
 	}
-	if len(h.Files) > MaxPassedFiles {
-		return fmt.Errorf("%w: %d files, more than %d", ErrTooLarge, len(h.Files), MaxPassedFiles)
+	if len(p.Files) > MaxPassedFiles {
+		return fmt.Errorf("%w: %d files, more than %d", ErrTooLarge, len(p.Files), MaxPassedFiles)
 	}
 	return nil
 }
@@ -69,11 +69,11 @@ const maxName = 4 << 10
 // for "heirloom-older-generations", ErrTooLarge if the name has more than 4096
 // bytes, and ErrRunning after Run.
 func (s *Service) PassState(name string, give func() (PassedState, error)) error {
-	s.registered.mu.Lock()
+	if err := s.registered.lock("pass state %q", name); err != nil {
+		return err
+	}
 	defer s.registered.mu.Unlock()
 	switch {
-	case s.registered.closed:
-		return fmt.Errorf("pass state %q: %w", name, ErrRunning)
 	case name == predecessor.OlderName:
 		return fmt.Errorf("pass state %q: %w", name, ErrReserved)
 	case len(name) > maxName:

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -32,7 +33,7 @@ func newProgress() progress {
 
 // reportProgress begins to tell the service manager what is waited for, here
 // and in older generations, once a second as long as there is anything.
-func (m *supervisor) reportProgress() {
+func (m *mainLoop) reportProgress() {
 	if !m.service.manager.Exists() {
 		return
 	}
@@ -46,7 +47,7 @@ func (m *supervisor) reportProgress() {
 }
 
 // onProgress asks the older generations, which answer later or not at all.
-func (m *supervisor) onProgress() {
+func (m *mainLoop) onProgress() {
 	if m.successor != nil || m.predecessors.Len() == 0 && m.state != Draining && m.state != LameDuck {
 		m.report.running = false
 		if m.state == Ready {
@@ -66,7 +67,7 @@ func (m *supervisor) onProgress() {
 }
 
 // onReports tells the service manager what is waited for.
-func (m *supervisor) onReports(predecessors []Predecessor) {
+func (m *mainLoop) onReports(predecessors []Predecessor) {
 	if m.successor != nil || m.state == Starting {
 		return
 	}
@@ -74,13 +75,13 @@ func (m *supervisor) onReports(predecessors []Predecessor) {
 }
 
 // waitLine says in one line what is waited for.
-func (m *supervisor) waitLine(predecessors []Predecessor) string {
+func (m *mainLoop) waitLine(predecessors []Predecessor) string {
 	var parts []string
 	switch m.state {
 	case LameDuck:
 		parts = append(parts, "lame duck: still accepting")
 	case Draining:
-		parts = append(parts, fmt.Sprintf("%s: %s%s", m.drain.Phase(), orNothing(m.leftover()), timeLeft(m.drain.Ends())))
+		parts = append(parts, fmt.Sprintf("%s: %s%s", m.drain.Phase(), cmp.Or(m.leftover(), "nothing"), timeLeft(m.drain.Ends())))
 	case Ready:
 		parts = append(parts, m.reloads.ReadyText())
 	default:
@@ -93,13 +94,13 @@ func (m *supervisor) waitLine(predecessors []Predecessor) string {
 }
 
 // leftover says what this generation waits for, "" if for nothing.
-func (m *supervisor) leftover() string {
+func (m *mainLoop) leftover() string {
 	return m.conns.Count().Leftover(m.tasks.jobs.Names())
 }
 
 // extend asks the service manager for more time, if Options says so and as long
 // as the deadline allows.
-func (m *supervisor) extend() {
+func (m *mainLoop) extend() {
 	if m.options.StopExtension <= 0 {
 		return
 	}
@@ -108,7 +109,7 @@ func (m *supervisor) extend() {
 	}
 }
 
-func (m *supervisor) status() statusAnswer {
+func (m *mainLoop) status() statusAnswer {
 	answer := statusAnswer{status: m.service.identity(m.state)}
 	answer.status.Since = m.since
 	answer.status.Connections = Connections(m.conns.Count())
@@ -131,7 +132,7 @@ func (m *supervisor) status() statusAnswer {
 	return answer
 }
 
-func (m *supervisor) drainStatus() *Drain {
+func (m *mainLoop) drainStatus() *Drain {
 	source, timeout, limited := m.drain.Timeout()
 	status := &Drain{Phase: Phase(m.drain.Phase()), Source: source}
 	if limited {
@@ -141,7 +142,7 @@ func (m *supervisor) drainStatus() *Drain {
 }
 
 // ledgerStatus says what is kept.
-func (m *supervisor) ledgerStatus() *Ledger {
+func (m *mainLoop) ledgerStatus() *Ledger {
 	kept := m.stored.kept
 	s := &Ledger{Adopted: kept.Adopted.Connections, Cut: kept.Adopted.Cut, Lost: kept.Adopted.Lost}
 	if kept.Off != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/heirloom-go/heirloom/internal/reloads"
 )
 
-// loop is how a service lives: it is in one state after the other, each of
+// run is how a service lives: it is in one state after the other, each of
 // which has a function here that waits for what may happen in it. Every
-// function that changes the supervisor runs in this goroutine, and none of them
+// function that changes the mainLoop runs in this goroutine, and none of them
 // waits for anybody: a client, a successor, systemd or a function of the
 // program. There are two exceptions, both with an end: a handover waits until
 // systemd has read which process is the main one (see awaitRead), and what goes
@@ -17,7 +17,7 @@ import (
 //
 //	Starting -> Ready <-> Reloading -> Draining -> Gone
 //	            Ready -> LameDuck   -> Draining
-func (m *supervisor) loop() {
+func (m *mainLoop) run() {
 	for m.state != Gone {
 		switch m.state {
 		case Starting:
@@ -36,7 +36,7 @@ func (m *supervisor) loop() {
 
 // is reports whether the state is still that one, once everything is done that
 // goes before any event: the end of a phase of the drain, and signals to stop.
-func (m *supervisor) is(state State) bool {
+func (m *mainLoop) is(state State) bool {
 	for {
 		m.advance()
 		if m.state != state {
@@ -52,7 +52,7 @@ func (m *supervisor) is(state State) bool {
 
 // whileStarting waits for the predecessor to make this process the main one. A
 // status is not given yet, since that soon happens.
-func (m *supervisor) whileStarting() {
+func (m *mainLoop) whileStarting() {
 	for m.is(Starting) {
 		select {
 		case sig := <-m.service.caught.Stop:
@@ -70,7 +70,7 @@ func (m *supervisor) whileStarting() {
 }
 
 // whileReady serves, perhaps beside older generations that drain.
-func (m *supervisor) whileReady() {
+func (m *mainLoop) whileReady() {
 	for m.is(Ready) {
 		select {
 		case sig := <-m.service.caught.Stop:
@@ -93,7 +93,7 @@ func (m *supervisor) whileReady() {
 
 // whileReloading serves while a successor starts. The deadline is that of a
 // reload that was called off.
-func (m *supervisor) whileReloading() {
+func (m *mainLoop) whileReloading() {
 	for m.is(Reloading) {
 		select {
 		case sig := <-m.service.caught.Stop:
@@ -121,7 +121,7 @@ func (m *supervisor) whileReloading() {
 }
 
 // whileLameDuck serves until the load balancers have noticed.
-func (m *supervisor) whileLameDuck() {
+func (m *mainLoop) whileLameDuck() {
 	for m.is(LameDuck) {
 		select {
 		case sig := <-m.service.caught.Stop:
@@ -148,7 +148,7 @@ func (m *supervisor) whileLameDuck() {
 
 // whileDraining finishes the requests, connections and jobs that are under way.
 // Connections at rest go to the successor, or to a queue for the next process.
-func (m *supervisor) whileDraining() {
+func (m *mainLoop) whileDraining() {
 	for m.is(Draining) {
 		select {
 		case sig := <-m.service.caught.Stop:
@@ -184,7 +184,7 @@ func (m *supervisor) whileDraining() {
 
 // relay passes on to the loop what comes from outside and needs no order, and
 // does itself what does not change the state.
-func (m *supervisor) relay(ctx context.Context) {
+func (m *mainLoop) relay(ctx context.Context) {
 	done := ctx.Done()
 	for {
 		select {
@@ -205,14 +205,14 @@ func (m *supervisor) relay(ctx context.Context) {
 	}
 }
 
-func (m *supervisor) onReloadSignal(sig os.Signal) {
+func (m *mainLoop) onReloadSignal(sig os.Signal) {
 	m.log.Debug("signal", "signal", sig)
 	m.onReload(reloads.Request{})
 }
 
 // onStacksSignal logs the stacks, in a goroutine of its own, since the log may
 // take its time, and in one at a time, however many signals come.
-func (m *supervisor) onStacksSignal(sig os.Signal) {
+func (m *mainLoop) onStacksSignal(sig os.Signal) {
 	m.log.Debug("signal", "signal", sig)
 	if write := m.service.debug.stacks.Next(m.log); write != nil {
 		m.background.Go(write)
@@ -221,7 +221,7 @@ func (m *supervisor) onStacksSignal(sig os.Signal) {
 
 // onProfileSignal starts or stops a profile, in a goroutine of its own as well,
 // and in few of them.
-func (m *supervisor) onProfileSignal(sig os.Signal) {
+func (m *mainLoop) onProfileSignal(sig os.Signal) {
 	m.log.Debug("signal", "signal", sig)
 	toggle := m.service.debug.profiler.Next()
 	if toggle == nil {

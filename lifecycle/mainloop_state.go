@@ -19,16 +19,15 @@ import (
 	"github.com/heirloom-go/heirloom/internal/predecessor"
 	"github.com/heirloom-go/heirloom/internal/reloads"
 	"github.com/heirloom-go/heirloom/internal/successor"
-	"github.com/heirloom-go/heirloom/internal/tlsmove"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
 // hurryTimeout is what the oldest predecessor is left with when too many drain.
 const hurryTimeout = 5 * time.Second
 
-// A supervisor is the state of a Service that runs. It belongs to the goroutine
-// of Run, which is in loop: everything that changes the state happens there.
-type supervisor struct {
+// A mainLoop is the state of a Service that runs. It belongs to the goroutine
+// of Run, which is in run: everything that changes the state happens there.
+type mainLoop struct {
 	service *Service
 	options Options
 	log     *boundedlog.Logger
@@ -70,8 +69,8 @@ type tasks struct {
 	releasing int // calls of releaseEarly
 }
 
-func newSupervisor(s *Service) *supervisor {
-	m := &supervisor{
+func newMainLoop(s *Service) *mainLoop {
+	m := &mainLoop{
 		service:  s,
 		options:  s.options,
 		log:      s.log,
@@ -86,12 +85,12 @@ func newSupervisor(s *Service) *supervisor {
 		background: background.New(s.stage.gone, s.log),
 	}
 	m.tasks.jobs = callback.NewJobs(callback.JobsConfig{All: s.registered.jobs, Log: m.log, Post: m.background.Post, Ended: m.onJobEnd})
-	m.watchdog = health.NewWatchdog(s.manager, s.health, health.Host{Aside: m.background.Aside, Stands: m.stands}, m.log)
+	m.watchdog = health.NewWatchdog(s.manager, s.health, health.WatchdogConfig{Aside: m.background.Aside, Stands: m.stands}, m.log)
 	m.stored.Store = m.newStore()
 	return m
 }
 
-func (m *supervisor) become(state State) {
+func (m *mainLoop) become(state State) {
 	if state != Reloading && (state != Ready || m.state != Reloading) { // then it serves all the while
 		m.since = time.Now()
 	}
@@ -112,7 +111,7 @@ func (m *supervisor) become(state State) {
 }
 
 // start serves; with a predecessor it first says that it is ready.
-func (m *supervisor) start() {
+func (m *mainLoop) start() {
 	m.service.sockets.CloseUnclaimed()
 	m.service.registered.mu.Lock()
 	m.service.inherited.States.Drop(m.log)
@@ -135,7 +134,7 @@ func (m *supervisor) start() {
 	err := m.service.inherited.Predecessor.Post(handover.Message{
 		Type:    handover.Ready,
 		Process: handover.Process{Protocol: handover.Protocol, PID: os.Getpid()},
-		Moving:  m.moving(),
+		Moving:  m.service.registered.receiver.Moving(),
 	})
 	if err != nil { // it died: its end-of-file is on its way
 		m.log.Warn("cannot tell the predecessor that this process is ready", "error", err)
@@ -145,38 +144,17 @@ func (m *supervisor) start() {
 	}
 }
 
-func (m *supervisor) listenToPredecessor(a *predecessor.Predecessor) {
-	m.predecessors.Add(a)
+func (m *mainLoop) listenToPredecessor(p *predecessor.Predecessor) {
+	m.predecessors.Add(p)
 	deliver := func(d predecessor.Delivery, released <-chan struct{}) bool {
 		select {
-		case m.messages <- peerMessage{d, a}:
+		case m.messages <- peerMessage{d, p}:
 			return true
 		case <-released:
 			return false
 		}
 	}
-	m.background.Go(func() { a.Listen(m.service.registered.receiver, deliver) })
-}
-
-// moving returns the names of the listeners whose connections may move here.
-func (m *supervisor) moving() (here handover.Moving) {
-	for _, server := range m.service.registered.servers {
-		p := server.at()
-		if !p.Movable {
-			continue
-		}
-		switch p.Kind {
-		case conntrack.Streams:
-			here.Streams = append(here.Streams, p.Name)
-		case conntrack.HTTPS:
-			here.Sessions, here.SessionFormat = append(here.Sessions, p.Name), tlsmove.Format
-		case conntrack.SecureStreams:
-			here.SecureStreams, here.SessionFormat = append(here.SecureStreams, p.Name), tlsmove.Format
-		default:
-			here.Listeners = append(here.Listeners, p.Name)
-		}
-	}
-	return here
+	m.background.Go(func() { p.Listen(m.service.registered.receiver, deliver) })
 }
 
 // serving names a loop that serves connections, in the log. In it net/http calls
@@ -186,13 +164,13 @@ func (m *supervisor) moving() (here handover.Moving) {
 const serving = "BaseContext, ConnContext or ConnState of "
 
 // serve begins to accept connections, and to read datagrams.
-func (m *supervisor) serve() {
+func (m *mainLoop) serve() {
 	m.service.sockets.Open()
 	m.tasks.jobs.Start(m.service.contexts.workers, false)
 	for _, server := range m.service.registered.servers {
 		m.tasks.serving++
-		m.background.Call(serving+server.at().Name, server.serve, m.onServed)
-		if server.at().Movable {
+		m.background.Call(serving+server.At().Name, server.Serve, m.onServed)
+		if server.At().Movable {
 			m.serveArrived(server)
 		}
 	}
@@ -201,7 +179,7 @@ func (m *supervisor) serve() {
 // becomeMain makes this process the main one of the service: the service
 // manager listens to it. last is the outcome of the reload that started it, nil
 // if there was none; announced, whether the predecessor has told the service manager.
-func (m *supervisor) becomeMain(last *handover.Outcome, announced bool) {
+func (m *mainLoop) becomeMain(last *handover.Outcome, announced bool) {
 	m.become(Ready)
 	m.reloads.Last = last
 	m.store()
@@ -223,7 +201,7 @@ func (m *supervisor) becomeMain(last *handover.Outcome, announced bool) {
 
 // onServed is told of a server that no longer accepts, which is right only
 // while it drains.
-func (m *supervisor) onServed(err error) {
+func (m *mainLoop) onServed(err error) {
 	m.tasks.serving--
 	if m.state != Draining {
 		m.breakDown(fmt.Errorf("serve: %w", err))
@@ -233,7 +211,7 @@ func (m *supervisor) onServed(err error) {
 // end lets go of everything and waits for what runs on behalf of m. The signals
 // stay caught: systemd may send SIGTERM more than once, and it must not cut
 // short what main does after Run.
-func (m *supervisor) end() {
+func (m *mainLoop) end() {
 	m.become(Gone)
 	m.background.Die()
 	close(m.service.stage.gone)
@@ -245,8 +223,8 @@ func (m *supervisor) end() {
 	}
 	m.stored.Close()
 	for _, server := range m.service.registered.servers {
-		m.background.Close(server.at().Listener)
-		server.close()
+		m.background.Close(server.At().Listener)
+		server.Close()
 	}
 	for _, c := range m.conns.All() { // of the control socket, and those whose Close hangs
 		m.background.Close(c.Base().Raw)
@@ -259,16 +237,16 @@ func (m *supervisor) end() {
 }
 
 // serveArrived serves the connections that move here.
-func (m *supervisor) serveArrived(s server) {
-	m.background.Call(serving+s.at().Name, func() error {
-		s.serveArrived()
+func (m *mainLoop) serveArrived(s server) {
+	m.background.Call(serving+s.At().Name, func() error {
+		s.ServeArrived()
 		return nil
 	}, m.onBroken)
 }
 
 // onBroken is told of the end of a serveArrived, which is right only when it
 // was closed at the very end.
-func (m *supervisor) onBroken(err error) {
+func (m *mainLoop) onBroken(err error) {
 	if err != nil {
 		m.breakDown(fmt.Errorf("serve connections that moved here: %w", err))
 	}
@@ -279,11 +257,11 @@ func (m *supervisor) onBroken(err error) {
 const workersTimeout = time.Second
 
 // tell tells the service manager, if there is one. It does not wait for it.
-func (m *supervisor) tell(states ...notify.State) { m.service.manager.Post(states...) }
+func (m *mainLoop) tell(states ...notify.State) { m.service.manager.Post(states...) }
 
 // sendTimeout bounds the wait for a service manager that does not read, at the
 // end: that it hears of a successor may be what keeps the service alive.
-func (m *supervisor) sendTimeout() time.Duration {
+func (m *mainLoop) sendTimeout() time.Duration {
 	if m.told.atOnce {
 		return workersTimeout
 	}
@@ -292,7 +270,7 @@ func (m *supervisor) sendTimeout() time.Duration {
 
 // awaitRead waits until the service manager has read all that it was told, and
 // says meanwhile where this process stands.
-func (m *supervisor) awaitRead() {
+func (m *mainLoop) awaitRead() {
 	read := m.service.manager.Read()
 	for {
 		select {
@@ -306,14 +284,14 @@ func (m *supervisor) awaitRead() {
 
 // stands says whether this is the main process to the service manager, and
 // whether it drains or is about to.
-func (m *supervisor) stands() (watched, ending bool) {
+func (m *mainLoop) stands() (watched, ending bool) {
 	return m.successor == nil && m.state != Starting && m.state != Gone, m.state == LameDuck || m.state == Draining
 }
 
 // unwatch is the last that the watchdog hears of this program. A new one in its
 // place is given time to start. The end of a stop is bounded by
 // TimeoutStopSec=, and main may have something left to do after Run.
-func (m *supervisor) unwatch() {
+func (m *mainLoop) unwatch() {
 	switch {
 	case !m.watchdog.IsOn() || m.successor != nil:
 	case m.inPlace != nil:
