@@ -56,7 +56,7 @@ func (s *Server) WithConn(ctx context.Context, nc net.Conn) context.Context {
 // that did not come alone. WatchSpared must have been called.
 func Spare(r *http.Request) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
-	if ok && r.ProtoMajor == 1 && c.State() == http.StateActive && r.Context().Err() == nil {
+	if ok && r.ProtoMajor == 1 && r.ContentLength == 0 && c.State() == http.StateActive && r.Context().Err() == nil {
 		c.spare()
 	}
 }
