@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // putAround returns l, with around it what HEIRLOOM_TEST_AROUND says.
@@ -98,6 +99,7 @@ func (c *countConn) Read(p []byte) (int, error) {
 }
 
 func (c *countConn) Close() error {
+	time.Sleep(20 * time.Millisecond) // so that a process which does not wait for it ends before
 	fmt.Fprintf(os.Stderr, "counted %d bytes\n", c.n)
 	return c.Conn.Close()
 }
@@ -176,8 +178,7 @@ func eachAround(t *testing.T, tests []aroundTest, start func(t *testing.T, netwo
 					c.answer(1)
 				}
 				check(d, test)
-				busy.ask("/?until=go")
-				d.eventually("the request", func() bool { return d.status().Connections.Active == 1 })
+				d.underWay(busy, "/?until=go")
 				reloaded := make(chan error, 1)
 				go func() {
 					_, err := d.command("reload")

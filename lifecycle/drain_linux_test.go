@@ -121,8 +121,7 @@ func TestStopTwiceInReload(t *testing.T) {
 func TestStopNowWithPredecessor(t *testing.T) {
 	d := startLocal(t, "tcp")
 	busy := d.dial()
-	busy.ask("/?d=1h")
-	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.underWay(busy, "/?d=1h")
 	d.reload()
 	d.stopNow()
 	busy.closed()
@@ -134,8 +133,7 @@ func TestStopNowWithPredecessor(t *testing.T) {
 func TestTooManyPredecessors(t *testing.T) {
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_MAX=1")
 	oldest := d.dial()
-	oldest.ask("/?d=1h")
-	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.underWay(oldest, "/?d=1h")
 	d.reload()
 	older := d.hold()
 	d.reload()

@@ -135,8 +135,7 @@ func TestInPlaceStopped(t *testing.T) {
 func TestInPlaceTimesOut(t *testing.T) {
 	d, _ := startInPlace(t, "HEIRLOOM_TEST_DRAIN=300ms")
 	slow := d.dial()
-	slow.ask("/sleep?d=1h")
-	d.eventually("the slow request to be under way", func() bool { return d.status().Requests == 1 })
+	d.underWay(slow, "/sleep?d=1h")
 	d.reload()
 	slow.closed()
 	c := d.dial()

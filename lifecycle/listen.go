@@ -32,12 +32,13 @@ import (
 //   - returns from Read what it has read of that one, as it is: nothing is left
 //     out, changed or read ahead, which is checked by counting.
 //
-// When such a connection moves it is closed in this process by its own Close.
-// The next process serves it without anything around it: a limit is of what
-// each process has accepted itself. The same goes for connections of TLS with
-// [Options].MoveTLS, where it is the encrypted bytes that are counted. All
-// others, of Unix sockets among them, are told to close, and the log says so
-// once where that is known by the type.
+// When such a connection moves it is closed in this process by its own Close,
+// for which the process waits at its end, up to a second. The next process
+// serves it without anything around it: a limit is of what each process has
+// accepted itself. The same goes for connections of TLS with [Options].MoveTLS,
+// where it is the encrypted bytes that are counted. All others, of Unix sockets
+// among them, are told to close, and the log says so once where that is known
+// by the type.
 //
 // The listener is the Service's: each successor gets a duplicate, and it is
 // closed when this generation drains. One that the service has bound is kept in

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -227,6 +228,34 @@ func (c *client) ask(path string) {
 	c.t.Helper()
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: test\r\n\r\n", path); err != nil {
 		c.t.Fatal(err)
+	}
+}
+
+// begun names the file that a request asks its handler to make.
+const begun = "begun"
+
+var asked atomic.Int64
+
+// underWay asks, and returns when the handler has begun. The status does not say
+// so: a request counts before that, and until a little after its client has the
+// response.
+func (d *local) underWay(c *client, path string) {
+	d.t.Helper()
+	name := fmt.Sprintf("%s-%d", begun, asked.Add(1))
+	separator := "?"
+	if strings.Contains(path, separator) {
+		separator = "&"
+	}
+	c.ask(path + separator + begun + "=" + name)
+	d.eventually("the request to begin", func() bool { return exists(filepath.Join(d.dir, name)) })
+}
+
+// noteBegun is for the handler of such a request.
+func noteBegun(r *http.Request) {
+	if name := r.URL.Query().Get(begun); name != "" {
+		if err := os.WriteFile(inRuntimeDirectory(name), nil, 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}
 }
 

@@ -208,6 +208,7 @@ func duration(variable string) time.Duration {
 func handler(generation int) http.Handler {
 	line := fmt.Sprintf("hello from generation %d (pid %d, version test)", generation, os.Getpid())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		noteBegun(r)
 		n, err := io.Copy(io.Discard, r.Body)
 		switch {
 		case err != nil:

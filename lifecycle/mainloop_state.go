@@ -82,7 +82,7 @@ func newMainLoop(s *Service) *mainLoop {
 		drain:    drain.New(),
 		report:   newProgress(),
 
-		background: background.New(s.stage.gone, s.log),
+		background: s.background,
 	}
 	m.tasks.jobs = callback.NewJobs(callback.JobsConfig{All: s.registered.jobs, Log: m.log, Post: m.background.Post, Ended: m.onJobEnd})
 	m.watchdog = health.NewWatchdog(s.manager, s.health, health.WatchdogConfig{Aside: m.background.Aside, Stands: m.stands}, m.log)

@@ -1,10 +1,10 @@
 package lifecycle
 
 import (
-	"io"
 	"os"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/background"
 	"github.com/heirloom-go/heirloom/internal/boundedlog"
 	"github.com/heirloom-go/heirloom/internal/callback"
 	"github.com/heirloom-go/heirloom/internal/conntrack"
@@ -48,6 +48,7 @@ func New(options Options) (*Service, error) {
 		asked:     asked{make(chan reloads.Request), make(chan chan statusAnswer)},
 		atStep:    func(string) {},
 	}
+	s.background = background.New(s.stage.gone, log)
 	s.conns = conntrack.New(s.connConfig(0))
 	s.caught = signals.Catch(options.signals())
 	if err := s.inherit(); err != nil {
@@ -62,7 +63,7 @@ func (s *Service) connConfig(silence time.Duration) conntrack.Config {
 	return conntrack.Config{
 		Linger:  s.options.Linger,
 		Silence: silence,
-		Close:   func(c io.Closer) { callback.Close(s.log, c, func() {}) },
+		Close:   s.background.Close,
 	}
 }
 

@@ -68,6 +68,7 @@ func holdingHandler(generation int) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", handler(generation))
 	mux.HandleFunc("/held", func(w http.ResponseWriter, r *http.Request) {
+		noteBegun(r)
 		for r.Context().Err() == nil {
 			if _, err := os.Stat(releaseFile(os.Getenv("RUNTIME_DIRECTORY"))); err == nil {
 				handler(generation).ServeHTTP(w, r)
@@ -85,8 +86,7 @@ func releaseFile(dir string) string { return filepath.Join(dir, "release") }
 func (d *local) hold() *client {
 	d.t.Helper()
 	c := d.dial()
-	c.ask("/held")
-	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.underWay(c, "/held")
 	return c
 }
 

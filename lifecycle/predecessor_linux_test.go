@@ -15,8 +15,7 @@ func TestFrozenPredecessor(t *testing.T) {
 	d.reconfigure(strings.Repeat("x", 250) + "!" + d.address)
 	d.reload()
 	busy := d.dial()
-	busy.ask("/?d=1h")
-	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.underWay(busy, "/?d=1h")
 	frozen := d.status().PID
 	d.reload()
 	if err := syscall.Kill(frozen, syscall.SIGSTOP); err != nil {

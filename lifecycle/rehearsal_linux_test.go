@@ -29,8 +29,7 @@ func reloadOtherHTTP1(t *testing.T, program string) {
 			t.Error("a client was told to close before there is reason to")
 		}
 	}
-	busy.ask("/?until=late")
-	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.underWay(busy, "/?until=late")
 	d.reload()
 	asking.ask("/?until=late")
 	d.eventually("two requests to be waited for", func() bool {

@@ -95,6 +95,7 @@ func (w *watcher) connState(nc net.Conn, state http.ConnState) {
 
 func (w *watcher) handler(generation int) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		noteBegun(r)
 		if r.URL.Path == "/shutdown" {
 			select {
 			case <-w.shutdown:
@@ -217,14 +218,12 @@ func TestRegisterOnShutdown(t *testing.T) {
 			waiting, idle := d.dial(), d.dial()
 			idle.ask("/")
 			idle.line(1)
-			waiting.ask("/shutdown")
-			d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+			d.underWay(waiting, "/shutdown")
 			d.reload()
 			waiting.line(1)
 			idle.ask("/")
 			idle.line(2)
-			waiting.ask("/shutdown")
-			d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+			d.underWay(waiting, "/shutdown")
 			d.signal(syscall.SIGTERM)
 			waiting.line(2)
 			_, _ = idle.Close(), waiting.Close()

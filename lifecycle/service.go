@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/heirloom-go/heirloom/internal/background"
 	"github.com/heirloom-go/heirloom/internal/boundedlog"
 	"github.com/heirloom-go/heirloom/internal/callback"
 	"github.com/heirloom-go/heirloom/internal/conntrack"
@@ -40,6 +41,7 @@ type Service struct {
 	health     *health.Check
 	debug      debugging
 	stage      stage
+	background *background.Background
 	contexts   contexts
 	asked      asked
 	sockets    *sockets.Set

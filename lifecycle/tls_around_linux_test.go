@@ -57,9 +57,8 @@ func TestMoveTLSAroundCount(t *testing.T) {
 			c.ask("/")
 			c.answer(1)
 		}
-		busy.ask("/?until=go")
-		last.ask("/?until=end")
-		d.eventually("the requests", func() bool { return d.status().Connections.Active == 2 })
+		d.underWay(busy, "/?until=go")
+		d.underWay(last, "/?until=end")
 		d.signal(syscall.SIGTERM)
 		idle.closed()
 		d.write("go", "")

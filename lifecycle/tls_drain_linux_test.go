@@ -95,7 +95,7 @@ func drainUnfinishedTLS(t *testing.T, kind string) {
 	idle, busy := d.dialTLS(), d.dialTLS()
 	idle.ask("/")
 	idle.answer(1)
-	busy.ask("/?until=late")
+	d.underWay(busy, "/?until=late")
 
 	nothingSent, silent, silentShook := d.dialWithheld()
 	helloSent, greeted, greetedShook := d.dialWithheld()

@@ -172,8 +172,7 @@ func TestMoveTLSInPlaceStopped(t *testing.T) {
 	d := startMovingTLS(t, "tcp", "HEIRLOOM_TEST_REPLACE=in-place")
 	busy := d.dialTLS()
 	clients := d.idleTLS(3)
-	busy.ask("/?until=late")
-	d.eventually("the request", func() bool { return d.status().Requests == 1 })
+	d.underWay(busy, "/?until=late")
 	pid := d.status().PID
 	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
 		t.Fatal(err)

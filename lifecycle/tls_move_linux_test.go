@@ -53,15 +53,14 @@ func moveTLS(t *testing.T, network string) {
 	old := d.dialWith(&tls.Config{MaxVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	old.ask("/")
 	old.answer(1)
-	old.ask("/?until=over-1")
+	d.underWay(old, "/?until=over-1")
 	const reloads = 5
 	for generation := 1; generation <= reloads; generation++ {
 		used.ask("/")
 		if used.answer(generation) {
 			t.Error("the client is told to close")
 		}
-		busy.ask(fmt.Sprintf("/?until=over-%d", generation))
-		d.eventually("the request", func() bool { return d.status().Requests == map[bool]int{true: 2, false: 1}[generation == 1] })
+		d.underWay(busy, fmt.Sprintf("/?until=over-%d", generation))
 		d.reload()
 		d.put(fmt.Sprintf("over-%d", generation), "")
 		if busy.answer(generation) {

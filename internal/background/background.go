@@ -23,18 +23,38 @@ type Background struct {
 	// Alive ends when what runs here is to end.
 	Alive context.Context
 
-	die     context.CancelFunc
-	over    <-chan struct{}
-	events  chan func()
-	running sync.WaitGroup
-	log     hclog.Logger
+	die    context.CancelFunc
+	over   <-chan struct{}
+	events chan func()
+	log    hclog.Logger
+
+	mu      sync.Mutex
+	running int
+	none    sync.Cond // nothing is running
 }
 
 // New makes the Background of a loop, which has ended when over is closed.
 func New(over <-chan struct{}, log hclog.Logger) *Background {
 	b := &Background{over: over, events: make(chan func()), log: log}
 	b.Alive, b.die = context.WithCancel(context.Background())
+	b.none.L = &b.mu
 	return b
+}
+
+// begin and end count what runs. A sync.WaitGroup would not do: a timer may
+// begin something while Await waits.
+func (b *Background) begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.running++
+}
+
+func (b *Background) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.running--; b.running == 0 {
+		b.none.Broadcast()
+	}
 }
 
 // Events has the functions that the loop is to call, in no order.
@@ -50,7 +70,13 @@ func (b *Background) Post(happened func()) {
 }
 
 // Go runs f in a goroutine of its own.
-func (b *Background) Go(f func()) { b.running.Go(f) }
+func (b *Background) Go(f func()) {
+	b.begin()
+	go func() {
+		defer b.end()
+		f()
+	}()
+}
 
 // Aside runs f, until Alive ends, and has the loop call the function that f
 // returns.
@@ -61,17 +87,17 @@ func (b *Background) Aside(f func(alive context.Context) (happened func())) {
 // Call runs f, which is a function of the program or calls one, and has the
 // loop call ended with its error: see callback.Call.
 func (b *Background) Call(what string, f func() error, ended func(error)) {
-	b.running.Add(1)
+	b.begin()
 	callback.Call(b.log, what, f, func(err error) {
-		defer b.running.Done()
+		defer b.end()
 		b.Post(func() { ended(err) })
 	})
 }
 
 // Close closes a listener or connection: see callback.Close.
 func (b *Background) Close(c io.Closer) {
-	b.running.Add(1)
-	callback.Close(b.log, c, b.running.Done)
+	b.begin()
+	callback.Close(b.log, c, b.end)
 }
 
 // Die has all that runs here end.
@@ -82,8 +108,12 @@ func (b *Background) Die() { b.die() }
 func (b *Background) Await(limit time.Duration) {
 	done := make(chan struct{})
 	go func() {
-		b.running.Wait()
-		close(done)
+		defer close(done)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for b.running > 0 {
+			b.none.Wait()
+		}
 	}()
 	select {
 	case <-done:

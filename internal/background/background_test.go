@@ -50,6 +50,24 @@ func (c slowCloser) Close() error {
 	return nil
 }
 
+// TestBegunLater waits for what begins while there is nothing but the wait.
+func TestBegunLater(t *testing.T) {
+	b := background.New(nil, hclog.NewNullLogger())
+	last := make(slowCloser)
+	b.Go(func() { b.Close(last) })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.Await(time.Hour)
+	}()
+	select {
+	case <-ended:
+		t.Error("it did not wait for a Close that something else had begun")
+	case last <- struct{}{}: // Close was called, and ends
+		<-ended
+	}
+}
+
 // TestLeftBehind waits for a Close of the program's, but not for ever.
 func TestLeftBehind(t *testing.T) {
 	var log bytes.Buffer

@@ -74,10 +74,21 @@ func checkAccess(fd int) error {
 	return checkSecurity(fd)
 }
 
-// checkSecurity asks the security modules. The errors passed over are those of
-// older kernels and of seccomp filters, and of a file that is being written,
-// which it need not be any more when the time has come.
+// checkSecurity asks the security modules, where no other thread is in the way
+// of that: to the kernel it is an execve until it is answered. What they forbid
+// otherwise shows when the program is to start.
 func checkSecurity(fd int) error {
+	return onThread(func() error {
+		if !ownDirectory() {
+			return nil
+		}
+		return askSecurity(fd)
+	})
+}
+
+// askSecurity passes over the errors of older kernels, and of a file that is
+// being written, which it need not be any more when the time has come.
+func askSecurity(fd int) error {
 	empty, args := new(byte), []*byte{new(byte), nil}
 	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(fd), uintptr(unsafe.Pointer(empty)),
 		uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&args[1])), unix.AT_EMPTY_PATH|atExecveCheck, 0)

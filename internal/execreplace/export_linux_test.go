@@ -47,6 +47,21 @@ func ofThread() map[int]string {
 	return open
 }
 
+// ForkSharing forks a process that has the directories of this one, as a thread
+// has them, and ends at once.
+//
+//go:nosplit
+//go:norace
+func ForkSharing() (pid int, errno unix.Errno) {
+	child, _, errno := unix.RawSyscall6(unix.SYS_CLONE, unix.CLONE_FS|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno == 0 && child == 0 {
+		for {
+			_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
+	return int(child), errno
+}
+
 // Directories returns where the thread is that would start a program, when it
 // has gone to the root, and where the process is.
 func Directories() (thread, process string, err error) {

@@ -35,7 +35,7 @@ func (s *stage) prepare(files []int) (err error) {
 	if err := ownTable(); err != nil {
 		return err
 	}
-	ownDirectory()
+	_ = ownDirectory()
 	above := first + len(files)
 	for i, fd := range files {
 		from, err := fdutil.DuplicateFrom(fd, above)

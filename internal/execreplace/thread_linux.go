@@ -66,18 +66,18 @@ func ownTable() error {
 	return nil
 }
 
-// ownDirectory gives this thread a root and working directory of its own. While
-// execve runs, threads that share them with the one that called it cannot be
-// created (fs->in_exec, for which copy_fs in the kernel's fork.c returns
-// EAGAIN). Go, and the C library under cgo, try that again for a fifth of a
-// second and then end the process, which on a busy machine is too soon.
+// ownDirectory gives this thread a root and working directory of its own, and
+// reports whether it has. While execve runs, threads that share them with the
+// one that called it cannot be created (fs->in_exec, for which copy_fs in the
+// kernel's fork.c returns EAGAIN). Go, and the C library under cgo, try that
+// again for a fifth of a second and then end the process, which on a busy
+// machine is too soon.
 //
 // A seccomp filter may kill who asks, so under one nobody does: close_range is
 // what ownTable needs there.
-func ownDirectory() {
-	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err == nil && mode == 0 {
-		_ = unix.Unshare(unix.CLONE_FS)
-	}
+func ownDirectory() bool {
+	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	return err == nil && mode == 0 && unix.Unshare(unix.CLONE_FS) == nil
 }
 
 // mayExec finds out whether execve is permitted: no path at all is ENOENT,
