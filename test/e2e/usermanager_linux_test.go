@@ -17,6 +17,9 @@ func TestKillUserManager(t *testing.T) {
 	h.install(program("crasher"))
 	h.machine.WriteFile("/usr/lib/sysusers.d/someone.conf", "u someone 990 - - -\n", 0o644)
 	h.machine.MustRun("systemd-sysusers", "someone.conf")
+	// pam_systemd.so would set it, where it is installed.
+	h.machine.WriteFile("/etc/systemd/system/user@990.service.d/10.conf", "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/990\n", 0o644)
+	h.machine.MustRun("systemctl", "daemon-reload")
 	h.machine.WriteFile("/etc/systemd/user/hello.service", `[Service]
 Type=notify
 NotifyAccess=main
