@@ -160,7 +160,7 @@ func (r *Registry) keepAgain(c Conn) {
 }
 
 // keepArrived has a connection entered that has lived in another process. It is
-// added as every other is, too, and skipped when its turn comes.
+// added as every other is, and skipped when its turn comes.
 func (r *Registry) keepArrived(c Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
