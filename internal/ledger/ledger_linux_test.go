@@ -317,15 +317,3 @@ func TestRefused(t *testing.T) {
 		t.Error("the name is too long")
 	}
 }
-
-// BenchmarkRest is what a request costs.
-func BenchmarkRest(b *testing.B) {
-	l := newTestLedger(b)
-	c := connect(b, 1)[0]
-	enter(b, l, []connected{c})
-	b.ReportAllocs()
-	for b.Loop() {
-		c.mark.Took(100)
-		c.mark.Rest()
-	}
-}

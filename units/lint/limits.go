@@ -118,8 +118,9 @@ var ruleLimitNOFILE = Rule{
 	Why: "Each connection takes a descriptor, and each generation needs some 30 of its own. When LimitNOFILE= is " +
 		"reached the daemon cannot accept, and clients wait in the queue. A reload fails, since the successor " +
 		"cannot be given its sockets (EMFILE), or connections stay with the old process until the new one, which " +
-		"has the same limit, has room. Go raises the soft limit to the hard one, which systemd sets to 524288 by " +
-		"default.",
+		"has the same limit, has room. At most three quarters of the limit outlive a crash: without " +
+		"CAP_SYS_RESOURCE, the duplicates in systemd's store count as well. Go raises the soft limit to the hard " +
+		"one, which systemd sets to 524288 by default.",
 	Use:       "LimitNOFILE=524288",
 	Bad:       "[Service]\nLimitNOFILE=256",
 	Good:      "[Service]\nLimitNOFILE=524288",

@@ -1,0 +1,93 @@
+package conntrack_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/ledger"
+)
+
+// BenchmarkKeep says by what factor the processor is busier with requests on
+// kept connections than on others, client and server together. They take turns,
+// since no machine is equally fast for long.
+func BenchmarkKeep(b *testing.B) {
+	l, err := ledger.New()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(l.End)
+	kept, plain := newAsker(b, l), newAsker(b, nil)
+	for deadline := time.Now().Add(time.Minute); l.Stats().Kept == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatal("the connection is not kept")
+		}
+	}
+	for b.Loop() {
+		kept.ask(b)
+		plain.ask(b)
+	}
+	b.ReportMetric(float64(kept.used)/float64(plain.used), "kept/plain")
+	b.ReportMetric(float64(plain.used.Nanoseconds())/float64(b.N)/turn, "cpu-ns/request")
+}
+
+// turn is how many requests follow one another.
+const turn = 500
+
+// An asker is a client with a connection to a server of its own.
+type asker struct {
+	conn net.Conn
+	r    *bufio.Reader
+	used time.Duration // by its requests
+}
+
+func newAsker(b *testing.B, l *ledger.Ledger) *asker {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	tracked := conntrack.Track(listener, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
+	if l != nil {
+		tracked.Registry().KeepIn(l, func(err error) { b.Error(err) })
+	}
+	go func() { _ = tracked.Serve() }()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = conn.Close()
+		_ = listener.Close()
+		tracked.Registry().StopKeeping()
+	})
+	return &asker{conn: conn, r: bufio.NewReader(conn)}
+}
+
+func (a *asker) ask(b *testing.B) {
+	since := used(b)
+	for range turn {
+		if _, err := io.WriteString(a.conn, "GET / HTTP/1.1\r\nHost: test\r\n\r\n"); err != nil {
+			b.Fatal(err)
+		}
+		response, err := http.ReadResponse(a.r, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = response.Body.Close()
+	}
+	a.used += used(b) - since
+}
+
+// used returns the time of a processor that this process has used.
+func used(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
