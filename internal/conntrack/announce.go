@@ -19,7 +19,7 @@ func (s *Server) AnnounceClose(next http.Handler) http.Handler {
 			w.Header().Set("Connection", "close") // in time if the handler wrote nothing
 		}
 		if s.Phase() == Cancelled {
-			panic(http.ErrAbortHandler) // what was cancelled must not look like a complete response
+			panic(http.ErrAbortHandler) // a cancelled response must not look like a complete one
 		}
 	})
 }

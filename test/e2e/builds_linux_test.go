@@ -48,19 +48,24 @@ func (h *managed) useCommands(build string) {
 	h.machine.MustRun("ln", "-sf", commandOf(build), control)
 }
 
-// everyBuild runs a test on each systemd, with a socket unit and without one,
-// and with each build as the first.
+// everyBuild runs a test on each systemd, with a socket unit and without one.
+// Each build is the first of both on the newest, and of one elsewhere.
 func everyBuild(t *testing.T, test func(t *testing.T, h *managed, first string)) {
+	t.Parallel()
 	for _, v := range sdtest.Versions() {
 		for _, first := range []string{frozen, today} {
-			t.Run(fmt.Sprintf("socket-%s-%s", first, v), func(t *testing.T) {
-				t.Parallel()
-				test(t, startBuild(t, v, first), first)
-			})
-			t.Run(fmt.Sprintf("alone-%s-%s", first, v), func(t *testing.T) {
-				t.Parallel()
-				test(t, startBuild(t, v, first, withoutSocket), first)
-			})
+			if first == frozen || v == sdtest.V262 {
+				t.Run(fmt.Sprintf("socket-%s-%s", first, v), func(t *testing.T) {
+					t.Parallel()
+					test(t, startBuild(t, v, first), first)
+				})
+			}
+			if first == today || v == sdtest.V262 {
+				t.Run(fmt.Sprintf("alone-%s-%s", first, v), func(t *testing.T) {
+					t.Parallel()
+					test(t, startBuild(t, v, first, withoutSocket), first)
+				})
+			}
 		}
 	}
 }
@@ -204,6 +209,7 @@ func checkHeld(t *testing.T, s lifecycle.Status) {
 
 // TestBuildsInPlace has the builds replace each other in one process.
 func TestBuildsInPlace(t *testing.T) {
+	t.Parallel()
 	for name, boot := range map[string]func(*testing.T) *terminal{"terminal": newForeground, "container": newContainer} {
 		for _, first := range []string{frozen, today} {
 			t.Run(name+"-"+first, func(t *testing.T) {
@@ -240,6 +246,7 @@ func TestBuildsInPlace(t *testing.T) {
 
 // TestBuildsBeside has them do so side by side, without a service manager.
 func TestBuildsBeside(t *testing.T) {
+	t.Parallel()
 	for _, first := range []string{frozen, today} {
 		t.Run(first, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 // the reload fails, and the old process serves on. After a restart the other
 // build serves, without what the one before has stored.
 func TestBuildsProtocol1(t *testing.T) {
+	t.Parallel()
 	for first, test := range map[string]struct{ second, reason string }{
 		protocol1: {today, "handover protocol of another version: the other process speaks 1"},
 		today:     {protocol1, "ended before it was ready"}, // it does not say more to one that it does not understand

@@ -8,6 +8,7 @@ import (
 
 	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 // TestCrash kills the main process under load. What was connected to it is
@@ -16,7 +17,7 @@ func TestCrash(t *testing.T) {
 	everyManager(t, func(t *testing.T, h *managed) {
 		mustRestart(t, h)
 		before := measure(t, h)
-		const crashes = 10
+		crashes := sdtest.Rounds(h.version, 10)
 		for i := range crashes {
 			if crash(t, h, i+2); t.Failed() {
 				return

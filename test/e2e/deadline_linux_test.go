@@ -179,6 +179,7 @@ func parseTimespan(t *testing.T, text string) time.Duration {
 
 // TestOwnDeadline sets Options.DrainTimeout: it counts, and not the unit's.
 func TestOwnDeadline(t *testing.T) {
+	t.Parallel()
 	h := newDrainer(t, sdtest.V257, func(s *units.Service) { s.Args = []string{"-drain", "7s"} })
 	held := h.sleep(1)
 	s := h.stopSoon()

@@ -41,7 +41,7 @@ func failures() []failure {
 // TestFailure replaces the program by one that does not become ready: the
 // operator is told why, and no client notices.
 func TestFailure(t *testing.T) {
-	atOnce(t, places(), func(t *testing.T, p place, h host) {
+	at(t, places(), func(t *testing.T, p place, h host) {
 		run := loadtest.Start(h.target(), loadtest.OfEach(1))
 		before := h.status()
 		for _, f := range failures() {

@@ -39,9 +39,6 @@ var builds = map[string]func() error{
 	future:    sync.OnceValue(buildFuture),
 }
 
-// root is this tree.
-var root = filepath.Join("..", "..")
-
 const secure = "./test/e2e/testdata/secure"
 
 // replaced are the programs of which these tests have builds replace each other.
@@ -77,18 +74,13 @@ func buildAt(commit, build string, paths ...string) error {
 	return os.RemoveAll(tree)
 }
 
+// buildTree builds programs of a tree.
 func buildTree(tree, build string, flags []string, paths ...string) error {
+	names := make(map[string]string)
 	for _, path := range paths {
-		name := filepath.Base(path)
-		args := append([]string{"build", "-buildvcs=false", "-ldflags", "-X main.version=" + build, "-o", program(name + "-" + build)}, flags...)
-		cmd := exec.Command("go", append(args, path)...)
-		cmd.Dir = tree
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off") // for the roots with another libc
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s of %s: %w\n%s", name, build, err, out)
-		}
+		names[path] = filepath.Base(path) + "-" + build
 	}
-	return nil
+	return compile(tree, append([]string{"-buildvcs=false", "-ldflags", "-X main.version=" + build}, flags...), names)
 }
 
 // checkOut puts the tree of a commit of this repository into a folder.

@@ -103,15 +103,7 @@ func sideBySide() []place {
 
 // at runs a test at places.
 func at(t *testing.T, places []place, test func(t *testing.T, p place, h host)) {
-	for _, p := range places {
-		t.Run(p.name, func(t *testing.T) {
-			test(t, p, p.run(t))
-		})
-	}
-}
-
-// atOnce is at for a test that mostly waits.
-func atOnce(t *testing.T, places []place, test func(t *testing.T, p place, h host)) {
+	t.Parallel()
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
@@ -160,15 +152,18 @@ func verify(t *testing.T, run *loadtest.Run) loadtest.Report {
 	t.Helper()
 	report := run.Stop()
 	loadtest.Verify(t, report)
+	checkKept(t, report, loadtest.KeepAlive, loadtest.Idle, loadtest.Slow, loadtest.ByteByByte, loadtest.Pipelined, loadtest.Upload)
+	return report
+}
+
+// checkKept checks that clients of these classes kept their connection.
+func checkKept(t *testing.T, report loadtest.Report, classes ...loadtest.Class) {
+	t.Helper()
 	for _, c := range report.ByClass {
-		switch c.Class {
-		case loadtest.KeepAlive, loadtest.Idle, loadtest.Slow, loadtest.ByteByByte, loadtest.Pipelined, loadtest.Upload:
-			if c.Connections != c.Clients {
-				t.Errorf("%d %s clients used %d connections, want one each", c.Clients, c.Class, c.Connections)
-			}
+		if slices.Contains(classes, c.Class) && c.Connections != c.Clients {
+			t.Errorf("%d %s clients used %d connections, want one each", c.Clients, c.Class, c.Connections)
 		}
 	}
-	return report
 }
 
 // askStatus does what `hello status -json` does, in this process: tests ask all

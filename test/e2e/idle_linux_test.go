@@ -13,16 +13,17 @@ import (
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
-// TestIdle10000 replaces a process that has ten thousand idle connections: each
-// of them is kept, and few or many makes no difference to systemd. How long a
-// restart takes with either is in the log.
+// TestIdle10000 replaces a process that has ten thousand idle connections, or as
+// many as sdtest.Rounds says, and then kills it: each of them is kept, and few
+// or many makes no difference to systemd. How long a restart takes with either
+// is in the log.
 func TestIdle10000(t *testing.T) {
 	raiseDescriptorLimit(t, 15000)
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
 			few, many := startManaged(t, v, withoutSocket, often), startManaged(t, v, withoutSocket, often)
-			generation := 1
-			fewCallers, manyCallers := few.connect(10), many.connect(sdtest.Rounds(v, 10000))
+			generation, all := 1, sdtest.Rounds(v, 10000)
+			fewCallers, manyCallers := few.connect(10), many.connect(all)
 			fewCallers.expect(generation)
 			manyCallers.expect(generation)
 			for range 2 {
@@ -45,18 +46,37 @@ func TestIdle10000(t *testing.T) {
 			if got, limit := median(b), 3*median(a)+500*time.Millisecond; got > limit {
 				t.Errorf("a restart took %v of systemd's time with many connections, want %v at most", got, limit)
 			}
+			for range 3 {
+				generation++
+				killIdle(t, many, manyCallers, generation, all)
+			}
 		})
 	}
 	t.Run("terminal", func(t *testing.T) {
 		h := newForeground(t)
 		h.install(program("v1"))
 		h.start()
-		callers := call(t, h.target(), 10000)
+		callers := call(t, h.target(), sdtest.Rounds(sdtest.V262, 10000))
 		for generation := 2; generation <= 4; generation++ {
 			mustReload(t, h)
 			callers.expect(generation)
 		}
 	})
+}
+
+// killIdle kills a process all of whose connections are at rest, and has each of
+// them answered by the next generation.
+func killIdle(t *testing.T, h *managed, c *callers, generation, all int) {
+	t.Helper()
+	h.keeps(all)
+	if s := h.crashed(); s.Generation != generation {
+		t.Errorf("generation %d after a kill, want %d", s.Generation, generation)
+	}
+	c.expect(generation)
+	h.keeps(all)
+	if s := h.tookOver(); s.Ledger.Adopted != all || s.Ledger.Cut+s.Ledger.Lost > 0 {
+		t.Errorf("%+v", s.Ledger)
+	}
 }
 
 // A cost is what a restart took: the time until systemctl returned, and the

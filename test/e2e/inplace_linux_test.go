@@ -14,6 +14,7 @@ import (
 
 // everyPlace runs a test where a process can only be replaced in place.
 func everyPlace(t *testing.T, test func(t *testing.T, h *terminal)) {
+	t.Parallel()
 	for _, p := range []struct {
 		name string
 		boot func(*testing.T) *terminal
@@ -92,6 +93,7 @@ func TestInPlaceStorm(t *testing.T) {
 // process for no child of its own ("We'll most likely not notice when it
 // exits"), and then sends it SIGKILL without SIGTERM.
 func TestPrivatePIDs(t *testing.T) {
+	t.Parallel()
 	h := startManaged(t, sdtest.V262, withoutSocket, often, privatePIDs)
 	run := loadtest.Start(brisk(h), crowd())
 	const rounds = 10

@@ -34,23 +34,24 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	programs = dir
-	for name, build := range map[string][2]string{
-		"v1":        {"version=v1", "./examples/hello"},
-		"v2":        {"version=v2", "./examples/hello"},
-		"daemon-v1": {"version=v1", "./test/e2e/testdata/daemon"},
-		"daemon-v2": {"version=v2", "./test/e2e/testdata/daemon"},
-		"drainer":   {"version=v1", "./test/e2e/testdata/drainer"},
-		"tortured":  {"version=v1", "./test/e2e/testdata/tortured"},
-		"crasher":   {"version=v1", "./test/e2e/testdata/crasher"},
-		"hang":      {"mode=hang", "./test/e2e/testdata/faulty"},
-		"crash":     {"mode=crash", "./test/e2e/testdata/faulty"},
-		"refuse":    {"mode=refuse", "./test/e2e/testdata/faulty"},
+	for _, build := range []struct {
+		variable string
+		names    map[string]string
+	}{
+		{"version=v1", map[string]string{
+			"./examples/hello":             "v1",
+			"./test/e2e/testdata/daemon":   "daemon-v1",
+			"./test/e2e/testdata/drainer":  "drainer",
+			"./test/e2e/testdata/tortured": "tortured",
+			"./test/e2e/testdata/crasher":  "crasher",
+		}},
+		{"version=v2", map[string]string{"./examples/hello": "v2", "./test/e2e/testdata/daemon": "daemon-v2"}},
+		{"mode=hang", map[string]string{"./test/e2e/testdata/faulty": "hang"}},
+		{"mode=crash", map[string]string{"./test/e2e/testdata/faulty": "crash"}},
+		{"mode=refuse", map[string]string{"./test/e2e/testdata/faulty": "refuse"}},
 	} {
-		cmd := exec.Command("go", "build", "-ldflags", "-X main."+build[0], "-o", filepath.Join(dir, name), build[1])
-		cmd.Dir = filepath.Join("..", "..")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // for the roots with another libc
-		if out, err := cmd.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", name, err, out)
+		if err := compile(root, []string{"-ldflags", "-X main." + build.variable}, build.names); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 	}
@@ -59,6 +60,35 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return leakcheck.Run(m.Run)
+}
+
+// root is this tree.
+var root = filepath.Join("..", "..")
+
+// compile builds the programs at these paths of a tree, by these names. One
+// call of go links several of them at a time.
+func compile(tree string, flags []string, names map[string]string) error {
+	dir, err := os.MkdirTemp(programs, "build-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	args := append([]string{"build", "-o", dir}, flags...)
+	for path := range names {
+		args = append(args, path)
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir = tree
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off") // without cgo for the roots with another libc
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %q in %s: %w\n%s", args, tree, err, out)
+	}
+	for path, name := range names {
+		if err := os.Rename(filepath.Join(dir, filepath.Base(path)), program(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // program returns the path of a program under test.

@@ -13,6 +13,7 @@ import (
 
 // everyManager runs a test on each systemd, with a socket unit and without one.
 func everyManager(t *testing.T, test func(t *testing.T, h *managed), changes ...change) {
+	t.Parallel()
 	for _, v := range sdtest.Versions() {
 		t.Run("socket-"+v.String(), func(t *testing.T) {
 			t.Parallel()

@@ -18,7 +18,7 @@ const manyDrain = 5
 // that few drain at once, the requests are made slower. In place none drains
 // beside another: see TestInPlaceStorm.
 func TestStorm(t *testing.T) {
-	atOnce(t, sideBySide(), func(t *testing.T, _ place, h host) {
+	at(t, sideBySide(), func(t *testing.T, _ place, h host) {
 		for slowFor := patience.Of(3 * time.Second); ; slowFor *= 3 {
 			s := storm(t, h, slowFor)
 			t.Logf("%d generations drained at once, with requests of %v", len(s.Predecessors), slowFor)

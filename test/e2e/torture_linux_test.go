@@ -159,6 +159,7 @@ func (a *torturers) hangUp() {
 // leave it waiting, at every point where one can. Nobody else loses a request,
 // and the stop is a good one, within its time.
 func TestTorture(t *testing.T) {
+	t.Parallel()
 	const reloads, restarts = 20, 10
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
@@ -180,7 +181,11 @@ func TestTorture(t *testing.T) {
 				a.attack()
 				mustRestart(t, h)
 			}
-			verify(t, load)
+			report := load.Stop()
+			loadtest.Verify(t, report)
+			// A request that takes its client longer than half the time there
+			// is to stop is told to close.
+			checkKept(t, report, loadtest.KeepAlive, loadtest.Idle, loadtest.Pipelined)
 			a.attack()
 			busy := connect(t, h.target(), 1)
 			busy.write("GET /?d=2s HTTP/1.1\r\nHost: hello\r\n\r\n")
