@@ -13,7 +13,8 @@ GO ?= go
 # git answers nobody but the owner of a checkout, and go would fail for want of an answer.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: all test unit systemd load structure test-oldest test-newest setup check format vet lint tidy other-systems demo demo-systemd tls-proof packages
+.PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy other-systems demo demo-systemd \
+	tls-proof packages
 
 all: check test
 
@@ -21,7 +22,7 @@ all: check test
 # processor from each other, and a limit in time would mean something else on each machine. Six tests of a package at a time, of
 # those that say they may: they mostly wait. Nothing is taken from the cache of results: go does not see the systemds that the
 # results depend on.
-test: setup test-oldest test-newest
+test: setup modules test-oldest test-newest
 	$(GO) run ./tools/testsummary -p 1 -parallel 6 -count=1 -timeout 30m ./...
 
 # Parts of the same: tools/testsummary tells the tests apart by what they use, so
@@ -37,18 +38,27 @@ load: setup
 
 # What relies on the inside of net/http and crypto/tls, with the oldest Go that go.mod allows,
 # and with the newest: the other tests are made with the one that is installed.
+OLDEST_GO = go$(shell sed -n 's/^go //p' go.mod)
 NEWEST_GO = go1.27.0
 
 test-oldest:
-	$(call with_go,go$(shell sed -n 's/^go //p' go.mod))
+	$(call with_go,$(OLDEST_GO))
 
 test-newest:
 	$(call with_go,$(NEWEST_GO))
 
-with_go = @if GOTOOLCHAIN=$(1) $(GO) version; then \
-		GOTOOLCHAIN=$(1) $(GO) test -count=1 -timeout 10m -run '$(INSIDE)' ./lifecycle ./internal/conntrack && \
-		GOTOOLCHAIN=$(1) $(GO) test -count=1 -timeout 10m ./internal/goaway ./internal/httpserver ./internal/streams ./internal/tlsmove ./internal/framework; \
+# Without cgo there is less to compile.
+with_go = @export GOTOOLCHAIN=$(1) CGO_ENABLED=0; if $(call again,$(GO) version); then \
+		$(GO) test -count=1 -timeout 10m -run '$(INSIDE)' ./lifecycle ./internal/conntrack && \
+		$(GO) test -count=1 -timeout 10m ./internal/goaway ./internal/httpserver ./internal/streams ./internal/tlsmove ./internal/framework; \
 	else echo "$(1) cannot be had: its tests are left out"; [ "$$CI" != true ]; fi
+
+# A command that downloads, up to three times: what serves it may be busy.
+again = { $(1) || { sleep 10; $(1); } || { sleep 30; $(1); }; }
+
+# The modules that everything here is compiled of.
+modules:
+	@$(each_module) do ( cd "$$(dirname "$$mod")" && $(call again,$(GO) list -deps -test ./... >/dev/null) ) </dev/null || exit 1; done
 
 INSIDE = ^(TestRehearsal|TestRehearsalFails|TestRest|TestValueConn|TestSeenAsItIs|TestSeenByHTTP2|TestRegisterOnShutdown|TestTLS|TestHijacked|TestTimeoutsOfMovedConnections|TestMoveTLS|TestMoveTLSHalf|TestMoveTLSHTTP2|TestHTTPBy|TestRelease)$$
 
@@ -57,7 +67,7 @@ INSIDE = ^(TestRehearsal|TestRehearsalFails|TestRest|TestValueConn|TestSeenAsItI
 setup:
 	@if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "not root on Debian: tests that boot systemd are left out"; \
-	elif ! { $(INSTALL_CC) && $(GO) run ./internal/rig/sdtest/cmd/sdroots; }; then \
+	elif ! { $(call again,$(INSTALL_CC)) && $(call again,$(GO) run ./internal/rig/sdtest/cmd/sdroots); }; then \
 		[ "$$CI" != true ] && echo "the set-up failed: see the end for what was left out"; \
 	fi
 
@@ -66,11 +76,16 @@ INSTALL_CC = { command -v cc >/dev/null || command -v gcc >/dev/null || \
 
 check: format vet lint tidy structure other-systems
 
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.1
+# As the tests build programs, so that it is done once.
+vet lint structure: export CGO_ENABLED = 0
+vet lint tidy other-systems: modules
+
+# With the checks of staticcheck and go vet.
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
 
 # In every module: those that are nested as well.
-in_each_module = @find . -name go.mod -not -path '*/testdata/*' -not -path '*/.*/*' | sort | while read -r mod; do \
+each_module = find . -name go.mod -not -path '*/testdata/*' -not -path '*/.*/*' | sort | while read -r mod;
+in_each_module = @$(each_module) do \
 	echo "$$mod: $(1)"; ( cd "$$(dirname "$$mod")" && $(1) ) </dev/null || exit 1; done
 
 format:
@@ -80,7 +95,7 @@ vet:
 	$(call in_each_module,$(GO) vet ./...)
 
 lint:
-	$(call in_each_module,$(GO) run $(STATICCHECK) ./...)
+	@$(call again,$(GO) run $(GOLANGCI_LINT) version)
 	$(call in_each_module,$(GO) run $(GOLANGCI_LINT) run ./...)
 
 # How large and how entangled a package may be.
@@ -90,12 +105,12 @@ structure:
 tidy:
 	$(call in_each_module,$(GO) mod tidy -diff)
 
-# Elsewhere than on Linux the packages build, and their tests too.
+# Elsewhere than on Linux the packages build, and their tests too. What is in a nested module tells Linux from the others, and
+# no more, but for the one that daemons import.
 other-systems:
-	$(call in_each_module,GOOS=linux GOARCH=arm64 $(GO) vet ./...)
 	$(call in_each_module,GOOS=darwin $(GO) vet ./...)
-	$(call in_each_module,GOOS=windows $(GO) vet ./...)
-	$(call in_each_module,GOOS=freebsd $(GO) vet ./...)
+	@for module in . prometheus; do for system in linux/arm64 windows/amd64 freebsd/amd64; do \
+		echo "$$module: $$system"; GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) vet -C $$module ./... || exit 1; done; done
 
 demo:
 	@$(GO) run ./tools/demo

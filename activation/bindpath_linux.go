@@ -35,7 +35,7 @@ func bindUnix[T any](path string, bind func() (T, error)) (T, error) {
 	return rebind(path, lockWait, bind)
 }
 
-// rebind removes the stale socket and binds anew, all under the directory's
+// rebind removes the stale socket and binds again, all under the directory's
 // lock. Only holders of the lock remove, so what the probe found dead is what
 // is removed; a bind that slips in between makes ours fail, as it should.
 func rebind[T any](path string, wait time.Duration, bind func() (T, error)) (T, error) {

@@ -39,7 +39,7 @@
 // ListenDatagram=53 of one unit share a name without getting in each other's
 // way. Where several fit, the address picks. A name of which everything was
 // claimed, or closed by Table.Close, is an error: a daemon that quietly bound
-// the address anew would fight with the socket it was given.
+// the address again would fight with the socket it was given.
 //
 // # Descriptors
 //

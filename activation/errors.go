@@ -30,7 +30,7 @@ func malformed(what, value, why string) error {
 	return fmt.Errorf("activation: %s=%q: %s: %w", what, clip(value), why, ErrMalformed)
 }
 
-// clip keeps a hostile environment from filling somebody's log.
+// clip keeps a hostile environment from filling a log.
 func clip(value string) string {
 	const most = 200
 	if len(value) > most {

@@ -128,7 +128,7 @@ func (c *VsockConn) Write(b []byte) (int, error) {
 	return n, c.failed("write", err)
 }
 
-// Close closes the connection and wakes whoever waits in Read or Write.
+// Close closes the connection and wakes goroutines that wait in Read or Write.
 func (c *VsockConn) Close() error {
 	c.closed.Store(true)
 	return c.failed("close", c.file.Close())

@@ -10,8 +10,8 @@ import (
 )
 
 // startPatience is how long a program that replaced another in place may take
-// to run. Unlike one that starts beside another it has no limit of its own, and
-// cannot say that it is not dead.
+// to run. Unlike a successor it has no limit of its own, and cannot say that it
+// is not dead.
 const startPatience = 5 * time.Minute
 
 // commandPatience has the limits of commands where they are not the usual ones.

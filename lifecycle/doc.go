@@ -83,7 +83,7 @@
 //     logged, and the contexts of requests are cancelled, with ErrDrainTimeout as
 //     their cause. Incomplete responses are aborted, so clients do not mistake
 //     them for complete ones. A connection that waits for its client, because a
-//     body was not sent or a response is not read, is closed and is no failure;
+//     body was not sent or a response is not read, is closed and is not a failure;
 //  4. closing: the remaining connections are closed;
 //  5. hooks: the functions of [Service.Defer] run, in reverse order. Those of
 //     [Service.Release] run before, if a successor waits for it.

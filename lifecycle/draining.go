@@ -55,7 +55,8 @@ func (m *mainLoop) setBudget(b drainbudget.Budget) {
 	m.tellPredecessors()
 }
 
-// armDeadline sets the timer to when this is not waited for any more.
+// armDeadline sets the timer to the end of the present phase: of a startup that
+// was called off, of the lame duck, or of the drain.
 func (m *mainLoop) armDeadline() {
 	switch {
 	case m.startup != nil:
@@ -87,7 +88,7 @@ func (m *mainLoop) tellPredecessors() {
 		return
 	}
 	goodbye := handover.Message{Type: handover.Stop, Left: m.drain.Left()}
-	if m.queue() != nil { // then there is still somebody to take their connections: this process
+	if m.queue() != nil { // then this process still takes their connections
 		goodbye.Type = handover.Deadline
 	}
 	m.predecessors.Post(goodbye)
@@ -140,7 +141,7 @@ func (m *mainLoop) whyEnding() error {
 }
 
 // closeListeners ends every Accept, and reads of datagrams. The sockets live on
-// in the successor, and in systemd, with what waits in their backlog.
+// in the successor, and in systemd, with the connections in their backlog.
 //
 // The control socket of a service that ends stays open to the last: that is
 // when people ask most.
@@ -177,7 +178,7 @@ func (m *mainLoop) advance() {
 	}
 }
 
-// isEmpty reports whether nothing is left to wait for but hooks.
+// isEmpty reports whether the drain waits for nothing but hooks.
 func (m *mainLoop) isEmpty() bool {
 	if m.tasks.serving > m.tasks.answering || m.stored.adopting > 0 || m.startup != nil || m.predecessors.Len() > 0 {
 		return false
@@ -202,9 +203,9 @@ func (m *mainLoop) onDeadline() {
 	}
 }
 
-// cancelRest tells what still runs that its time is over, and closes what waits
-// for its client. Older generations have the same deadline, and say for
-// themselves what they cut.
+// cancelRest cancels the requests that still run, and closes the connections
+// that wait for their clients. Older generations have the same deadline, and
+// report themselves which work they cut.
 func (m *mainLoop) cancelRest() {
 	m.drain.Enter(drain.Cancelling)
 	r := m.remains()
@@ -229,7 +230,7 @@ func (m *mainLoop) cutAnswers() {
 }
 
 // timedOut has Run return that work was cut. An older generation tells its
-// successor as well: nobody looks at how it ends.
+// successor as well, since nothing watches how it ends itself.
 func (m *mainLoop) timedOut() {
 	if errors.Is(m.err, ErrDrainTimeout) {
 		return
@@ -249,8 +250,8 @@ func (m *mainLoop) onCut(p *predecessor.Predecessor) {
 	}
 }
 
-// closeRest closes what is left, in older generations too. It is a failure if
-// leftover names anything.
+// closeRest closes all connections and kills all jobs, in older generations as
+// well. It is a failure if leftover names anything.
 func (m *mainLoop) closeRest(leftover func() string) {
 	m.drain.Cut = true
 	m.drain.Enter(drain.Closing)
@@ -285,15 +286,16 @@ func (m *mainLoop) ownReport() handover.Report {
 	}
 }
 
-// Remains are what is left when the time of a drain is over, by whose fault it
-// is: the program's or the client's. Work that is cut makes a stop fail. What a client was
-// to do, and did not, does not: else any of them could fail every stop.
+// Remains are the requests, connections and jobs that are left at the deadline
+// of a drain, told apart by whom they wait for: the program or a client. Work
+// that is cut makes a stop fail. A client that kept its connection waiting does
+// not, or any client could fail every stop.
 type remains struct {
 	work    string // requests whose handlers work, streams, jobs
 	waiting conntrack.Waiting
 }
 
-// remains looks at everything as it is now.
+// remains returns the remains as of now.
 func (m *mainLoop) remains() remains {
 	n, waiting := m.conns.Remains()
 	var parts []string
@@ -327,8 +329,9 @@ func (m *mainLoop) onSilent() {
 	m.log.Warn("clients kept the drain waiting: closed their connections", "requests", w.Requests, "responses", w.Responses)
 }
 
-// releaseEarly gives up, for a successor, what this process does not need any
-// more although it is not done. It is called before each event.
+// releaseEarly calls the functions of Release for a successor, once this process
+// no longer needs the resources, although it is not done. It is called before
+// each event.
 func (m *mainLoop) releaseEarly() {
 	if m.state != Draining || m.successor == nil || m.drain.Released || m.drain.Phase() != drain.Finishing || !m.service.registered.hooks.AnyEarly() {
 		return

@@ -56,7 +56,7 @@ var (
 	ErrRunning = errors.New("the service runs already")
 	// ErrDraining is returned by the Read of a Stream that is to leave this
 	// process, and matched by that of what ListenPacket returned. Not a byte is
-	// lost by it: what the client sends is left to whoever reads next.
+	// lost by it: what the client sends is left to the next process, or reader.
 	ErrDraining = streams.ErrDraining
 	// ErrNoSuccessor is matched by the error of HandOver when no process comes
 	// after this one, or none that serves the listener. The connection is the

@@ -204,7 +204,7 @@ func (m *mainLoop) onSuccessorMessage(msg handover.Message, err error) {
 	case handover.Deadline:
 		m.finishIn(msg.Left)
 	case handover.Stop:
-		m.successor.Conns.Stop() // it says what it has taken all the same
+		m.successor.Conns.Stop() // it acknowledges connections all the same
 		m.finishIn(msg.Left)
 		m.drainToSink()
 	case handover.Reloaded:

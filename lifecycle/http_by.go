@@ -98,7 +98,7 @@ func (s *Service) byFrameworks() ([]*httpserver.Server, error) {
 	if s.registered.closed || s.registered.started && servers != nil {
 		return nil, ErrRunning
 	}
-	s.registered.started = true
+	s.registered.started = servers != nil
 	return servers, nil
 }
 

@@ -24,9 +24,9 @@ func (s *Service) replacesInPlace() bool {
 	}
 }
 
-// beginInPlace drains so that the program can be replaced. From here on nothing
-// can fail that would leave the clients to nobody: if the new program cannot be
-// executed after all, the old one is.
+// beginInPlace drains so that the program can be replaced. No failure from here
+// on leaves clients without a process: if the new program cannot be executed
+// after all, the old one is.
 func (m *mainLoop) beginInPlace() {
 	outcome := handover.Outcome{At: time.Now(), Generation: m.service.inherited.Generation, PID: os.Getpid()}
 	r, err := inplace.Prepare(inplace.Config{
@@ -49,8 +49,8 @@ func (m *mainLoop) beginInPlace() {
 	m.drainToSink()
 }
 
-// abandonInPlace takes back what was queued, for this process is told to stop
-// after all.
+// abandonInPlace takes back the connections that were queued, for this process
+// is told to stop after all.
 func (m *mainLoop) abandonInPlace() {
 	r := m.inPlace
 	m.inPlace = nil
@@ -94,7 +94,8 @@ func (m *mainLoop) replace(ctx context.Context) error {
 // toldToStop reports whether a signal to stop came after the last look at
 // signals. One that comes later ends the process, as it was to. But the kernel
 // drops for PID 1 what that does not catch, so there the signals stay caught to
-// the end. What comes from then on until the new program catches them is lost.
+// the end. Those that come from then on until the new program catches them are
+// lost.
 // To block them over execve(2) would keep them, but Go's runtime would then
 // have them blocked for good in all children of the new program.
 func (m *mainLoop) toldToStop() bool {

@@ -17,7 +17,7 @@ import (
 //
 // What systemd handed over is taken whatever its address: its socket unit
 // decides. What the predecessor had bound itself is taken if it was asked for
-// with the same network and address, and bound anew if not.
+// with the same network and address, and otherwise bound again.
 //
 // The listener is of the type that net.Listen returns, such as a
 // *net.TCPListener. It may be given to HTTP, ServeStreams and Serve inside

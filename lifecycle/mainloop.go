@@ -69,7 +69,7 @@ func (m *mainLoop) whileStarting() {
 	}
 }
 
-// whileReady serves, perhaps beside older generations that drain.
+// whileReady serves, perhaps while older generations drain.
 func (m *mainLoop) whileReady() {
 	for m.is(Ready) {
 		select {
@@ -182,8 +182,8 @@ func (m *mainLoop) whileDraining() {
 	}
 }
 
-// relay passes on to the loop what comes from outside and needs no order, and
-// does itself what does not change the state.
+// relay passes on to the loop those events from outside that need no order, and
+// handles itself the signals that do not change the state.
 func (m *mainLoop) relay(ctx context.Context) {
 	done := ctx.Done()
 	for {

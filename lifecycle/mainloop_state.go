@@ -53,15 +53,15 @@ type mainLoop struct {
 	watchdog   *health.Watchdog
 }
 
-// Stored is what this process has in the file descriptor store, and still takes
-// over from there.
+// Stored are the entries that this process has in the file descriptor store,
+// and those that it is still taking over from there.
 type stored struct {
 	*fdstore.Store
 	adopting int // queues that are still being taken over
 	kept     fdstore.Keeping
 }
 
-// Tasks count what the drain waits for beside connections.
+// Tasks count what a drain waits for, connections apart.
 type tasks struct {
 	serving   int // servers whose Accept goes on
 	answering int // of them, while this process drains: the one of the control socket
@@ -178,7 +178,8 @@ func (m *mainLoop) serve() {
 
 // becomeMain makes this process the main one of the service: the service
 // manager listens to it. last is the outcome of the reload that started it, nil
-// if there was none; announced, whether the predecessor has told the service manager.
+// if there was none; announced says that the predecessor has told the service
+// manager.
 func (m *mainLoop) becomeMain(last *handover.Outcome, announced bool) {
 	m.become(Ready)
 	m.reloads.Last = last
@@ -208,7 +209,7 @@ func (m *mainLoop) onServed(err error) {
 	}
 }
 
-// end lets go of everything and waits for what runs on behalf of m. The signals
+// end closes everything and waits for the goroutines of m. The signals
 // stay caught: systemd may send SIGTERM more than once, and it must not cut
 // short what main does after Run.
 func (m *mainLoop) end() {
@@ -252,8 +253,7 @@ func (m *mainLoop) onBroken(err error) {
 	}
 }
 
-// workersTimeout bounds the wait for what runs on behalf of a service that
-// ends.
+// workersTimeout bounds the wait for the goroutines of a service that ends.
 const workersTimeout = time.Second
 
 // tell tells the service manager, if there is one. It does not wait for it.

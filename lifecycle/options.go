@@ -83,7 +83,7 @@ type Options struct {
 	//
 	// ctx ends after half of WatchdogSec=, one second, or half of
 	// ReloadTimeout, in that order. A check that goes on counts as failed then;
-	// it is not called anew until it has returned. A panic is an error.
+	// it is not called again until it has returned. A panic is an error.
 	Health func(ctx context.Context) error
 
 	// ReloadMode says how a reload replaces the process.
@@ -158,7 +158,7 @@ type Options struct {
 	// http.StateNew, and its callbacks find nothing of ConnContext in
 	// ClientHelloInfo.Context.
 	//
-	// The next process decides anew, by its own TLSConfig, whether it accepts a
+	// The next process decides again, by its own TLSConfig, whether it accepts a
 	// session: version, key exchange, protocol, the client's certificate by
 	// ClientCAs, VerifyPeerCertificate and VerifyConnection. One that it would
 	// not is closed, and so is one of which a function of TLSConfig panics, or

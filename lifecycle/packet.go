@@ -16,18 +16,18 @@ import (
 // or, for the "ip" networks, an *[IPConn].
 //
 // All generations share the one socket, and the one queue of the kernel in
-// which datagrams wait: none that has reached it is lost between generations,
-// but those that a process had read which died. The successor reads beside this
-// process as soon as that lets it, and this one reads no more when it drains.
-// Writes go on until Run returns; so a server is best run by
+// which datagrams wait. No datagram in the queue is lost between generations.
+// Those that a process has read are lost if it dies. The successor reads
+// alongside this process as soon as this one lets it, and this one reads no more
+// when it drains. Writes go on until Run returns, so a server is best run by
 // [Service.ServePacket], or [Service.Go], for which Run waits. That holds for
-// datagrams that stand for themselves: the next one of a client may find
+// datagrams that stand for themselves: the next one of a client may reach
 // another generation, which protocols with connections, such as QUIC, do not
 // expect.
 //
 // While the program is replaced in place, or restarted, datagrams wait as long
 // as the queue has room (SO_RCVBUF in socket(7), SetReadBuffer of the socket).
-// Those that wait when the service ends for good are lost with it.
+// Datagrams that wait when the service ends for good are lost.
 func (s *Service) ListenPacket(name, network, address string) (net.PacketConn, error) {
 	if err := s.lockToListen(name); err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/gate"
 )
 
-// errPacketsStay is what a read says that leaves datagrams to the next process.
+// errPacketsStay is the error of a read that leaves datagrams to the next process.
 // Servers know it by net.ErrClosed, and older ones by its text.
 var errPacketsStay = fmt.Errorf("%w: %w", net.ErrClosed, ErrDraining)
 

@@ -42,7 +42,7 @@ const (
 	MaxPassedFiles = handover.MaxDescriptors
 )
 
-// maxName is how long the name of what is handed down may be. A message has
+// maxName is how many bytes the name of a passed state may have. A message has
 // room for it, whatever else is in it.
 const maxName = 4 << 10
 

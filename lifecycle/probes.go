@@ -17,7 +17,7 @@ import (
 //
 // It speaks of the service: a process that was replaced says ready as long as
 // it answers, since its successor is. One that is to be replaced in place does
-// not, since nobody takes new work meanwhile.
+// not, since no process takes new work until the program is replaced.
 func (s *Service) Readiness() http.Handler {
 	return health.Probe(func(*http.Request) (well bool, text string) {
 		state := Starting
@@ -51,8 +51,8 @@ func (s *Service) Liveness() http.Handler {
 // livenessTimeout bounds a check that an HTTP request asks for.
 const livenessTimeout = time.Second
 
-// checkBeforeReady spares a predecessor, which serves on, a successor that is
-// not well. Where there is none the check would only keep a service from
+// checkBeforeReady fails a reload whose successor is not well: the predecessor
+// serves on. Without a predecessor the check would only keep a service from
 // starting that might yet recover.
 func (s *Service) checkBeforeReady(ctx context.Context) error {
 	if s.inherited.Predecessor == nil {

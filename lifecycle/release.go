@@ -46,8 +46,8 @@ func (s *Service) Release(name string, give func(ctx context.Context) error) {
 
 // Released is closed when no older generation of the service has the resource
 // of that name any more: each has given it up (see [Service.Release]), or has
-// ended. Generations take it in their order. What is said of
-// [Service.PredecessorsGone] holds as well: this is never later.
+// ended. Generations take it in their order. It is closed no later than
+// [Service.PredecessorsGone], whose documentation holds here as well.
 //
 // An older generation that did not call Release with that name counts until it
 // ends.

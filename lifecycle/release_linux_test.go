@@ -183,6 +183,28 @@ func TestReleaseLast(t *testing.T) {
 	}
 }
 
+// TestRelinquishWithBody has a handler relinquish while the body of its request
+// has not come, which changes nothing: the body is read, and the resource is
+// given up after the response.
+func TestRelinquishWithBody(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=releasing")
+	d.touch("let")
+	c := d.dial()
+	c.write("POST /?name=slow&relinquish=let HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\n")
+	d.awaitFile("relinquished-slow-1")
+	d.reload()
+	d.eventually("the drain", func() bool { return len(d.status().Predecessors) == 1 })
+	if d.status(); d.has("gave-1") || d.has("has-2") {
+		t.Error("it was given up too early")
+	}
+	c.write("body")
+	if line, _ := c.line(1); !strings.HasSuffix(line, "read 4 bytes") {
+		t.Errorf("the response ends in %q", line)
+	}
+	d.awaitFile("has-2")
+}
+
 // TestReleaseDeath has a process die that has not given up what it has.
 func TestReleaseDeath(t *testing.T) {
 	t.Parallel()

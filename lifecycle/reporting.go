@@ -11,15 +11,16 @@ import (
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// progressInterval is how often the service manager is told what is waited for,
-// and asked for more time.
+// progressInterval is how often the service manager is told how far the drain
+// is, and asked for more time.
 const progressInterval = time.Second
 
 // extendBy is how much more time is asked for at a time: enough for the next
 // time to come, late as it may be.
 const extendBy = 3 * progressInterval
 
-// A progress is what the service manager is told while something is waited for.
+// A progress is the report to the service manager, once a second, of a drain
+// here or in an older generation.
 type progress struct {
 	running bool
 	timer   *time.Timer
@@ -31,8 +32,8 @@ func newProgress() progress {
 	return p
 }
 
-// reportProgress begins to tell the service manager what is waited for, here
-// and in older generations, once a second as long as there is anything.
+// reportProgress starts the report to the service manager, which goes on as
+// long as this or an older generation drains.
 func (m *mainLoop) reportProgress() {
 	if !m.service.manager.Exists() {
 		return
@@ -66,7 +67,7 @@ func (m *mainLoop) onProgress() {
 	})
 }
 
-// onReports tells the service manager what is waited for.
+// onReports sends the report to the service manager.
 func (m *mainLoop) onReports(predecessors []Predecessor) {
 	if m.successor != nil || m.state == Starting {
 		return
@@ -74,7 +75,7 @@ func (m *mainLoop) onReports(predecessors []Predecessor) {
 	m.service.manager.Say(servicemanager.Status, m.statusLine(m.waitLine(predecessors)))
 }
 
-// waitLine says in one line what is waited for.
+// waitLine says in one line what this generation and the older ones wait for.
 func (m *mainLoop) waitLine(predecessors []Predecessor) string {
 	var parts []string
 	switch m.state {
@@ -141,7 +142,7 @@ func (m *mainLoop) drainStatus() *Drain {
 	return status
 }
 
-// ledgerStatus says what is kept.
+// ledgerStatus says which connections the ledger keeps.
 func (m *mainLoop) ledgerStatus() *Ledger {
 	kept := m.stored.kept
 	s := &Ledger{Adopted: kept.Adopted.Connections, Cut: kept.Adopted.Cut, Lost: kept.Adopted.Lost}

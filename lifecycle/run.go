@@ -73,9 +73,9 @@ func (s *Service) begin() error {
 	return nil
 }
 
-// warnOfDroppedUser says what a change of user between New, where it was user
-// was, and Run costs. A successor is this process's child and starts as whoever
-// this is now, whereas the daemon expects to start as whom systemd starts it.
+// warnOfDroppedUser warns of a change of user between New, where it was user
+// was, and Run. A successor is this process's child and starts as the user of
+// now, whereas the daemon expects to start as the user that systemd sets.
 func warnOfDroppedUser(was int, log hclog.Logger) {
 	if now := os.Geteuid(); now != was {
 		log.Warn("the process changed its user before Run: successors start as that user, "+

@@ -48,7 +48,7 @@ func (f ServerFunc) Serve(listener net.Listener) error { return f(listener) }
 //
 // grpc's GracefulStop waits for streams, also for those of its health and
 // reflection services, and Draining is closed before it has sent GOAWAY: a
-// stream that a handler ends at once may be begun again on the connection that
+// stream that a handler ends at once may be started again on the connection that
 // is about to go. See [github.com/heirloom-go/heirloom/examples/grpc].
 //
 // fasthttp answers the requests it has and closes idle connections within a

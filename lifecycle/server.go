@@ -23,7 +23,7 @@ type server interface {
 	At() *conntrack.Endpoint
 	Prepare() error // when all that it needs to know is registered
 	Serve() error   // until the listener is closed
-	Drain()         // starts the end of connections that cannot move and cannot be told by their next response
+	Drain()         // ends connections that cannot move and whose next response cannot say that it is the last
 	ServeArrived()
 	Close() // ends ServeArrived
 	Arrive(a transfer.Arrival)

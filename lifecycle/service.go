@@ -72,8 +72,8 @@ func newContexts() contexts {
 // is called, but for hooks, which lock themselves.
 type registered struct {
 	mu       sync.Mutex
-	started  bool // Run was called, and has the functions of HTTPBy set up their servers
-	closed   bool // that is done, and Run goes on
+	started  bool // Run has called the functions of HTTPBy
+	closed   bool // Run was called, and the servers are prepared
 	servers  []server
 	http     *httpserver.Shared // of the servers of HTTP, nil as long as there is none
 	jobs     []*callback.Job
@@ -83,9 +83,8 @@ type registered struct {
 	noLedger bool               // see WithoutLedger
 }
 
-// lock locks r for a method that must come before Run. step, with args, says in
-// the error what was to be done. If Run was called the error matches ErrRunning,
-// and r is not locked.
+// lock locks r.mu for a method that must come before Run. After Run it does not
+// lock it: the error says step, with args, and matches ErrRunning.
 func (r *registered) lock(step string, args ...any) error {
 	r.mu.Lock()
 	if !r.closed {

@@ -106,8 +106,8 @@ type LastReload struct {
 	DryRun     bool      `json:"dry_run,omitempty"` // nothing was to be replaced
 }
 
-// A statusAnswer is what the owner of the state knows, and whom to ask for the
-// rest.
+// A statusAnswer is the status as the loop knows it, and the predecessors that
+// are still to be asked for theirs.
 type statusAnswer struct {
 	status       Status
 	predecessors []*predecessor.Predecessor
@@ -145,7 +145,8 @@ func (s *Service) identity(state State) Status {
 	}
 }
 
-// reports asks all predecessors at once. One that ends meanwhile is left out.
+// reports asks all predecessors at once. One that ends before it answers is
+// left out.
 func reports(ctx context.Context, older []*predecessor.Predecessor) []Predecessor {
 	predecessors := []Predecessor{}
 	for _, a := range predecessor.Ask(ctx, older) {

@@ -134,7 +134,7 @@ func (m *mainLoop) callOff() {
 }
 
 // armStartup sets the timer to when a reload that was called off is not waited
-// for any more: what it waits for may hang, as a program on a dead file system.
+// for any more: it may hang, as a program on a dead file system does.
 func (m *mainLoop) armStartup() {
 	switch {
 	case m.told.atOnce:

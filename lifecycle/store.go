@@ -110,7 +110,7 @@ func (m *mainLoop) newStore() *fdstore.Store {
 }
 
 // store puts into the file descriptor store what the process after this one
-// needs, and takes out what nobody here has asked for.
+// needs, and takes out the sockets that the program has not asked for.
 func (m *mainLoop) store() {
 	if !m.service.manager.Exists() {
 		return
@@ -148,7 +148,7 @@ func (m *mainLoop) flushSoon() <-chan time.Time {
 	return nil
 }
 
-// leave queues last what is to be handed down, once every connection is gone.
+// leave queues the passed states, once every connection is gone.
 func (m *mainLoop) leave() {
 	q := m.queue()
 	if q == nil {
@@ -183,7 +183,7 @@ func (m *mainLoop) isEnding() bool {
 // do, and returns those that can be had. Each function may take an equal share
 // of the time that is left.
 //
-// The loop has ended, so what it would have to do meanwhile is done here.
+// The loop has ended, so awaitLast handles the events that still come.
 func (m *mainLoop) collectLast() []passedstate.Given {
 	var states []passedstate.Given
 	var errs []error

@@ -126,8 +126,8 @@ func (c *Stream) Draining() <-chan struct{} { return c.conn.Draining() }
 // With TLS it also waits, for up to five seconds, for the rest of a record that
 // has begun. What was decrypted and Read has not returned goes along, to be
 // read first in the next process. If that proves unable to take a session whose
-// state was sent to it, the connection is closed, for nobody else may write under
-// its keys.
+// state was sent to it, the connection is closed, for no other process may write
+// under its keys.
 //
 // The error matches
 //   - ErrNoSuccessor if no process can take the connection, also while the

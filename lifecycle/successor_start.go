@@ -46,7 +46,8 @@ func (s *Service) startSuccessor(ctx context.Context, dryRun bool) (*successor.S
 	return successor.Start(ctx, c)
 }
 
-// hello says to the next process what this one is.
+// hello is the first message to the next process: which process this one is, and
+// which sockets it has bound.
 func (s *Service) hello() handover.Message {
 	m := handover.Message{
 		Type:    handover.Hello,

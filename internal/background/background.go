@@ -1,5 +1,5 @@
-// Package background runs what the loop of a service has others do, since it
-// waits for nobody itself.
+// Package background runs the work that the loop of a service has others do,
+// since it waits for nobody itself.
 //
 // What has happened comes back to the loop as an event: a function that the
 // loop calls. All that runs here ends before the service does, or is left
@@ -37,7 +37,7 @@ func New(over <-chan struct{}, log hclog.Logger) *Background {
 	return b
 }
 
-// Events has what the loop is to call, in no order.
+// Events has the functions that the loop is to call, in no order.
 func (b *Background) Events() <-chan func() { return b.events }
 
 // Post has the loop call happened. It waits until the loop does so, or has
@@ -52,7 +52,8 @@ func (b *Background) Post(happened func()) {
 // Go runs f in a goroutine of its own.
 func (b *Background) Go(f func()) { b.running.Go(f) }
 
-// Aside runs f, until Alive ends, and has the loop call what it returns.
+// Aside runs f, until Alive ends, and has the loop call the function that f
+// returns.
 func (b *Background) Aside(f func(alive context.Context) (happened func())) {
 	b.Go(func() { b.Post(f(b.Alive)) })
 }

@@ -34,7 +34,7 @@ type JobEnd struct {
 // Jobs are those of a service that runs. They belong to its loop, which alone
 // calls their methods.
 //
-// Nothing waits for one beyond the drain: whoever wrote it may have it hang.
+// Nothing waits for one beyond the drain: a job may hang.
 type Jobs struct {
 	JobsConfig
 	working int // goroutines of Run and End

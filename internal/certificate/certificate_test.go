@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -20,6 +21,22 @@ import (
 
 	"github.com/heirloom-go/heirloom/internal/certificate"
 )
+
+// TestCheck takes a certificate to be there if one of the fields has it.
+func TestCheck(t *testing.T) {
+	if err := certificate.Check(new(tls.Config)); !errors.Is(err, certificate.ErrNone) {
+		t.Errorf("got %v", err)
+	}
+	for name, config := range map[string]*tls.Config{
+		"Certificates":       {Certificates: make([]tls.Certificate, 1)},
+		"GetCertificate":     {GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }},
+		"GetConfigForClient": {GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }},
+	} {
+		if err := certificate.Check(config); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
 
 // write makes a certificate that signs itself, and returns its files.
 func write(t *testing.T, from, until time.Time) (certFile, keyFile string) {

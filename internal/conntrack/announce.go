@@ -19,7 +19,7 @@ func (s *Server) AnnounceClose(next http.Handler) http.Handler {
 			w.Header().Set("Connection", "close") // in time if the handler wrote nothing
 		}
 		if s.Phase() == Cancelled {
-			panic(http.ErrAbortHandler) // what was cancelled must not look like a complete response
+			panic(http.ErrAbortHandler) // a cancelled response must not look like a complete one
 		}
 	})
 }
@@ -56,7 +56,7 @@ func (s *Server) WithConn(ctx context.Context, nc net.Conn) context.Context {
 // that did not come alone. WatchSpared must have been called.
 func Spare(r *http.Request) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
-	if ok && r.ProtoMajor == 1 && c.State() == http.StateActive && r.Context().Err() == nil {
+	if ok && r.ProtoMajor == 1 && r.ContentLength == 0 && c.State() == http.StateActive && r.Context().Err() == nil {
 		c.spare()
 	}
 }

@@ -122,7 +122,7 @@ func (c *conn) woken(p []byte, n int, err error) (_ int, _ error, stays error) {
 	return n, err, stays
 }
 
-// isSession reports whether what is read is that of a session of TLS.
+// isSession reports whether the connection is a session of TLS.
 func (c *conn) isSession() bool {
 	_, ok := c.Raw.(*secured)
 	return ok

@@ -39,7 +39,7 @@ type conn struct {
 	server    owner
 	movable   bool
 	foreign   bool // not read through this conn
-	tls       bool // what is read is TLS
+	tls       bool // the bytes are those of TLS
 	http2     atomic.Bool
 	closed    atomic.Bool
 	idleState atomic.Int32
@@ -173,7 +173,7 @@ func (c *conn) noteStays() {
 	}
 }
 
-// nextAction says what is to become of the connection when it is at rest:
+// nextAction decides how the connection goes on when it is at rest:
 // atRest if it may stay.
 func (c *conn) nextAction() int32 {
 	phase := c.Endpoint.Phase()
@@ -207,7 +207,7 @@ func (c *conn) setReadDeadline(t time.Time) error {
 	return c.expectBy(t)
 }
 
-// expectBy sets the deadline for what the client sends next, to be found again
+// expectBy sets the deadline for the client's next bytes, to be found again
 // when a drain has set another.
 func (c *conn) expectBy(t time.Time) error {
 	c.deadline.set(t)
@@ -265,7 +265,7 @@ func (c *conn) Restore() {
 	c.server.receive(c.Raw, movable, c.arrival.Wait)
 }
 
-// candidate returns what the ledger needs to keep the connection.
+// candidate returns the connection as the ledger needs it to keep it.
 func (c *conn) candidate() (ledger.Candidate, bool) {
 	t, ok := c.Raw.(*net.TCPConn)
 	return ledger.Candidate{Mark: c.mark, Conn: t}, ok
@@ -286,7 +286,7 @@ func (c *conn) noteRest() {
 	}
 }
 
-// noteTaken counts what was read.
+// noteTaken counts the bytes that were read.
 func (c *conn) noteTaken(n int) {
 	if c.mark != nil && n > 0 {
 		c.mark.Took(n)

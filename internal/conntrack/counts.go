@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Counts are how many connections there are, by what they do.
+// Counts are the numbers of connections, by their state.
 type Counts struct{ New, Active, Idle, Hijacked, Streams, Others int }
 
 // each calls f with each count and its name, which is that of the handover

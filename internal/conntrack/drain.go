@@ -24,7 +24,7 @@ type drain struct {
 	mu       sync.Mutex // guards ends, and that lingered is set by its timer alone
 	ends     time.Time  // of the linger
 	linger   *time.Timer
-	lingered atomic.Bool // the linger is over: what is at rest and cannot move is closed
+	lingered atomic.Bool // the linger is over: connections at rest that cannot move are closed
 
 	lateness *time.Timer
 	late     atomic.Bool // time is running out: what never rests is told Connection: close

@@ -21,7 +21,7 @@ const (
 // HasSessions reports whether the connections are sessions of TLS that may move.
 func (k Kind) HasSessions() bool { return k == HTTPS || k == SecureStreams }
 
-// A Phase is what the connections of an Endpoint do in a drain.
+// A Phase is how the connections of an Endpoint take part in a drain.
 type Phase int32
 
 // The phases of an Endpoint.
@@ -53,10 +53,10 @@ type Endpoint struct {
 // At returns e, for the types that embed it.
 func (e *Endpoint) At() *Endpoint { return e }
 
-// Phase returns what the connections do. Goroutines may share an Endpoint.
+// Phase returns the phase. Goroutines may share an Endpoint.
 func (e *Endpoint) Phase() Phase { return Phase(e.phase.Load()) }
 
-// SetPhase sets what the connections do. Those at rest notice at the next
+// SetPhase sets the phase. Connections at rest notice at the next
 // Registry.ReleaseAtRest, the others when they come to rest.
 func (e *Endpoint) SetPhase(p Phase) { e.phase.Store(int32(p)) }
 

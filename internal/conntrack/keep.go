@@ -12,8 +12,9 @@ import (
 // connect for one request cost nothing.
 const keepTick = 50 * time.Millisecond
 
-// keepSoon is how long those that have lived elsewhere wait for one another: a
-// new version of the program may crash as soon as it has them.
+// keepSoon is how long those wait for one another that have lived that long
+// already, in a first request or in another process: a new version of the
+// program may crash as soon as it has them.
 const keepSoon = 5 * time.Millisecond
 
 // A keeper enters connections in a ledger, by which they outlive the process.
@@ -47,9 +48,6 @@ func (r *Registry) KeepIn(l *ledger.Ledger, failed func(error)) {
 	for c := range r.conns {
 		r.keeper.addOld(c)
 	}
-	if len(r.keeper.old) > 0 {
-		r.keeper.hurry()
-	}
 }
 
 // StopKeeping has no more connections kept. It is called before any of them may
@@ -72,11 +70,11 @@ func (k *keeper) add(member Conn) {
 	}
 }
 
-// addOld has a connection entered that has lived long enough.
+// addOld has a connection entered soon that has lived long enough.
 func (k *keeper) addOld(member Conn) {
 	if c := k.keepable(member); c != nil {
 		k.old = append(k.old, c)
-		k.arm()
+		k.hurry()
 	}
 }
 
@@ -162,14 +160,11 @@ func (r *Registry) keepAgain(c Conn) {
 }
 
 // keepArrived has a connection entered that has lived in another process. It is
-// added as every other is, too, and skipped when its turn comes.
+// added as every other is, and skipped when its turn comes.
 func (r *Registry) keepArrived(c Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keeper.addOld(c)
-	if r.keeper.keepable(c) != nil {
-		r.keeper.hurry()
-	}
 }
 
 // unkeep takes a connection out of the ledger that is about to be closed here.

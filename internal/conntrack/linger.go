@@ -29,7 +29,7 @@ func (c *conn) lingerAlone() {
 	}
 }
 
-// isAwaited reports whether somebody is about to ask how the drain goes.
+// isAwaited reports whether a client is about to ask how the drain goes.
 func (c *conn) isAwaited() bool {
 	return c.Endpoint.lasts.Load() && c.State() == http.StateNew
 }

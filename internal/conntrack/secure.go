@@ -127,7 +127,7 @@ func (s *Server) shakeHands(nc net.Conn, c *conn) {
 
 // ReceiveSecure is Receive for a connection of TLS, with the state that its
 // session has left the other process with, which it clears. It does not wait
-// for the program's callbacks, which decide about the session anew.
+// for the program's callbacks, which decide about the session again.
 func (s *Server) ReceiveSecure(nc net.Conn, state []byte, w Wait) {
 	_, c := s.track(nc, false, true)
 	go s.adopt(c, state, w)

@@ -27,10 +27,10 @@ func (s *secured) SyscallConn() (syscall.RawConn, error) {
 // does not.
 func (s *secured) Close() error { return s.socket.Close() }
 
-// Beneath returns the socket, or what the program has put around it.
+// Beneath returns the socket, or the program's wrapper of it.
 func (s *secured) Beneath() net.Conn { return s.socket }
 
-// aroundOf returns what the program has put around the socket of a connection,
+// aroundOf returns the program's wrapper of the socket of a connection,
 // nil if nothing.
 func aroundOf(raw net.Conn) *around.Conn {
 	switch t := raw.(type) {

@@ -158,7 +158,7 @@ func (s *Server) ReceiveKept(f *ledger.Found) bool {
 	return true
 }
 
-// find returns what is known of a connection that the http.Server speaks of.
+// find returns the conn of a connection that the http.Server speaks of.
 func (s *Server) find(nc net.Conn) *conn {
 	switch t := nc.(type) {
 	case interface{ tracked() *conn }:

@@ -9,8 +9,8 @@ import (
 	"github.com/heirloom-go/heirloom/internal/tlsmove"
 )
 
-// Sessions says what has become of the connections of TLS of all servers whose
-// sessions may move.
+// Sessions counts how the moves ended of the connections of TLS of all servers
+// whose sessions may move.
 type Sessions struct {
 	Arrived uint64            // from another process
 	Left    uint64            // for another process

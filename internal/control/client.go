@@ -26,7 +26,7 @@ const ListenerName = "heirloom-control"
 const inPlacePoll = 20 * time.Millisecond
 
 // A Client asks a running service over its control socket. Each call finds the
-// socket anew, makes one request or several, and always ends; see [Patience].
+// socket again, makes one request or several, and always ends; see [Patience].
 // The text of its errors is fit to show.
 type Client struct {
 	Name     string // of the service

@@ -20,7 +20,7 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 		dir := filepath.Dir(path)
 		if filepath.Dir(dir) == filepath.Clean(os.TempDir()) && !IsPrivate(dir) {
 			tried = append(tried, path+" (not this user's own)")
-			continue // where everybody may write, somebody else may have been first
+			continue // where everybody may write, another user may have been first
 		}
 		nc, err := Dial(ctx, path)
 		if err == nil {

@@ -15,7 +15,7 @@ type Service struct {
 	// Reload replaces the process, or only tries to. Its error is ErrStopping,
 	// or has a text that begins with that of ErrReload, or is another one.
 	Reload func(ctx context.Context, dryRun bool) (handover.Outcome, error)
-	// Status returns what is to be the JSON of the status.
+	// Status returns the status, to be encoded as JSON.
 	Status func(ctx context.Context) (any, error)
 }
 

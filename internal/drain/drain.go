@@ -32,7 +32,7 @@ type Drain struct {
 	Cut       bool // connections and jobs were closed, and are not waited for
 	HooksDone bool
 	Released  bool // what may be given up early is, or is about to be
-	// Found receives the budget from whoever asks for the unit's timeout.
+	// Found receives the budget that Find has found.
 	Found chan drainbudget.Budget
 	// Deadline is the timer of the phase, or of what comes before.
 	Deadline *time.Timer

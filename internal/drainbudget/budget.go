@@ -1,5 +1,5 @@
 // Package drainbudget divides the time that a drain may take: how long requests
-// have, when what is left is cancelled and closed, how long hooks have, and
+// have, when the rest is cancelled and closed, how long hooks have, and
 // when the process ends whatever it waits for.
 //
 // It only calculates. The library finds out how long the drain may take and
@@ -23,7 +23,7 @@ const (
 type Budget struct {
 	Began   time.Time
 	Finish  time.Time // requests, connections and jobs may take until then
-	Closing time.Time // what has not ended after it was cancelled is closed then
+	Closing time.Time // connections that have not ended after they were cancelled are closed then
 	Hooks   time.Time // hooks may take until then
 	End     time.Time // the process ends then, whatever it waits for
 	Timeout time.Duration

@@ -37,14 +37,14 @@
 // # What the new program inherits
 //
 // Standard input, output and error as they are; the files given to Exec as
-// descriptors 3, 4 and so on; and no other descriptor, not even those somebody
-// left without close-on-exec (these do stay open on Linux before 5.11). The
-// soft limit of open files is what this process was started with: Go raises it
-// for itself, and syscall.Exec gives it back as well.
+// descriptors 3, 4 and so on; and no other descriptor, not even those that
+// another package left without close-on-exec (these do stay open on Linux
+// before 5.11). The soft limit of open files is what this process was started
+// with: Go raises it for itself, and syscall.Exec gives it back as well.
 //
 // Of signals it inherits what execve(2) says: those that are ignored stay
 // ignored, those that are handled get their default back, which for SIGHUP is
-// death. Whoever expects a signal before the new program calls signal.Notify
+// death. A program that expects a signal before the new one calls signal.Notify
 // ignores it before Exec, as in the example; Go's runtime leaves an ignored
 // SIGHUP or SIGINT alone until then. Signals should not be blocked instead: a
 // Go program never unblocks what it found blocked, nor do its children.

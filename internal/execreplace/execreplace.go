@@ -17,7 +17,7 @@ type Program struct {
 // runtime.GOARCH of which nothing is cut off, whose ELF interpreter exists and
 // may be executed; or a script whose "#!" interpreter passes the same check.
 // Shared libraries are not looked for, and a file that may be executed but not
-// read is taken to be a program. This process, too, is checked: it must be
+// read is taken to be a program. This process is checked as well: it must be
 // permitted to give a thread a descriptor table of its own, and to call execve.
 //
 // Errors name the path and match fs.ErrNotExist, fs.ErrPermission (also for a

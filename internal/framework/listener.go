@@ -71,8 +71,8 @@ const (
 var tlsType = reflect.TypeOf(tls.NewListener(nil, nil))
 
 // look finds what is around l in the listeners that the server serves: nothing
-// but TLS. Whoever is in the way might limit connections, or read a header of a
-// proxy, and be left out by those who accept elsewhere.
+// but TLS. Another listener in the way might limit connections, or read a header
+// of a proxy, and would be left out where they are accepted elsewhere.
 //
 // It runs in the goroutine of Serve, which has just written what it reads.
 func (l *Listener) look() (*tls.Config, error) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Of returns the gate of a [UDP], [Unix] or [IP] socket, or of what has one
+// Of returns the gate of a [UDP], [Unix] or [IP] socket, or of a wrapper of one
 // embedded, and nil if socket is another one.
 func Of(socket any) *Gate {
 	if s, ok := socket.(interface{ packetGate() *Gate }); ok {

@@ -33,7 +33,7 @@ var past = time.Unix(1, 0)
 // What datagrams do.
 const (
 	wait int32 = iota // in the kernel, until this process may read: else they would die with it if it failed to start
-	come              // to whoever reads
+	come              // to the reader
 	stay              // in the kernel, for the next process
 )
 
@@ -51,7 +51,7 @@ type Gate struct {
 	mu       sync.Mutex // guards the following, and that no deadline undoes the waking of reads
 	deadline time.Time  // of reads
 	closed   bool
-	changed  chan struct{} // closed, and made anew, when any of the above changes
+	changed  chan struct{} // closed, and made again, when any of the above changes
 }
 
 // New returns the gate of a socket, which is neither open nor shut. Once it is

@@ -34,8 +34,9 @@ func (j *Job) Run(context.Context) error {
 	return j.server.Serve(j.conn)
 }
 
-// End has the server finish what it has read, and closes the socket when it
-// has. It is called when the gate is shut, and ends with ctx at the latest.
+// End has the server answer the datagrams it has read, and closes the socket
+// when it has. It is called when the gate is shut, and ends with ctx at the
+// latest.
 func (j *Job) End(ctx context.Context) error {
 	j.awaitReads(ctx)
 	err := serverend.Finish(ctx, j.server)

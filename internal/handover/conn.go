@@ -210,7 +210,7 @@ func (c *Conn) Control(f func(fd int)) error {
 	return raw.Control(func(fd uintptr) { f(int(fd)) })
 }
 
-// Close closes this end. The other side receives what was sent before, then
+// Close closes this end. The other side receives the messages sent before, then
 // io.EOF, unless another process holds this end as well.
 func (c *Conn) Close() error {
 	return c.unix.Close()

@@ -12,8 +12,8 @@ import (
 // help.
 var ErrDead = errors.New("the service is dead")
 
-// A Check runs a health check, once at a time: whoever asks meanwhile shares
-// that run, so that a check that hangs costs one goroutine and no more.
+// A Check runs a health check, once at a time: callers that ask while it runs
+// share that run, so that a check that hangs costs one goroutine and no more.
 // Goroutines may share it.
 type Check struct {
 	check func(context.Context) error // nil if there is none
@@ -43,8 +43,8 @@ func New(check func(context.Context) error, call Call) *Check {
 // misses all but the first.
 func (c *Check) Died() <-chan error { return c.died }
 
-// Ask returns what the check says, or that it has not said it within limit or
-// before ctx ended. It returns nil if there is no check.
+// Ask returns the result of the check, or an error if it has none within limit
+// or before ctx ended. It returns nil if there is no check.
 func (c *Check) Ask(ctx context.Context, limit time.Duration) error {
 	if c.check == nil {
 		return nil
@@ -60,8 +60,8 @@ func (c *Check) Ask(ctx context.Context, limit time.Duration) error {
 	}
 }
 
-// begin starts a run, unless one goes on. Its context is not that of whoever
-// asks first: others wait for it too.
+// begin starts a run, unless one goes on. Its context is not that of the caller
+// that asks first: others wait for it too.
 func (c *Check) begin(limit time.Duration) *checkup {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -45,7 +45,7 @@ type Manager interface {
 // A WatchdogConfig is what a Watchdog knows of its owner.
 type WatchdogConfig struct {
 	// Aside runs f in another goroutine, until alive ends, and has the owner's
-	// goroutine call what it returns.
+	// goroutine call the function that f returns.
 	Aside func(f func(alive context.Context) (happened func()))
 	// Stands says whether this process is the main one, and whether it drains
 	// or is about to.

@@ -73,7 +73,8 @@ func (r *Replacement) keep(end int) error {
 	return nil
 }
 
-// Discard closes what the new program was to be given. It may be called again.
+// Discard closes the descriptors that the new program was to be given. It may
+// be called again.
 func (r *Replacement) Discard() {
 	fdutil.CloseAll(r.listeners)
 	fdutil.CloseAll(r.ends)

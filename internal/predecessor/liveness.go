@@ -99,8 +99,8 @@ func (o *Older) None() { close(o.gone) }
 // Gone is closed when no older generation is left.
 func (o *Older) Gone() <-chan struct{} { return o.gone }
 
-// Released returns what is closed when no older generation has the resource any
-// more: each has given it up, or has ended.
+// Released returns a channel that is closed when no older generation has the
+// resource any more: each has given it up, or has ended.
 func (o *Older) Released(resource string) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -8,14 +8,14 @@ import (
 	"github.com/heirloom-go/heirloom/internal/handover"
 )
 
-// handshakeTimeout bounds the wait for what the predecessor wrote before it
-// started this process.
+// handshakeTimeout bounds the wait for the messages that the predecessor wrote
+// before it started this process.
 const handshakeTimeout = 5 * time.Second
 
-// Meet reads what the predecessor, which is process pid, left on the handover
-// socket, and returns its Hello. state is called for each State, and owns its
-// descriptors. Meet owns conn: it is closed, once the predecessor has been sent
-// the error, or it is the Predecessor's.
+// Meet reads the messages that the predecessor, which is process pid, left on
+// the handover socket, and returns its Hello. state is called for each State,
+// and owns its descriptors. Meet owns conn: it is closed, once the predecessor
+// has been sent the error, or it is the Predecessor's.
 func Meet(conn *handover.Conn, pid int, state func(m handover.Message, fds []int)) (*Predecessor, handover.Message, error) {
 	_ = conn.SetReadDeadline(time.Now().Add(handshakeTimeout))
 	m, err := readHello(conn, state)

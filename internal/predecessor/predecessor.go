@@ -161,7 +161,7 @@ func (p *Predecessor) Report(ctx context.Context) (handover.Report, error) {
 		return handover.Report{}, ctx.Err()
 	}
 	select {
-	case <-p.reports: // too late for whoever asked before
+	case <-p.reports: // too late for the caller that asked before
 		p.asked = false
 	default:
 	}

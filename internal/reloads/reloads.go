@@ -1,5 +1,5 @@
 // Package reloads has the reloads of a service that were asked for and are not
-// done: who asked, and what is answered.
+// done: who asked, and the outcome that each is told.
 //
 // One reload answers all who asked before it began. Those who ask while it is
 // under way share the next one, since it may have started too early to see what
@@ -83,8 +83,8 @@ func (r *Reloads) End(o handover.Outcome) {
 	waiting.Answer(o)
 }
 
-// EndFromPredecessors is End for those whom an older generation has passed on, as long
-// as this process can still tell them.
+// EndFromPredecessors is End for those that an older generation has passed on,
+// as long as this process can still tell them.
 func (r *Reloads) EndFromPredecessors(o handover.Outcome) {
 	var forwarded Requests
 	forwarded, r.waiting = r.waiting.split()
@@ -100,7 +100,7 @@ func (r *Reloads) Stop(o handover.Outcome) {
 }
 
 // Leave returns those who wait for the next reload, which is the successor's.
-// Of them, those whom an older generation has passed on ask the successor again
+// Of them, those that an older generation has passed on ask the successor again
 // when it tells them of itself.
 func (r *Reloads) Leave() Requests {
 	_, own := r.joined.split()

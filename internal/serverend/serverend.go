@@ -46,7 +46,7 @@ func shutdowns(server any) func(context.Context) error {
 	return nil
 }
 
-// Finish has server finish what it has begun, and returns when that is done, or
+// Finish has server finish its requests, and returns when that is done, or
 // when ctx ends if server heeds that. It does nothing for a server that has no
 // way to finish.
 func Finish(ctx context.Context, server any) error {

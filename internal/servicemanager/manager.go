@@ -12,8 +12,8 @@ import (
 	"github.com/heirloom-go/heirloom/notify"
 )
 
-// A Manager is whoever listens on NOTIFY_SOCKET. Goroutines may share it. What
-// it is told goes out in the order of the calls.
+// A Manager is the program that listens on NOTIFY_SOCKET. Goroutines may share
+// it. What it is told goes out in the order of the calls.
 type Manager struct {
 	notifier      *notify.Notifier // nil if there is none
 	outbox        outbox
@@ -25,9 +25,9 @@ type Manager struct {
 
 // A Config is what a Manager needs to know of this process.
 type Config struct {
-	// NewProcess says that only a process beside this one may replace it.
+	// NewProcess says that only a process alongside this one may replace it.
 	NewProcess bool
-	// HasPredecessor says that this process was started beside another one.
+	// HasPredecessor says that this process was started alongside another one.
 	HasPredecessor bool
 	Log            hclog.Logger
 }

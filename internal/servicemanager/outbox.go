@@ -10,7 +10,7 @@ import (
 // A Subject is what a message is about of which only the newest matters.
 type Subject int
 
-// What is said again and again.
+// The subjects of messages that repeat.
 const (
 	other      Subject = iota // each message matters
 	Status                    // what `systemctl status` shows

@@ -20,7 +20,7 @@ const barrierTimeout = 2 * time.Second
 // would have to stay open.
 func (m *Manager) Post(states ...notify.State) { m.Say(other, states...) }
 
-// Say is Post for what is said again and again. What was said of the subject
+// Say is Post for messages that repeat. What was said of the subject
 // before, and is not sent yet, is not sent any more.
 func (m *Manager) Say(subject Subject, states ...notify.State) {
 	if m.notifier != nil {

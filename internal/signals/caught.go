@@ -19,7 +19,7 @@ type Meanings struct {
 // predecessor has said already: more of them say nothing new.
 const roomForStops = 8
 
-// Caught holds signals until whoever acts on them gets to them.
+// Caught holds signals until the service acts on them.
 //
 // Package signal drops a signal whose channel is full. So each meaning has a
 // channel of its own, with as much room as makes a drop harmless: what was
@@ -114,5 +114,5 @@ func (c Caught) LetStopKill(m Meanings) {
 	}
 	setDefault(signals)      // so that none comes in between for others alone
 	signal.Stop(c.Stop)      // which waits until those on their way are here
-	signal.Reset(signals...) // what was ignored at the start is again
+	signal.Reset(signals...) // those ignored at the start are again
 }

@@ -19,7 +19,7 @@ import (
 func Ignore(signals []os.Signal) { disposeOf(signals, 1) } // SIG_IGN
 
 // setDefault has them do what they do in a program that knows nothing of
-// signals, and at once, whoever else waits for them.
+// signals, and at once, also if other goroutines wait for them.
 func setDefault(signals []os.Signal) { disposeOf(signals, 0) } // SIG_DFL
 
 func disposeOf(signals []os.Signal, disposition uintptr) {

@@ -191,7 +191,7 @@ func (l *logger) StandardWriter(opts *hclog.StandardLoggerOptions) io.Writer {
 	return &lineWriter{l, *opts}
 }
 
-// A lineWriter logs what is written to it.
+// A lineWriter logs each line that is written to it.
 type lineWriter struct {
 	log  *logger
 	opts hclog.StandardLoggerOptions

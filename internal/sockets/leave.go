@@ -12,10 +12,10 @@ import (
 	"github.com/heirloom-go/heirloom/internal/handover"
 )
 
-// CloseUnclaimed closes what was handed over and nobody has asked for: nobody
-// will ask for it now.
+// CloseUnclaimed closes the sockets that were handed over and not asked for:
+// the program will not ask for them now.
 //
-// It warns of the sockets of socket units among that. Their units still listen,
+// It warns of the sockets of socket units among them. Their units still listen,
 // so clients connect to them and wait for ever. What an earlier generation has
 // bound ends with this one, which is as it should be.
 func (s *Set) CloseUnclaimed() {
@@ -33,7 +33,7 @@ func (s *Set) CloseUnclaimed() {
 	}
 }
 
-// Stored returns what belongs into the file descriptor store: every socket that
+// Stored returns what belongs in the file descriptor store: every socket that
 // is not systemd's own.
 func (s *Set) Stored() []fdstore.Socket {
 	var stored []fdstore.Socket
@@ -47,9 +47,9 @@ func (s *Set) Stored() []fdstore.Socket {
 	return stored
 }
 
-// Obsolete returns the names in a file descriptor store of what nobody has
-// asked for in this process: sockets of an earlier configuration, and files
-// that somebody else has put there.
+// Obsolete returns the names in a file descriptor store of entries that the
+// program has not asked for in this process: sockets of an earlier
+// configuration, and files that another program has put there.
 func (s *Set) Obsolete(store *fdstore.Store) []string {
 	names := store.Unclaimed(s.from.Table)
 	for _, b := range s.from.Bound {

@@ -72,12 +72,12 @@ func (s *Set) NameToMove(outer net.Listener) string {
 }
 
 // logHidden says that connections will not move, which would else be so without
-// a word. around is what the program has put around a listener or a connection.
+// a word. around is the program's wrapper of a listener or a connection.
 func (s *Set) logHidden(name string, around any) {
 	s.log.Info("the listener was wrapped: its connections do not move", "name", name, "type", fmt.Sprintf("%T", around))
 }
 
-// HiddenOnce returns what is to be called with each connection of a listener
+// HiddenOnce returns a function to be called with each connection of a listener
 // that cannot move although others can.
 func (s *Set) HiddenOnce(name string) func(net.Conn) {
 	var once sync.Once

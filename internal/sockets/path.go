@@ -24,7 +24,7 @@ func isOwnPath(b handover.Bound) bool {
 	return b.File != (handover.FileID{}) && b.File == fileOf(b)
 }
 
-// RemovePath removes the path of what was bound, unless it is another's by now.
+// RemovePath removes the path of a socket, unless it is another's by now.
 func RemovePath(b handover.Bound) error {
 	if !isOwnPath(b) {
 		return nil

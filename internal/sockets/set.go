@@ -29,7 +29,7 @@ type Origin struct {
 	DryRun bool
 }
 
-// New makes a Set that takes sockets from what was inherited.
+// New makes a Set that takes sockets from there, or binds them.
 func New(from Origin, log hclog.Logger) *Set { return &Set{from: from, log: log} }
 
 // IsReserved reports whether heirloom uses the name itself.
@@ -38,8 +38,8 @@ func IsReserved(name string) bool {
 	return name == activation.HandoverName || name == fdstore.LedgerName || name == control.ListenerName || isStored
 }
 
-// Bound returns what the service has bound itself, in this generation or an
-// earlier one.
+// Bound returns the sockets that the service has bound itself, in this
+// generation or an earlier one.
 func (s *Set) Bound() []handover.Bound {
 	var bound []handover.Bound
 	for _, k := range s.all {

@@ -28,7 +28,7 @@ func (s *Socket) Name() string { return s.name }
 // program has put around it.
 func (s *Socket) IsAround(l net.Listener) bool { return s.socket != l }
 
-// isStored reports whether the socket belongs into the file descriptor store:
+// isStored reports whether the socket belongs in the file descriptor store:
 // systemd has its own anyway, and nobody needs the control socket of a service
 // that does not run.
 func (s *Socket) isStored() bool { return s.bound != nil && s.name != control.ListenerName }

@@ -81,7 +81,7 @@ func obtain[T any](s *Set, want handover.Bound, take func(name, network, address
 		return socket, nil, err
 	case old != nil:
 		socket, err = take(old.Name, want.Network, want.Address)
-		want.File = fileOf(want) // another one if it had to be bound anew: the store does not have them all
+		want.File = fileOf(want) // another one if it had to be bound again: the store does not have them all
 	default:
 		socket, err = bind(want.Network, want.Address)
 		want.File = fileOf(want)

@@ -55,7 +55,7 @@ func (s *session) SyscallConn() (syscall.RawConn, error) {
 // does not.
 func (s *session) Close() error { return s.socket.Close() }
 
-// Beneath returns the socket, or what the program has put around it.
+// Beneath returns the socket, or the program's wrapper of it.
 func (s *session) Beneath() net.Conn { return s.socket }
 
 // underneath returns what a Conn is made of, of a connection that was hijacked.
@@ -153,7 +153,7 @@ const adoptionLimit = 10 * time.Second
 var errUndecided = errors.New("the functions of TLSConfig do not return")
 
 // welcome adopts the session of a connection that was handed over. It does not
-// wait for the program's callbacks, which decide about the session anew.
+// wait for the program's callbacks, which decide about the session again.
 func (s *Server) welcome(nc net.Conn, left []byte) {
 	n := s.newcomer(nc)
 	go s.resume(n, left, func(exported []byte) (*tlsmove.Conn, error) {

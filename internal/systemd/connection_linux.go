@@ -72,7 +72,7 @@ func (c *connection) greet(bus bool) error {
 	if !bus {
 		return nil
 	}
-	// A bus disconnects whoever says anything else first.
+	// A bus disconnects a client that says anything else first.
 	_, err := c.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
 	return err
 }

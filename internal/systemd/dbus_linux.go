@@ -31,9 +31,9 @@ func (c *connection) dbusStopTimeout() (uint64, error) {
 const (
 	manager = "org.freedesktop.systemd1"
 	root    = dbus.ObjectPath("/org/freedesktop/systemd1")
-	// self is the unit of whoever asks, by the credentials of the connection.
-	// GetUnitByPID would need a process id as the manager sees it, which is
-	// another one under PrivatePIDs=yes.
+	// self is the unit of the process that asks, by the credentials of the
+	// connection. GetUnitByPID would need a process id as the manager sees it,
+	// which is another one under PrivatePIDs=yes.
 	self = root + "/unit/self"
 )
 

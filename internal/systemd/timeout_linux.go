@@ -30,8 +30,8 @@ func stopTimeout(ctx context.Context, patience time.Duration) (Timeout, error) {
 	return variableOr(fmt.Errorf("%w; %w", askErr, readErr))
 }
 
-// variableOr returns what the environment says, or the error if it says
-// nothing.
+// variableOr returns the timeout of the environment, or the error if it has
+// none.
 func variableOr(err error) (Timeout, error) {
 	value := os.Getenv(StopTimeoutVariable)
 	if value == "" {

@@ -78,7 +78,7 @@ func (d described) stopTimeout() (uint64, error) {
 	return *service.TimeoutStopUSec, nil
 }
 
-// service returns what is known of the unit as a service. systemd 258 to 261
+// service returns the properties of the unit as a service. systemd 258 to 261
 // know the method, but tell less.
 func (d described) service() (*describedService, error) {
 	service := d.Context.Service

@@ -14,7 +14,7 @@ import (
 // Adopt goes on with a connection that was exported, in another process as a
 // rule. It clears state, which therefore serves once.
 //
-// The adopter decides anew: config, and what its GetConfigForClient returns for
+// The adopter decides again: config, and what its GetConfigForClient returns for
 // a hello of what is left to know, must accept the session. Its version, suite,
 // key exchange and protocol must be among those that config has. The client's
 // certificates are verified again, as in a handshake, by the roots and at the

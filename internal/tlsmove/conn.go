@@ -75,7 +75,7 @@ func Under(std *tls.Conn) net.Conn {
 // NetConn returns the connection below: what Server or Adopt was given.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
-// ConnectionState returns what is known of the session. Of an adopted one that
+// ConnectionState returns the state of the session. Of an adopted one that
 // is all that crypto/tls knew, but for LocalCertificate, and for
 // ExportKeyingMaterial, which returns an error: the secret for it has not moved.
 func (c *Conn) ConnectionState() tls.ConnectionState {

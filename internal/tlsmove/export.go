@@ -58,7 +58,7 @@ func (c *Conn) leave() (in, out *direction, err error) {
 // have, nor have had: who may have sealed a record under it has spent its
 // number. So it is for a state that was never sent.
 //
-// Nothing is decided anew, and the ConnectionState is what it was.
+// Nothing is decided again, and the ConnectionState is what it was.
 func (c *Conn) Reclaim(state []byte) (*Conn, error) {
 	s, err := decode(state)
 	clear(state)
@@ -68,7 +68,7 @@ func (c *Conn) Reclaim(state []byte) (*Conn, error) {
 	return s.resume(c.nc, c.ConnectionState())
 }
 
-// newSession notes what the handshake has led to.
+// newSession notes the outcome of the handshake.
 func newSession(cs *tls.ConnectionState) *session {
 	s := &session{
 		suite:    cs.CipherSuite,

@@ -33,8 +33,8 @@ func (t *track) prove(id uint16) (*direction, error) {
 }
 
 // proveKept opens the record that is kept. Where there is none, the last short
-// one was a Finished or a KeyUpdate that was opened: the count began anew there,
-// and proveLast sees to what came since.
+// one was a Finished or a KeyUpdate that was opened: the count started again
+// there, and proveLast sees to what came since.
 func (t *track) proveKept(d *direction, id uint16) error {
 	if !t.hasKept {
 		if t.based {

@@ -26,7 +26,7 @@ const (
 	Malformed                 // not a state
 	OtherFormat               // a state of another release: see Format
 	Refused                   // this configuration would not accept the session
-	Wrapped                   // what the program has put around the connection does not let it go
+	Wrapped                   // the program's wrapper of the connection does not let it go
 )
 
 var reasons = [...]string{

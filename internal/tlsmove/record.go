@@ -70,7 +70,7 @@ var longBuffers = sync.Pool{New: func() any { return new([longBuffer]byte) }}
 type recordLayer struct {
 	raw net.Conn
 
-	inMu    sync.Mutex // held while waiting for the client, too
+	inMu    sync.Mutex // held also while waiting for the client
 	in      *direction
 	inErr   error
 	buffer  []byte // of the client's, from r to w: small or long
@@ -115,7 +115,7 @@ func (l *recordLayer) read(p []byte) (int, error) {
 }
 
 // fail keeps an error for all reads to come, except for a time limit, which may
-// be set anew.
+// be set again.
 func (l *recordLayer) fail(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		l.inErr = err

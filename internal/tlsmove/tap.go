@@ -30,7 +30,7 @@ type tap struct {
 	probe   *direction
 }
 
-// NetConn returns what the connection was made of.
+// NetConn returns the connection below.
 func (t *tap) NetConn() net.Conn { return t.Conn }
 
 func (t *tap) Read(p []byte) (int, error) {

@@ -130,7 +130,7 @@ func (p *Peer) Run() {
 		switch {
 		case errors.Is(err, syscall.EAGAIN):
 			if p.conn.AwaitRoom() != nil {
-				return // its end is noticed by whoever receives on it
+				return // its end is noticed by the goroutine that receives on it
 			}
 		case err != nil:
 			return

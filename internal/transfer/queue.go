@@ -113,7 +113,7 @@ func (q *Queue) open() (*handover.Conn, error) {
 	return socket, nil
 }
 
-// IsKept reports whether somebody holds the end to be read.
+// IsKept reports whether the end to be read is held, here or by systemd.
 func (q *Queue) IsKept() bool { return q.socket.HasReader(0) }
 
 // WasRefused reports whether nobody holds the end to be read of a Queue that is

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"net"
+	"reflect"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -10,6 +11,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/tlsmove"
 )
 
 // handoverPair returns both ends of a handover socket.
@@ -123,7 +125,7 @@ func TestTakeMute(t *testing.T) {
 }
 
 // TestServerFor tells listeners apart by name and kind, and those of one name
-// by address.
+// by address. A predecessor is told of those whose connections may move here.
 func TestServerFor(t *testing.T) {
 	endpoint := func(name, address string, kind conntrack.Kind, movable bool) Server {
 		a, err := net.ResolveTCPAddr("tcp", address)
@@ -140,6 +142,15 @@ func TestServerFor(t *testing.T) {
 		endpoint("tls", "127.0.0.1:5", conntrack.HTTPS, true),
 		endpoint("web", "127.0.0.1:6", conntrack.SecureStreams, true),
 	}, hclog.NewNullLogger())
+	if got, want := r.Moving(), (handover.Moving{
+		Listeners:     []string{"web", "web"},
+		Streams:       []string{"web"},
+		Sessions:      []string{"tls"},
+		SecureStreams: []string{"web"},
+		SessionFormat: tlsmove.Format,
+	}); !reflect.DeepEqual(got, want) {
+		t.Errorf("the connections of %+v move here, want %+v", got, want)
+	}
 	for _, test := range []struct {
 		name, address string
 		kind          conntrack.Kind

@@ -84,13 +84,6 @@ func (h *managed) atRest(pid int) {
 	})
 }
 
-// killAtRest kills a process all of whose connections are at rest.
-func (h *managed) killAtRest(pid int) {
-	h.t.Helper()
-	h.atRest(pid)
-	h.kill(pid, syscall.SIGKILL)
-}
-
 // lastStates returns the last state of each connection, by the address of its
 // client, from the server's own log.
 func (h *managed) lastStates() map[string]string {
@@ -138,23 +131,13 @@ func TestKillKeepsIdle(t *testing.T) {
 }
 
 // killOnce kills the process of a generation under a load of its own. It
-// returns how many requests that broke, and of how many of them only the kernel
-// knows that they were read: the server was killed before it could say so, or
-// between its response and its rest.
+// returns what checkKilled does.
 func killOnce(t *testing.T, h *managed, generation int) (broken, gaps int) {
 	t.Helper()
-	const clients = 5 // a report keeps as many errors of a class
-	slow := h.target()
-	slow.ThinkTime = 100 * time.Millisecond
-	loads := []*loadtest.Run{
-		loadtest.Start(brisk(h), map[loadtest.Class]int{
-			loadtest.KeepAlive: clients, loadtest.Idle: clients, loadtest.ConnectThenWait: clients, loadtest.Slow: clients,
-		}),
-		loadtest.Start(slow, map[loadtest.Class]int{loadtest.KeepAlive: clients}),
-	}
+	loads := loadToKill(h, loadtest.ConnectThenWait)
 	began := time.Now()
 	pid := h.awaitGeneration(generation)
-	h.keeps(300 + 4*clients) // and of those that connect and wait, the others: one may be too young
+	h.keeps(300 + keepers) // and of those that connect and wait, the others: one may be too young
 	enough := 100 + rand.IntN(100)
 	poll(t, "another moment to come each time", func() bool {
 		return loads[0].Snapshot().Requests > enough && time.Since(began) > 1200*time.Millisecond // see ledger.Adopted.Dropped
@@ -163,6 +146,33 @@ func killOnce(t *testing.T, h *managed, generation int) (broken, gaps int) {
 	for _, run := range loads {
 		waitGeneration(t, run, generation+1)
 	}
+	return checkKilled(t, h, loads)
+}
+
+// loadToKill starts the load of one kill: keepers that keep their connections,
+// and clients of other classes.
+func loadToKill(h *managed, others ...loadtest.Class) []*loadtest.Run {
+	const clients = keepers / 4 // a report keeps as many errors of a class
+	slow := h.target()
+	slow.ThinkTime = 100 * time.Millisecond
+	classes := map[loadtest.Class]int{loadtest.KeepAlive: clients, loadtest.Idle: clients, loadtest.Slow: clients}
+	for _, class := range others {
+		classes[class] = clients
+	}
+	return []*loadtest.Run{
+		loadtest.Start(brisk(h), classes),
+		loadtest.Start(slow, map[loadtest.Class]int{loadtest.KeepAlive: clients}),
+	}
+}
+
+const keepers = 20
+
+// checkKilled ends the load of a kill, and checks that all that is broken was
+// under way. It returns how many requests are, and of how many of them only the
+// kernel knows that they were read: the server was killed before it could say
+// so, or between its response and its rest.
+func checkKilled(t *testing.T, h *managed, loads []*loadtest.Run) (broken, gaps int) {
+	t.Helper()
 	var classes []loadtest.ClassReport
 	for _, run := range loads {
 		classes = append(classes, run.Stop().ByClass...)
@@ -258,37 +268,6 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// TestKillAlternates kills, reloads and restarts in turn. Idle connections go on
-// through all of it, and systemd holds one ledger at a time.
-func TestKillAlternates(t *testing.T) {
-	t.Parallel()
-	for _, v := range sdtest.Versions() {
-		t.Run(v.String(), func(t *testing.T) {
-			t.Parallel()
-			h := crashing(t, v)
-			idle := call(t, h.target(), 100)
-			generation := 1
-			for i := range sdtest.Rounds(v, 30) {
-				h.keeps(100)
-				switch pid := h.status().PID; i % 4 {
-				case 0, 2:
-					h.killAtRest(pid)
-				case 1:
-					mustReload(t, h)
-				case 3:
-					mustRestart(t, h)
-				}
-				generation++
-				h.awaitGeneration(generation)
-				idle.expect(generation)
-				h.wait("the ledger and the handover socket to be stored", func() bool { return h.stored() == 4 })
-			}
-			h.stop()
-			idle.closed()
-		})
-	}
-}
-
 // TestKillWhileAdopting kills each process as soon as it has begun to take over
 // the connections of the one before.
 func TestKillWhileAdopting(t *testing.T) {
@@ -324,7 +303,8 @@ func TestKillWhileAdopting(t *testing.T) {
 func (h *managed) crashed() lifecycle.Status {
 	h.t.Helper()
 	s := h.status()
-	h.killAtRest(s.PID)
+	h.atRest(s.PID)
+	h.kill(s.PID, syscall.SIGKILL)
 	h.awaitGeneration(s.Generation + 1)
 	return h.status()
 }

@@ -34,14 +34,7 @@ const (
 // less, or just as much: what can be done is done, the rest is broken off so
 // that the client knows, and systemd never has to kill.
 func TestStops(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv(stopsSeed); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("%s=%d", stopsSeed, seed)
+	seed := seedOf(t, stopsSeed)
 	var all []*stops
 	for _, v := range sdtest.Versions() {
 		all = append(all, newStops(t, v, rand.New(rand.NewPCG(seed, uint64(v)))))
@@ -54,6 +47,21 @@ func TestStops(t *testing.T) {
 	for _, s := range all {
 		s.check()
 	}
+}
+
+// seedOf returns the value of an environment variable, or another seed each time
+// where it has none, and logs it.
+func seedOf(t *testing.T, variable string) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv(variable); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%s=%d", variable, seed)
+	return seed
 }
 
 // Stops is what TestStops does on one systemd.

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,12 +31,8 @@ type fasthttpd struct {
 
 func startFasthttpd(t *testing.T) *fasthttpd {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "fasthttpd")
-	if out, err := exec.Command("go", "build", "-o", program, "./fasthttpd").CombinedOutput(); err != nil {
-		t.Fatalf("build fasthttpd: %v\n%s", err, out)
-	}
 	d := &fasthttpd{t: t, address: freeport.Address(t, "tcp"), said: make(chan string, 10000), ended: make(chan error, 1)}
-	cmd := exec.Command(program)
+	cmd := exec.Command(fasthttpProgram)
 	cmd.Env = append(os.Environ(), "ADDR="+d.address, "RUNTIME_DIRECTORY="+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	read, write, err := os.Pipe()

@@ -61,6 +61,7 @@ func TestH2C(t *testing.T) {
 		"none": {hello, time.Hour, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var log lockedBuffer
 			service, err := lifecycle.New(lifecycle.Options{
 				ControlSocket: t.TempDir() + "/control", DrainTimeout: test.drain, Logger: hclog.New(&hclog.LoggerOptions{Output: &log}),

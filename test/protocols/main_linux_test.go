@@ -20,10 +20,11 @@ import (
 	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
-// daemon and tlsd are the paths of the programs under test, certificate and key
-// what they serve TLS with, in PEM. All tests share them.
+// daemon, tlsd and fasthttpProgram are the paths of the programs under test,
+// certificate and key what they serve TLS with, in PEM. All tests share them.
 var (
 	daemon, tlsd     string
+	fasthttpProgram  string
 	certificate, key []byte
 )
 
@@ -36,7 +37,7 @@ func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "heirloom-protocols-")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		daemon, tlsd = filepath.Join(dir, "daemon"), filepath.Join(dir, "tlsd")
+		daemon, tlsd, fasthttpProgram = filepath.Join(dir, "daemon"), filepath.Join(dir, "tlsd"), filepath.Join(dir, "fasthttpd")
 		err = build(dir)
 	}
 	if err == nil {
@@ -50,7 +51,7 @@ func run(m *testing.M) int {
 }
 
 func build(dir string) error {
-	cmd := exec.Command("go", "build", "-o", dir, "./daemon", "./tlsd")
+	cmd := exec.Command("go", "build", "-o", dir, "./daemon", "./tlsd", "./fasthttpd")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // for the roots with another libc
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the daemons: %w\n%s", err, out)

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
-	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
 //go:embed testdata/asker.py
@@ -25,9 +24,10 @@ var askerProgram string
 // client is told of a record that is wrong, that a close_notify comes and is
 // answered, and that what is cut off is not taken for whole, by either side.
 // Before a move that is what crypto/tls does, and after it has to be the same.
+// Systemd has no part in it.
 func TestTLSEnds(t *testing.T) {
 	need(t, "openssl", "/usr/bin/python3")
-	for _, v := range sdtest.Versions() {
+	for _, v := range newest() {
 		t.Run(v.String(), func(t *testing.T) {
 			e := &ends{newTLSSite(t, v), 1}
 			t.Run("alerts", e.testAlerts)

@@ -1,16 +1,15 @@
 package real_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
+	"flag"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,10 +23,7 @@ import (
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
 
-const (
-	reloads  = 20
-	restarts = 10
-)
+var rounds = flag.Int("real.rounds", 12, "how often each daemon is replaced: two reloads, a restart, and so on")
 
 // A real is a daemon and what is different about it.
 type real struct {
@@ -35,9 +31,11 @@ type real struct {
 	args    string            // of serve
 	files   map[string]string // that it reads
 	tls     bool
-	crowd   map[loadtest.Class]int
-	kept    bool   // connections outlive reloads and restarts
-	warning string // that it may log
+	crowd   map[loadtest.Class]int // nil if it does not speak HTTP
+	kept    bool                   // connections outlive reloads and restarts
+	warning string                 // that it may log
+	open    opener
+	counts  bool // its requests, on the disk
 }
 
 // everybody is a crowd of all kinds of clients, most of which keep their
@@ -62,10 +60,16 @@ func TestReal(t *testing.T) {
 		{name: "echoweb", crowd: everybody(), kept: true},
 		// fasthttp closes idle connections with what a client has just sent.
 		{name: "fiberweb", crowd: map[loadtest.Class]int{loadtest.PerRequest: 10}},
+		{name: "boltweb", crowd: everybody(), kept: true, counts: true},
+		{name: "grpcd", open: openGRPC},
+		{name: "dnsd", open: openDNS},
 	} {
 		name := r.name
 		if r.tls {
 			name += " with TLS"
+		}
+		if r.open == nil {
+			r.open = openWeb
 		}
 		t.Run(name, func(t *testing.T) {
 			d := r.start(t)
@@ -107,6 +111,7 @@ NotifyAccess=main
 ExecStart=/usr/bin/%[1]s %[2]s
 ExecReload=/usr/bin/%[1]s reload
 RuntimeDirectory=%[1]s
+StateDirectory=%[1]s
 FileDescriptorStoreMax=64
 TimeoutStartSec=5min
 TimeoutStopSec=5min
@@ -133,8 +138,35 @@ func (d *running) dial(ctx context.Context, network, address string) (net.Conn, 
 // replace reloads and restarts the daemon under load: no request is broken.
 func (d *running) replace() {
 	d.t.Helper()
+	if d.crowd == nil {
+		load := startTalk(d)
+		d.replaceUnder(load)
+		load.verify(d.t)
+		return
+	}
 	load := loadtest.Start(loadtest.Target{Address: daemon.Address, Dial: d.dial, IdleFor: 100 * time.Millisecond, SlowFor: 50 * time.Millisecond}, d.crowd)
-	for i := range reloads + restarts {
+	d.replaceUnder(load)
+	report := load.Stop()
+	loadtest.Verify(d.t, report)
+	for _, class := range report.ByClass {
+		if d.kept && class.Class == loadtest.KeepAlive && class.Connections != class.Clients {
+			d.t.Errorf("%d keep-alive clients needed %d connections", class.Clients, class.Connections)
+		}
+	}
+	if d.counts {
+		text := strings.TrimSpace(d.ask(0, "count"))
+		if n, err := strconv.Atoi(text); err != nil || n < report.Requests {
+			d.t.Errorf("%q of %d requests are on the disk", text, report.Requests)
+		}
+	}
+}
+
+// replaceUnder does so under a load that tells which generation answers.
+func (d *running) replaceUnder(load interface {
+	WaitGeneration(context.Context, int) error
+}) {
+	d.t.Helper()
+	for i := range *rounds {
 		verb := "reload"
 		if i%3 == 2 {
 			verb = "restart"
@@ -146,13 +178,6 @@ func (d *running) replace() {
 			d.t.Errorf("%s %d: %v", verb, i, err)
 		}
 		cancel()
-	}
-	report := load.Stop()
-	loadtest.Verify(d.t, report)
-	for _, class := range report.ByClass {
-		if d.kept && class.Class == loadtest.KeepAlive && class.Connections != class.Clients {
-			d.t.Errorf("%d keep-alive clients needed %d connections", class.Clients, class.Connections)
-		}
 	}
 }
 
@@ -185,7 +210,7 @@ func (d *running) failReloads() {
 // mustServe fails the test unless the generation that should does answer.
 func (d *running) mustServe(when string) {
 	d.t.Helper()
-	if got := d.ask("/"); !strings.Contains(got, fmt.Sprintf("generation %d ", d.generation)) {
+	if got := d.ask(0, "hello"); !strings.Contains(got, fmt.Sprintf("generation %d ", d.generation)) {
 		d.t.Errorf("%s %q answers", when, got)
 	}
 }
@@ -204,30 +229,21 @@ func (d *running) failReload(reason string) {
 	}
 }
 
-// ask sends a request on a connection of its own, and returns the body.
-func (d *running) ask(path string) string {
+// ask asks once in a session of its own, and returns the answer or the error.
+func (d *running) ask(number int, question string) string {
 	d.t.Helper()
 	ctx, cancel := patience.Context(d.t.Context(), 30*time.Second)
 	defer cancel()
-	nc, err := d.dial(ctx, "tcp", daemon.Address)
+	s, err := d.open(ctx, d, number)
 	if err != nil {
 		return err.Error()
 	}
-	defer nc.Close()
-	deadline, _ := ctx.Deadline()
-	_ = nc.SetDeadline(deadline)
-	if _, err := fmt.Fprintf(nc, "GET %s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n", path); err != nil {
-		return err.Error()
-	}
-	response, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	defer s.Close()
+	answer, err := s.ask(ctx, question)
 	if err != nil {
 		return err.Error()
 	}
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err.Error()
-	}
-	return string(body)
+	return answer
 }
 
 // stop stops the daemon while requests are under way: each is answered, and the
@@ -236,10 +252,13 @@ func (d *running) stop() {
 	d.t.Helper()
 	const requests = 10
 	answers := make(chan string, requests)
-	for range requests {
-		go func() { answers <- d.ask("/sleep?d=3s") }()
+	for i := range requests {
+		go func() { answers <- d.ask(i, "sleep3s") }()
 	}
 	d.m.Wait("the requests", func() bool {
+		if d.crowd == nil {
+			return d.ask(0, "asleep") == "10"
+		}
 		text := d.m.MustRun("/usr/local/bin/good", "status")
 		return strings.Contains(text, "10 active") || strings.Contains(text, "10 other") || strings.Contains(text, "10 in flight")
 	})

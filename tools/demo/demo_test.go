@@ -55,8 +55,10 @@ func runTests(m *testing.M) int {
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
 		hello = filepath.Join(dir, "hello")
+		cmd := exec.Command("go", "build", "-o", hello, "github.com/heirloom-go/heirloom/examples/hello")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as other tests build it
 		var out []byte
-		if out, err = exec.Command("go", "build", "-o", hello, "github.com/heirloom-go/heirloom/examples/hello").CombinedOutput(); err != nil {
+		if out, err = cmd.CombinedOutput(); err != nil {
 			err = fmt.Errorf("%w\n%s", err, out)
 		}
 	}

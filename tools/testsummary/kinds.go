@@ -52,15 +52,21 @@ func kindOf(folder string, names map[string]bool) kind {
 type suite struct {
 	dir   string // of the package
 	tests []string
+	whole bool // there are no others in the package
 }
 
 // pattern is what `go test -run` needs to run just these.
 func (s suite) pattern() string { return "^(" + strings.Join(s.tests, "|") + ")$" }
 
 // findSuites returns the tests of a kind, by package, of the module in a
-// folder.
+// folder. It looks into a nested one only for what such a module has, so that
+// go need not fetch what that requires.
 func findSuites(module string, want kind) ([]suite, error) {
-	list := exec.Command("go", "list", "-f", "{{.Dir}}", "./...")
+	nested := module != "."
+	if nested && want != load {
+		return nil, nil
+	}
+	list := exec.Command("go", "list", "-find", "-f", "{{.Dir}}", "./...")
 	list.Dir, list.Stderr = module, os.Stderr
 	out, err := list.Output()
 	if err != nil {
@@ -82,13 +88,11 @@ func findSuites(module string, want kind) ([]suite, error) {
 		}
 		s := suite{dir: dir}
 		for name, kind := range kinds {
-			if kind == want || module != "." && want == load {
+			if kind == want || nested {
 				s.tests = append(s.tests, name)
 			}
 		}
-		if module != "." && want != load {
-			s.tests = nil
-		}
+		s.whole = len(s.tests) == len(kinds)
 		if slices.Sort(s.tests); len(s.tests) > 0 {
 			suites = append(suites, s)
 		}

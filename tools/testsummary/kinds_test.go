@@ -62,6 +62,7 @@ func TestNothingFallsBetween(t *testing.T) {
 	t.Chdir("../..")
 	for _, folder := range []string{"./activation"} { // to build one takes long enough
 		cmd := exec.Command("go", "test", "-list", "^(Test|Example|Fuzz)", folder)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as programs are built, so that it is done once
 		out, err := cmd.Output()
 		if err != nil {
 			t.Fatal(err)
@@ -90,5 +91,20 @@ func TestNothingFallsBetween(t *testing.T) {
 			}
 		}
 		all = append(all, suites...)
+	}
+}
+
+// TestNested asks go about a nested module only for what it may have: go would
+// fetch all that it requires.
+func TestNested(t *testing.T) {
+	t.Chdir("../..")
+	if suites, err := findSuites("prometheus", load); err != nil || len(suites) != 1 || !suites[0].whole {
+		t.Error(suites, err)
+	}
+	t.Setenv("PATH", "")
+	for _, kind := range []kind{unit, systemd} {
+		if suites, err := findSuites("prometheus", kind); err != nil || len(suites) > 0 {
+			t.Error(kind, suites, err)
+		}
 	}
 }

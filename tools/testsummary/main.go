@@ -74,11 +74,28 @@ func runAll(s *summary, args []string) error {
 	return err
 }
 
-// runKind runs the tests of a kind, one package after the other.
+// runKind runs the tests of a kind, one package after the other. Those that
+// need nothing go as many packages at a time as there are processors, where all
+// tests of a package are of the kind.
 func runKind(s *summary, module string, only kind, args []string) error {
 	suites, err := findSuites(module, only)
-	for _, suite := range suites {
-		err = errors.Join(err, runModule(s, suite.dir, append(slices.Clone(args), "-run", suite.pattern())))
+	if err != nil {
+		return err
+	}
+	together, rest := args, suites
+	if only == unit {
+		rest = slices.DeleteFunc(suites, func(one suite) bool {
+			if one.whole {
+				together = append(slices.Clip(together), one.dir)
+			}
+			return one.whole
+		})
+	}
+	if len(together) > len(args) {
+		err = runModule(s, module, together)
+	}
+	for _, one := range rest {
+		err = errors.Join(err, runModule(s, one.dir, append(slices.Clip(args), "-run", one.pattern())))
 	}
 	return err
 }

@@ -133,6 +133,7 @@ func TestProgram(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			cmd := exec.Command(os.Args[0], tt.args...)
 			cmd.Dir = tt.files.write(t)
 			cmd.Env = append(os.Environ(), roleVariable+"=program", "GOWORK=off", "CI=", "HEIRLOOM_REQUIRE_ALL=", tt.env)

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,4 +56,24 @@ func Handler(generation int) http.Handler {
 		fmt.Fprintf(w, "%s read %d bytes\n", line, n)
 	})
 	return mux
+}
+
+var asleep atomic.Int64
+
+// Answer answers a question that does not come by HTTP: "hello", "sleep" and
+// for how long, such as sleep3s, or "asleep", which is how many sleep.
+func Answer(generation int, question string) string {
+	if question == "asleep" {
+		return strconv.FormatInt(asleep.Load(), 10)
+	}
+	if text, ok := strings.CutPrefix(question, "sleep"); ok {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return err.Error()
+		}
+		asleep.Add(1)
+		defer asleep.Add(-1)
+		time.Sleep(d)
+	}
+	return Line(generation)
 }

@@ -1,5 +1,6 @@
 // Crasher is examples/hello with requests that kill the process, and a log in
-// the RuntimeDirectory of what each connection does.
+// the RuntimeDirectory of what each connection does. While that has a file named
+// hold-start, no process starts, and while it has hold-request, /held waits.
 //
 //	crasher
 //	crasher reload | status [-json]
@@ -43,6 +44,10 @@ func command(options lifecycle.Options) error {
 }
 
 func serve(options lifecycle.Options) error {
+	await("hold-start")
+	if os.Getenv("HEIRLOOM_TEST_IN_PLACE") != "" {
+		options.ReloadMode = lifecycle.Exec
+	}
 	service, err := lifecycle.New(options)
 	if err != nil {
 		return err
@@ -69,6 +74,16 @@ func serve(options lifecycle.Options) error {
 	return service.Run(context.Background())
 }
 
+// await waits until the RuntimeDirectory has no file of that name.
+func await(name string) {
+	for {
+		if _, err := os.Stat(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), name)); err != nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // handler answers like the one of examples/hello.
 func handler(generation int) http.Handler {
 	hello := fmt.Sprintf("hello from generation %d (pid %d, version %s)\n", generation, os.Getpid(), version)
@@ -76,6 +91,10 @@ func handler(generation int) http.Handler {
 	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) {
 		d, _ := time.ParseDuration(r.URL.Query().Get("d"))
 		time.Sleep(d)
+		fmt.Fprint(w, hello)
+	})
+	mux.HandleFunc("/held", func(w http.ResponseWriter, _ *http.Request) {
+		await("hold-request")
 		fmt.Fprint(w, hello)
 	})
 	mux.HandleFunc("/poison/kill", func(http.ResponseWriter, *http.Request) {
