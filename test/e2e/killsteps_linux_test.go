@@ -105,6 +105,7 @@ func (k *killSteps) rest() {
 		return s.Ledger.Kept >= n && s.Connections.Idle >= n && s.Connections.Active == 0
 	})
 	k.wait("the ledger and the handover socket to be stored", func() bool { return k.stored() == 4 })
+	k.atRest(k.status().PID)
 }
 
 // next waits for the generation after a step, and has it answer everybody.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,6 +64,24 @@ func (h *managed) awaitGeneration(generation int) int {
 		return s.Generation == generation && s.State == lifecycle.Ready
 	})
 	return s.PID
+}
+
+// atRest waits until all connections of a process are at rest after the requests
+// that it has answered. A client has its response a moment before that, in which
+// a busy machine may stop the thread that serves it: so until no thread runs.
+func (h *managed) atRest(pid int) {
+	h.t.Helper()
+	h.wait("no thread of the process to run", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("%s/proc/%d/task/*/stat", h.machine.Root(), pid))
+		if err != nil || len(threads) == 0 {
+			h.t.Fatalf("threads of process %d: %v, %v", pid, threads, err)
+		}
+		return !slices.ContainsFunc(threads, func(path string) bool {
+			text, err := os.ReadFile(path) // fails if the thread has ended
+			_, state, _ := strings.Cut(string(text), ") ")
+			return err == nil && !strings.HasPrefix(state, "S")
+		})
+	})
 }
 
 // lastStates returns the last state of each connection, by the address of its
@@ -261,6 +281,7 @@ func TestKillWhileAdopting(t *testing.T) {
 			h.keeps(2000)
 			const kills = 4
 			pid := h.status().PID
+			h.atRest(pid)
 			for i := range kills {
 				h.kill(pid, syscall.SIGKILL)
 				h.wait("the next process", func() bool {
@@ -282,6 +303,7 @@ func TestKillWhileAdopting(t *testing.T) {
 func (h *managed) crashed() lifecycle.Status {
 	h.t.Helper()
 	s := h.status()
+	h.atRest(s.PID)
 	h.kill(s.PID, syscall.SIGKILL)
 	h.awaitGeneration(s.Generation + 1)
 	return h.status()
