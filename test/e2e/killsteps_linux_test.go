@@ -159,6 +159,7 @@ func (k *killSteps) killUnderLoad() {
 func (k *killSteps) hold(name string) (let func()) {
 	k.t.Helper()
 	path := "/run/hello/" + name
+	k.machine.MustRun("rm", "-f", path+".held")
 	k.machine.WriteFile(path, "", 0o644)
 	return func() { k.machine.MustRun("rm", path) }
 }
@@ -170,7 +171,10 @@ func (k *killSteps) killStarting() {
 	let := k.hold("hold-start")
 	pid := k.status().PID
 	reload := k.machine.Start("systemctl", "reload", "hello.service")
-	k.wait("the successor", func() bool { return len(k.processes()) == 2 })
+	k.wait("the successor", func() bool {
+		_, err := os.Stat(k.machine.Root() + "/run/hello/hold-start.held")
+		return err == nil
+	})
 	k.kill(pid, syscall.SIGKILL)
 	let()
 	_, _ = reload.Wait()
