@@ -28,15 +28,18 @@ func TestKillSteps(t *testing.T) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			h := crashing(t, v)
-			runKillSteps(t, h, rand.New(rand.NewPCG(seed, uint64(v))), steps, []killStep{
+			all := []killStep{
 				{"reload", (*killSteps).reload},
 				{"restart", (*killSteps).restart},
 				{"kill", (*killSteps).killAtRest},
 				{"kill under load", (*killSteps).killUnderLoad},
-				{"kill while the successor starts", (*killSteps).killStarting},
 				{"kill while the predecessor drains", (*killSteps).killReplaced},
 				{"kill in a drain", (*killSteps).killDraining},
-			})
+			}
+			if v != sdtest.V257 { // which takes a quarter of a minute to notice
+				all = append(all, killStep{"kill while the successor starts", (*killSteps).killStarting})
+			}
+			runKillSteps(t, h, rand.New(rand.NewPCG(seed, uint64(v))), steps, all)
 		})
 	}
 	t.Run("in place", func(t *testing.T) {
@@ -160,6 +163,7 @@ func (k *killSteps) killUnderLoad() {
 func (k *killSteps) hold(name string) (let func()) {
 	k.t.Helper()
 	path := "/run/hello/" + name
+	k.machine.MustRun("rm", "-f", path+".held")
 	k.machine.WriteFile(path, "", 0o644)
 	return func() { k.machine.MustRun("rm", path) }
 }
@@ -171,7 +175,10 @@ func (k *killSteps) killStarting() {
 	let := k.hold("hold-start")
 	pid := k.status().PID
 	reload := k.machine.Start("systemctl", "reload", "hello.service")
-	k.wait("the successor", func() bool { return len(k.processes()) == 2 })
+	k.wait("the successor", func() bool {
+		_, err := os.Stat(k.machine.Root() + "/run/hello/hold-start.held")
+		return err == nil
+	})
 	k.kill(pid, syscall.SIGKILL)
 	let()
 	_, _ = reload.Wait()

@@ -74,11 +74,16 @@ func serve(options lifecycle.Options) error {
 	return service.Run(context.Background())
 }
 
-// await waits until the RuntimeDirectory has no file of that name.
+// await waits until the RuntimeDirectory has no file of that name. While it does
+// there is one with the suffix .held.
 func await(name string) {
-	for {
-		if _, err := os.Stat(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), name)); err != nil {
+	path := filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), name)
+	for held := false; ; held = true {
+		if _, err := os.Stat(path); err != nil {
 			return
+		}
+		if !held {
+			_ = os.WriteFile(path+".held", nil, 0o644)
 		}
 		time.Sleep(time.Millisecond)
 	}
