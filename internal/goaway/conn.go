@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,12 +45,15 @@ type conn struct {
 
 	born  time.Time
 	stage atomic.Int32
-	used  atomic.Bool // a stream has been opened
-	idle  atomic.Bool // no stream is open
+	used  atomic.Bool  // a stream has been opened
+	idle  atomic.Bool  // no stream is open
+	asked atomic.Int64 // PINGs whether the client has anything more to say
+	still atomic.Bool  // no stream has been opened since the last of them
 
 	// The reader's, and before there is one HTTP/2's serving goroutine's.
 	preface bool // to be read before the first frame
 	lost    error
+	answers int64 // to PINGs that ask
 	head    [pingSize]byte
 	feed    []byte // to be read by HTTP/2 before anything else
 	left    int    // bytes of the current frame to be passed from the client
@@ -102,7 +106,29 @@ func (c *conn) announce() {
 // tell begins the wait for the moment in which no stream is open.
 func (c *conn) tell() {
 	if c.stage.CompareAndSwap(announced, told) && c.idle.Load() {
-		c.send(framePingIdle)
+		c.ask()
+	}
+}
+
+// ask has the client say whether it has sent anything more. What it has may be
+// here already, and wait for this process to read it.
+func (c *conn) ask() {
+	c.asked.Add(1) // so that the ACK of one before does not count
+	c.still.Store(true)
+	c.send(framePingIdle)
+}
+
+// answered is called when the client has acknowledged a PING that asks. Only
+// the ACK of the last says that the client has sent no stream since.
+func (c *conn) answered() {
+	c.answers++
+	if c.answers < c.asked.Load() || !c.idle.Load() {
+		return
+	}
+	if !c.still.Load() {
+		go c.ask()
+	} else if c.stage.CompareAndSwap(told, leaving) {
+		c.feed = append(slices.Clip(c.feed), frameLeave...)
 	}
 }
 
@@ -110,8 +136,7 @@ func (c *conn) tell() {
 func (c *conn) setIdle(idle bool) {
 	c.idle.Store(idle)
 	if idle && c.stage.Load() == told {
-		// The reader waits for the client: have it say something.
-		go c.send(framePingIdle)
+		go c.ask()
 	}
 }
 
@@ -153,19 +178,16 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // next prepares the next frame for Read. HTTP/2 asks for a frame only when it
 // has processed the one before (readFrames in h2_bundle.go), so c.idle is true
-// to what the client has sent so far.
+// to all frames before this one.
 func (c *conn) next() error {
 	if err := c.greet(); err != nil {
 		return err
-	}
-	if c.idle.Load() && c.stage.CompareAndSwap(told, leaving) {
-		c.feed = frameLeave
-		return nil
 	}
 	if _, err := io.ReadFull(c.Conn, c.head[:headSize]); err != nil {
 		return err
 	}
 	if c.head[3] == typeHeaders {
+		c.still.Store(false)
 		c.use()
 	}
 	if !isPingAck(c.head[:]) {
@@ -184,6 +206,8 @@ func (c *conn) acknowledged(token string) error {
 	switch token {
 	case tokenAnnounce:
 		time.AfterFunc(moment, c.tell)
+	case tokenIdle:
+		c.answered()
 	case tokenFarewell:
 		if c.stage.Load() == leaving {
 			return io.EOF // upon which HTTP/2 closes the connection

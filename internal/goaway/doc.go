@@ -12,9 +12,10 @@
 //     section 6.8). Its PING ACK says that it has read them.
 //  2. When, some milliseconds later, no stream is left, the client is sent a
 //     PING, and if no stream has come before its ACK, HTTP/2 is told, in the
-//     client's name, that the client goes away. It answers with the final
-//     GOAWAY. All that the client sent before is processed by then, because the
-//     message stands in line with the client's own frames.
+//     client's name, that the client goes away. If one has come, this begins
+//     again when none is left. HTTP/2 answers with the final GOAWAY. All that
+//     the client sent before is processed by then, because the message stands
+//     in line with the client's own frames.
 //  3. HTTP/2's answer to one more frame in the client's name, a PING, marks the
 //     place where everything it had to say has been written. The layer makes it
 //     a PING to the client.

@@ -88,6 +88,32 @@ func TestUnderFire(t *testing.T) {
 	})
 }
 
+// TestBehindAck has frames of the client wait to be read here when the moment
+// after its ACK is over: one stream is opened and reset, so that none is left,
+// and then another is opened. That is answered.
+func TestBehindAck(t *testing.T) {
+	each(t, func(t *testing.T, secure bool) {
+		s := start(t, secure, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}))
+		c := dial(t, s)
+		s.Drain(long)
+		c.until("PING", func() bool { return len(c.pings) == 1 })
+		c.rude = true
+		c.until("the question", func() bool { return len(c.pings) == 2 })
+		reset := c.open("POST", "/", 0)
+		c.send(typeReset, 0, reset, []byte{0, 0, 0, 8})
+		c.answered[reset] = true
+		c.await(c.get("/"))
+		c.rude = false
+		for _, token := range c.pings[1:] {
+			c.send(typePing, flagAck, 0, token)
+		}
+		c.finish()
+		s.listener.awaitNone(t)
+	})
+}
+
 // TestIdle looks at the whole conversation with a client that has nothing to do.
 func TestIdle(t *testing.T) {
 	each(t, func(t *testing.T, secure bool) {
