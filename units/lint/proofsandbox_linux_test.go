@@ -69,7 +69,7 @@ func socketProofs() []proof {
 			rule: "remove-on-stop", badSocket: "[Socket]\nRemoveOnStop=yes", describe: onPath("/run/NAME.sock"), program: "proof",
 			act: stopSocket, breaks: "1, 0, no such path", holds: "1, 0, 1",
 		},
-		{rule: "trigger-limit", badSocket: "[Socket]\nTriggerLimitBurst=2", act: activate(3), breaks: "broken, failed", holds: "1, active"},
+		{rule: "trigger-limit", badSocket: "[Socket]\nTriggerLimitBurst=2\nTriggerLimitIntervalSec=1min", act: activate(3), breaks: "broken, failed", holds: "1, active"},
 		{rule: "reuse-port", badSocket: "[Socket]\nReusePort=yes", act: bindAgain, breaks: "bound", holds: "in use"},
 	}
 }

@@ -170,7 +170,7 @@ func restartProofs() []proof {
 			rule: "restart-sec", bad: "[Service]\nRestartSec=10min", also: "[Service]\nFileDescriptorStoreMax=0", describe: alone,
 			act: crashAndRetry, breaks: "refused", holds: "1",
 		},
-		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2", act: restarts(2), breaks: "restart 1, refused, failed", holds: "restart 0, 3, active"},
+		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=1min", act: restarts(2), breaks: "restart 1, refused, failed", holds: "restart 0, 3, active"},
 		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=5\nStartLimitIntervalSec=10min", act: restarts(5), breaks: "restart 1, refused, failed", holds: "restart 0, 6, active"},
 		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=" + fmt.Sprintf("%dms", laterStart.Milliseconds()), act: restartsLater(2), breaks: "restart 0, restart 1, refused, failed", holds: "restart 0, restart 0, 4, active"},
 		{rule: "runtime-max", bad: "[Service]\nRestart=no\nRuntimeMaxSec=" + span(time.Second), good: "[Service]\nRestart=no", act: runs, breaks: "1, closed, broken, 0, restarts", holds: "1, open, 1, 0, restarts"},
