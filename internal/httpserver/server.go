@@ -127,7 +127,7 @@ func (s *Server) prove() {
 	}
 }
 
-// prepareHTTP2 readies h.HTTP, if it speaks HTTP/2, to end its connections.
+// prepareHTTP2 readies s.HTTP, if it speaks HTTP/2, to end its connections.
 func (s *Server) prepareHTTP2() {
 	var err error
 	s.http2, err = goaway.Prepare(s.HTTP, s.IsHTTP2)
