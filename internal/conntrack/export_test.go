@@ -3,6 +3,7 @@ package conntrack
 import (
 	"net"
 	"net/http"
+	"time"
 )
 
 // Rehearsed is the connection of a rehearsal, as net/http sees it.
@@ -104,14 +105,24 @@ func (r *Registry) KeepByHand() {
 }
 
 // Enter is the tick by which connections are entered.
-func (r *Registry) Enter() { r.enterSome() }
+func (r *Registry) Enter() { r.enterAt(time.Time{}) }
+
+// EnterSoon is what enters some of them before it.
+func (r *Registry) EnterSoon() { r.enterAt(time.Now().Add(farOff)) }
+
+func (r *Registry) enterAt(ages time.Time) {
+	r.mu.Lock()
+	r.keeper.ages = ages
+	r.mu.Unlock()
+	r.enterSome()
+}
 
 // ToEnter returns how many connections are to be entered by the tick after the
-// next one, and by the next one.
+// next one, and by the next one or before it.
 func (r *Registry) ToEnter() (young, old int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.keeper.young), len(r.keeper.old)
+	return len(r.keeper.young), len(r.keeper.old) + len(r.keeper.ripe)
 }
 
 // Receive is Server.Receive, of a connection of which nothing is known, and has

@@ -26,7 +26,9 @@ type keeper struct {
 	timer      *time.Timer
 	armed      bool       // the timer is set
 	hurried    bool       // to soon
-	young, old []keepable // to be entered by the tick after the next one, and by the next one
+	ripe       []keepable // to be entered when the timer runs
+	ages       time.Time  // the next tick, when old is ripe and young becomes old
+	young, old []keepable
 }
 
 // A keepable is a Conn that may be kept. See conn.
@@ -46,7 +48,7 @@ func (r *Registry) KeepIn(l *ledger.Ledger, failed func(error)) {
 	r.keeper = keeper{ledger: l, failed: failed, tick: keepTick, soon: keepSoon, timer: time.AfterFunc(farOff, r.enterSome)}
 	r.keeper.timer.Stop()
 	for c := range r.conns {
-		r.keeper.addOld(c)
+		r.keeper.addRipe(c)
 	}
 }
 
@@ -65,15 +67,18 @@ func (r *Registry) StopKeeping() {
 // skipped then.
 func (k *keeper) add(member Conn) {
 	if c := k.keepable(member); c != nil {
+		if len(k.young)+len(k.old) == 0 {
+			k.ages = time.Now().Add(k.tick)
+		}
 		k.young = append(k.young, c)
 		k.arm()
 	}
 }
 
-// addOld has a connection entered soon that has lived long enough.
-func (k *keeper) addOld(member Conn) {
+// addRipe has a connection entered soon that has lived long enough.
+func (k *keeper) addRipe(member Conn) {
 	if c := k.keepable(member); c != nil {
-		k.old = append(k.old, c)
+		k.ripe = append(k.ripe, c)
 		k.hurry()
 	}
 }
@@ -89,11 +94,11 @@ func (k *keeper) keepable(member Conn) keepable {
 func (k *keeper) arm() {
 	if !k.armed {
 		k.armed = true
-		k.timer.Reset(k.tick)
+		k.timer.Reset(time.Until(k.ages))
 	}
 }
 
-// hurry has the next tick come soon.
+// hurry has the timer run soon.
 func (k *keeper) hurry() {
 	if !k.hurried {
 		k.armed, k.hurried = true, true
@@ -101,7 +106,7 @@ func (k *keeper) hurry() {
 	}
 }
 
-// enterSome is the tick.
+// enterSome runs by the timer.
 func (r *Registry) enterSome() {
 	l, failed, due := r.dueToEnter()
 	if l == nil {
@@ -137,13 +142,18 @@ func (r *Registry) dueToEnter() (l *ledger.Ledger, failed func(error), due []kee
 	if k.ledger == nil {
 		return nil, nil, nil
 	}
+	now := time.Now()
 	if k.ledger.IsAdopting() {
+		k.ages = now.Add(k.tick)
 		k.arm()
 		return nil, nil, nil
 	}
-	due = k.old
-	k.old, k.young = k.young, nil
-	if len(k.old) > 0 {
+	due, k.ripe = k.ripe, nil
+	if !now.Before(k.ages) {
+		due = append(due, k.old...)
+		k.old, k.young, k.ages = k.young, nil, now.Add(k.tick)
+	}
+	if len(k.young)+len(k.old) > 0 {
 		k.arm()
 	}
 	return k.ledger, k.failed, due
@@ -155,7 +165,7 @@ func (r *Registry) keepAgain(c Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, found := r.conns[c]; found {
-		r.keeper.addOld(c)
+		r.keeper.addRipe(c)
 	}
 }
 
@@ -164,7 +174,7 @@ func (r *Registry) keepAgain(c Conn) {
 func (r *Registry) keepArrived(c Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keeper.addOld(c)
+	r.keeper.addRipe(c)
 }
 
 // unkeep takes a connection out of the ledger that is about to be closed here.

@@ -122,10 +122,11 @@ func (c *conn) ask() {
 // the ACK of the last says that the client has sent no stream since.
 func (c *conn) answered() {
 	c.answers++
-	if c.answers < c.asked.Load() || !c.idle.Load() {
+	still := c.still.Load() // before asked, which ask raises before it sets still
+	if c.stage.Load() != told || c.answers < c.asked.Load() || !c.idle.Load() {
 		return
 	}
-	if !c.still.Load() {
+	if !still {
 		go c.ask()
 	} else if c.stage.CompareAndSwap(told, leaving) {
 		c.feed = append(slices.Clip(c.feed), frameLeave...)
