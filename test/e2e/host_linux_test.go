@@ -130,6 +130,18 @@ func settled(t *testing.T, h host) lifecycle.Status {
 	return s
 }
 
+// idleDescriptors counts the descriptors of a process that has nothing to do.
+// Nobody tells when the connection of the status command is closed, so the
+// fewest of a while count.
+func idleDescriptors(h host, pid int) int {
+	fewest := h.descriptors(pid)
+	for range 20 {
+		time.Sleep(patience.Of(5 * time.Millisecond))
+		fewest = min(fewest, h.descriptors(pid))
+	}
+	return fewest
+}
+
 // brisk is a target whose drains are short: each waits for the slowest request.
 func brisk(h host) loadtest.Target {
 	target := h.target()

@@ -35,7 +35,7 @@ func TestInPlace(t *testing.T) {
 	everyPlace(t, func(t *testing.T, h *terminal) {
 		mustReload(t, h)
 		first := settled(t, h)
-		descriptors, threads := h.descriptors(first.PID), h.threads(first.PID)
+		descriptors, threads := idleDescriptors(h, first.PID), h.threads(first.PID)
 		run := loadtest.Start(brisk(h), crowd())
 		const reloads = 50
 		for i := 2; i <= reloads; i++ {
@@ -52,7 +52,7 @@ func TestInPlace(t *testing.T) {
 		verify(t, run)
 		mustReload(t, h) // for a process that has had no load, like the first
 		last := settled(t, h)
-		if d := h.descriptors(last.PID); d != descriptors {
+		if d := idleDescriptors(h, last.PID); d != descriptors {
 			t.Errorf("%d descriptors, after the first reload it were %d", d, descriptors)
 		}
 		if n := h.threads(last.PID); n > threads+2 { // Go's runtime may start one more, or not

@@ -60,12 +60,7 @@ func measure(t *testing.T, h *managed) int {
 	}
 	s := settled(t, h)
 	h.wait(fmt.Sprintf("%d descriptors to be stored", want), func() bool { return h.stored() == want })
-	fewest := h.descriptors(s.PID)
-	for range 20 {
-		time.Sleep(patience.Of(5 * time.Millisecond)) // for nobody tells when the connection of the status command is closed
-		fewest = min(fewest, h.descriptors(s.PID))
-	}
-	return fewest
+	return idleDescriptors(h, s.PID)
 }
 
 // checkMeasure wants what measure says to be as it was before. Connections that
