@@ -310,6 +310,11 @@ func (r *Run) pause(d time.Duration) bool {
 	case <-r.stopping:
 		return false
 	case <-time.After(d):
+	}
+	select { // both may have been ready, and the first select takes either
+	case <-r.stopping:
+		return false
+	default:
 		return true
 	}
 }
