@@ -72,13 +72,20 @@ func (m *mainLoop) armDeadline() {
 // file descriptor store, if there is one.
 func (m *mainLoop) stopServing() {
 	m.leaveToStore()
-	if m.queue() == nil && m.stored.IsExpected() {
+	m.tryStoreAgain()
+	m.service.sockets.UnlinkOnClose(m.queue() != nil || m.stored.adopting > 0)
+	m.drainToSink()
+	m.tellPredecessors()
+}
+
+// tryStoreAgain puts the handover socket into the store once more if that had
+// no room for it. Connections that are still being taken over take that room:
+// then the connections linger until forget.
+func (m *mainLoop) tryStoreAgain() {
+	if m.queue() == nil && m.stored.IsExpected() && m.stored.adopting == 0 {
 		m.stored.TryAgain()
 		m.leaveToStore()
 	}
-	m.service.sockets.UnlinkOnClose(m.queue() != nil)
-	m.drainToSink()
-	m.tellPredecessors()
 }
 
 // tellPredecessors tells older generations, when the service ends, how long

@@ -126,15 +126,21 @@ func environmentOptions() (lifecycle.Options, error) {
 }
 
 // killAtStep has a file named kill in the RuntimeDirectory say at which step of
-// a handover which generation kills itself, as in "2 serving", and one named
-// freeze when it stops itself.
+// a handover which generation kills itself, as in "2 serving", one named freeze
+// when it stops itself, and one named hold which step lasts until that is gone.
 func killAtStep(service *lifecycle.Service) {
 	service.SetTestHook(func(step string) {
+		at := fmt.Sprintf("%d %s", service.Generation(), step)
+		says := func(file string) bool {
+			text, err := os.ReadFile(inRuntimeDirectory(file))
+			return err == nil && strings.TrimSpace(string(text)) == at
+		}
+		for says("hold") {
+			time.Sleep(time.Millisecond)
+		}
 		for file, sig := range map[string]syscall.Signal{"kill": syscall.SIGKILL, "freeze": syscall.SIGSTOP} {
-			path := filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), file)
-			want, err := os.ReadFile(path)
-			if err == nil && strings.TrimSpace(string(want)) == fmt.Sprintf("%d %s", service.Generation(), step) {
-				_ = os.Remove(path) // the same generation may come again
+			if says(file) {
+				_ = os.Remove(inRuntimeDirectory(file)) // the same generation may come again
 				runtime.LockOSThread()
 				_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig) // another thread would get it a moment later
 				runtime.UnlockOSThread()

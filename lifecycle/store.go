@@ -40,8 +40,12 @@ func (m *mainLoop) forget(e *fdstore.Entry) {
 		return
 	}
 	m.stored.Forget()
-	if m.state == Ready && !m.stored.IsCertain() { // perhaps there was no room while they were there
+	switch { // perhaps there was no room while they were there
+	case m.state == Ready && !m.stored.IsCertain():
 		m.store()
+	case m.state == Draining && m.told.toStop && m.successor == nil:
+		m.tryStoreAgain()
+		m.drainToSink()
 	}
 	m.next()
 }

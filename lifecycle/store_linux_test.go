@@ -12,6 +12,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/handover"
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
+	"github.com/heirloom-go/heirloom/lifecycle"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
@@ -82,6 +83,29 @@ func TestStoreJustLargeEnough(t *testing.T) {
 		d.restart()
 		d.mustExchange(clients, 8)
 	}, "FileDescriptorStoreMax=16", "FileDescriptorStoreMax=2")
+}
+
+// TestStopWhileTakingOver stops a process when it has taken connections over,
+// and what they came in still takes up the room for its own handover socket.
+func TestStopWhileTakingOver(t *testing.T) {
+	t.Parallel()
+	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
+		const hold = "/run/daemon/hold"
+		clients := d.connect(10)
+		d.machine.WriteFile(hold, "2 settle", 0o644)
+		d.restart()
+		d.mustExchange(clients, 2)
+		restart := d.machine.Start("systemctl", "restart", "daemon.service")
+		d.machine.Wait("the drain", func() bool {
+			s, err := d.status()
+			return err == nil && s.State == lifecycle.Draining
+		})
+		d.machine.MustRun("rm", hold)
+		if out, err := restart.Wait(); err != nil {
+			t.Fatalf("restart: %v: %s", err, out)
+		}
+		d.mustExchange(clients, 3)
+	}, "FileDescriptorStoreMax=16", "FileDescriptorStoreMax=2\nEnvironment=HEIRLOOM_TEST_LINGER=1m")
 }
 
 // TestStoreTooSmall has no room for the listener, or no store at all:

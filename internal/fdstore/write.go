@@ -178,7 +178,7 @@ func (s *Store) NeededQueue() *transfer.Queue {
 // IsExpected reports whether there is a store, as far as that is known.
 func (s *Store) IsExpected() bool {
 	_, has := os.LookupEnv("FDSTORE")
-	return has || s.pending != nil
+	return has || s.pending != nil || s.crowded // by what it has
 }
 
 // TryAgain makes use of room that there may be by now. The queue is needed at
