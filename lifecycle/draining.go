@@ -73,18 +73,27 @@ func (m *mainLoop) armDeadline() {
 func (m *mainLoop) stopServing() {
 	m.leaveToStore()
 	m.tryStoreAgain()
-	m.service.sockets.UnlinkOnClose(m.queue() != nil || m.stored.adopting > 0)
+	m.service.sockets.UnlinkOnClose(m.queue() != nil || m.mayStoreYet())
 	m.drainToSink()
 	m.tellPredecessors()
 }
 
+// mayStoreYet reports whether the store may have room for the handover socket
+// when the connections are taken over that still take that room: see forget.
+func (m *mainLoop) mayStoreYet() bool {
+	return m.told.toStop && m.successor == nil && m.queue() == nil && m.stored.adopting > 0 && m.stored.IsExpected()
+}
+
 // tryStoreAgain puts the handover socket into the store once more if that had
-// no room for it. Connections that are still being taken over take that room:
-// then the connections linger until forget.
+// no room for it, and may have by now.
 func (m *mainLoop) tryStoreAgain() {
-	if m.queue() == nil && m.stored.IsExpected() && m.stored.adopting == 0 {
-		m.stored.TryAgain()
-		m.leaveToStore()
+	if m.queue() != nil || !m.stored.IsExpected() || m.mayStoreYet() || m.drain.IsOver() {
+		return
+	}
+	m.stored.TryAgain()
+	m.leaveToStore()
+	if m.queue() == nil {
+		m.conns.Linger()
 	}
 }
 
@@ -110,6 +119,8 @@ func (m *mainLoop) drainToSink() {
 		p := server.At()
 		switch {
 		case m.drain.IsOver():
+		case p.Movable && m.mayStoreYet():
+			p.SetPhase(conntrack.Serving)
 		case !p.Movable || sink == nil || !sink.Serves(p):
 			p.SetPhase(conntrack.Lingering)
 		case m.successor != nil && m.successor.Conns.IsFull():

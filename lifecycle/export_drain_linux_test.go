@@ -16,8 +16,8 @@ import (
 // A restingConn is a connection at rest.
 type restingConn struct{ conntrack.Info }
 
-func (*restingConn) Release() {}
-func (*restingConn) Restore() {}
+func (*restingConn) Release()     {}
+func (*restingConn) Restore(bool) {}
 
 // DrainFull drains two listeners to a successor at the other end of conn, which
 // serves only the first and has no room for nc. It returns which of them keep

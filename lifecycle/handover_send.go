@@ -143,6 +143,10 @@ func (m *mainLoop) handOver(s *successor.Successor, outcome handover.Outcome) {
 	m.stored.kept.End(errLeaving, m.tell) // as long as the service manager listens to this process
 	m.tell(notify.MainPID(s.PID), notify.Ready(), notify.Status(statusText("ready", s.Generation)))
 	m.awaitRead()
+	if sig := m.service.caught.StopSignal(); sig != nil { // it came while this was the main process, perhaps to it alone
+		m.log.Info("stopping", "signal", sig)
+		m.told.toStop, m.told.bySignal = true, true
+	}
 	m.service.atStep("handed over")
 	m.log.Info("handed over", "generation", s.Generation, "pid", s.PID, "took", outcome.Duration)
 	m.reloads.Last = &outcome
@@ -229,14 +233,6 @@ func (m *mainLoop) successorLost(err error) {
 	}
 	m.reloads.TakeForwarded().Answer(handover.Outcome{Reason: "the successor is gone"})
 	m.drainToSink()
-}
-
-// successorHasRoom receives when a successor that was full may have room.
-func (m *mainLoop) successorHasRoom() <-chan struct{} {
-	if m.successor == nil {
-		return nil
-	}
-	return m.successor.Conns.Again()
 }
 
 func (m *mainLoop) statusLine(text string) notify.State {

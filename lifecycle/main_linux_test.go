@@ -127,7 +127,8 @@ func environmentOptions() (lifecycle.Options, error) {
 
 // killAtStep has a file named kill in the RuntimeDirectory say at which step of
 // a handover which generation kills itself, as in "2 serving", one named freeze
-// when it stops itself, and one named hold which step lasts until that is gone.
+// when it stops itself, and one named hold which step lasts until that is gone:
+// meanwhile there is one named held.
 func killAtStep(service *lifecycle.Service) {
 	service.SetTestHook(func(step string) {
 		at := fmt.Sprintf("%d %s", service.Generation(), step)
@@ -136,6 +137,7 @@ func killAtStep(service *lifecycle.Service) {
 			return err == nil && strings.TrimSpace(string(text)) == at
 		}
 		for says("hold") {
+			_ = os.WriteFile(inRuntimeDirectory("held"), nil, 0o644)
 			time.Sleep(time.Millisecond)
 		}
 		for file, sig := range map[string]syscall.Signal{"kill": syscall.SIGKILL, "freeze": syscall.SIGSTOP} {

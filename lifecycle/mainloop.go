@@ -166,7 +166,7 @@ func (m *mainLoop) whileDraining() {
 		case <-m.conns.Empty():
 		case <-m.conns.Silence():
 			m.onSilent()
-		case <-m.successorHasRoom():
+		case <-m.conns.Again():
 			m.drainToSink()
 		case <-m.flushNow():
 			m.queue().Flush()

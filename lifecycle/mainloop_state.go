@@ -126,6 +126,7 @@ func (m *mainLoop) start() {
 		m.becomeMain(outcome, false)
 		m.adoptStored()
 		if m.service.inherited.Found.Stop {
+			m.told.bySignal = true
 			m.requestStop("reason", "a signal before the program was replaced")
 		}
 		return

@@ -24,6 +24,7 @@ type orders struct {
 	toStop        bool // as soon as it is clear which process is the main one
 	atOnce        bool
 	byPredecessor bool // which was told: a signal to this process is the same one
+	bySignal      bool // to this process: the next one means now
 }
 
 func (m *mainLoop) onStopSignal(sig os.Signal) {
@@ -34,11 +35,15 @@ func (m *mainLoop) onStopSignal(sig os.Signal) {
 		// twice. The successor gets it too, and says when this generation is to
 		// end.
 	case m.told.byPredecessor:
-		m.told.byPredecessor = false
+		m.told.byPredecessor, m.told.bySignal = false, true
+	case m.told.toStop && !m.told.bySignal: // the service ends for another reason, or the same: this one is the first
+		m.told.bySignal = true
+		m.requestStop("signal", sig)
 	case m.told.toStop && m.state != Starting:
 		m.log.Warn("told to stop a second time: closing what is left", "signal", sig)
 		m.giveUp()
 	default:
+		m.told.bySignal = true
 		m.requestStop("signal", sig)
 	}
 }
@@ -116,6 +121,7 @@ func (m *mainLoop) giveUp() {
 		return
 	}
 	if m.state != Draining { // a lame duck
+		m.service.sockets.UnlinkOnClose(m.queue() != nil)
 		m.drainToSink()
 	}
 	m.closeRest(m.leftover)

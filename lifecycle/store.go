@@ -89,6 +89,7 @@ func (m *mainLoop) checkKept() {
 // crashed.
 func (m *mainLoop) takeOverKept(l *ledger.Ledger) {
 	m.stored.adopting++
+	l.ExpectAdopt() // a stop may come before the goroutine runs
 	m.background.Go(func() {
 		adopted, err := m.service.registered.receiver.TakeKept(l)
 		m.background.Post(func() {

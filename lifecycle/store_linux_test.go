@@ -100,12 +100,13 @@ func TestStopWhileTakingOver(t *testing.T) {
 			s, err := d.status()
 			return err == nil && s.State == lifecycle.Draining
 		})
+		time.Sleep(10 * time.Millisecond) // the linger is over then
 		d.machine.MustRun("rm", hold)
 		if out, err := restart.Wait(); err != nil {
 			t.Fatalf("restart: %v: %s", err, out)
 		}
 		d.mustExchange(clients, 3)
-	}, "FileDescriptorStoreMax=16", "FileDescriptorStoreMax=2\nEnvironment=HEIRLOOM_TEST_LINGER=1m")
+	}, "FileDescriptorStoreMax=16", "FileDescriptorStoreMax=2\nEnvironment=HEIRLOOM_TEST_LINGER=1ms")
 }
 
 // TestStoreTooSmall has no room for the listener, or no store at all:

@@ -130,7 +130,7 @@ func newPatient(t *testing.T, options lifecycle.Options) *patient {
 	}
 	options.Name = "patient"
 	options.ControlSocket = filepath.Join(t.TempDir(), "control")
-	options.Logger = hclog.New(&hclog.LoggerOptions{Output: p.log})
+	options.Logger = hclog.New(&hclog.LoggerOptions{Output: p.log, Level: hclog.Debug})
 	service, err := lifecycle.New(options)
 	if err != nil {
 		t.Fatal(err)

@@ -255,9 +255,9 @@ func (c *conn) close() error {
 }
 
 // Restore has the same server serve the connection as one that has arrived.
-func (c *conn) Restore() {
+func (c *conn) Restore(movesLater bool) {
 	_ = c.Raw.SetReadDeadline(time.Time{})
-	movable := c.movable && c.Endpoint.Phase() == Serving
+	movable := c.movable && movesLater
 	if s, ok := c.Raw.(*secured); ok {
 		c.server.reclaim(s, c.Left, movable, c.arrival.Wait)
 		return

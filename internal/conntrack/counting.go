@@ -124,5 +124,5 @@ func (c *countedConn) Close() error {
 }
 
 // Release and Restore do nothing: the server is told to end its connections.
-func (c *countedConn) Release() {}
-func (c *countedConn) Restore() {}
+func (c *countedConn) Release()     {}
+func (c *countedConn) Restore(bool) {}

@@ -139,7 +139,7 @@ func (r *Registry) restore(conns []Conn, p Phase) {
 			_ = Close(c)
 		case i.spent && p == Lingering && r.passOn(c):
 		default:
-			c.Restore()
+			c.Restore(p == Serving)
 			r.Remove(c)
 		}
 	}

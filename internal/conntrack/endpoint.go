@@ -60,8 +60,14 @@ func (e *Endpoint) Phase() Phase { return Phase(e.phase.Load()) }
 // Registry.ReleaseAtRest, the others when they come to rest.
 func (e *Endpoint) SetPhase(p Phase) { e.phase.Store(int32(p)) }
 
-// StopMoving has connections that would move do as in phase p instead.
-func (e *Endpoint) StopMoving(p Phase) { e.phase.CompareAndSwap(int32(Moving), int32(p)) }
+// StopMoving has connections that would move do as in phase p instead. Whoever
+// sets the phase hears of it by Registry.Again, since the reason may be over: it
+// was found in another goroutine.
+func (e *Endpoint) StopMoving(p Phase) {
+	if e.phase.CompareAndSwap(int32(Moving), int32(p)) {
+		e.Registry.LookAgain()
+	}
+}
 
 // LastToTheEnd says that the listener accepts until the drain is over: a client
 // that has just connected is about to send a request, and may.

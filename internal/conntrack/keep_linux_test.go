@@ -279,5 +279,5 @@ func TestKeepHijacked(t *testing.T) {
 // An owned is a connection that was hijacked and has another owner.
 type owned struct{ conntrack.Info }
 
-func (o *owned) Release() {}
-func (o *owned) Restore() {}
+func (o *owned) Release()     {}
+func (o *owned) Restore(bool) {}

@@ -16,7 +16,10 @@ import (
 type Conn interface {
 	Base() *Info
 	Release() // leave the process, if at rest and if it is to: see Phase
-	Restore() // be served here again: the Sink would not have it after all
+
+	// Restore has it served here again: the Sink would not have it after all, for
+	// now if it may move later.
+	Restore(movesLater bool)
 }
 
 // Info is what a Registry knows of a Conn, which embeds it.
@@ -107,6 +110,7 @@ const DefaultSilence = 5 * time.Second
 type Registry struct {
 	config   Config
 	empty    chan struct{}
+	again    chan struct{}
 	drain    drain
 	sessions sessionCounts
 
@@ -123,7 +127,7 @@ func New(config Config) *Registry {
 	if config.Silence == 0 {
 		config.Silence = DefaultSilence
 	}
-	r := &Registry{config: config, empty: make(chan struct{}, 1), conns: make(map[Conn]struct{})}
+	r := &Registry{config: config, empty: make(chan struct{}, 1), again: make(chan struct{}, 1), conns: make(map[Conn]struct{})}
 	r.drain.init(r)
 	return r
 }
@@ -131,6 +135,18 @@ func New(config Config) *Registry {
 // Empty receives, with room for one, when a connection has gone and no client
 // has one any more. See also NeedsNothing.
 func (r *Registry) Empty() <-chan struct{} { return r.empty }
+
+// Again receives, with room for one, after LookAgain, and when an Endpoint has
+// stopped moving: the phases are to be set again, by what the Sink takes now.
+func (r *Registry) Again() <-chan struct{} { return r.again }
+
+// LookAgain says that the Sink may take what it could not take before.
+func (r *Registry) LookAgain() {
+	select {
+	case r.again <- struct{}{}:
+	default:
+	}
+}
 
 // Add adds a connection that was accepted or has arrived.
 func (r *Registry) Add(c Conn) {

@@ -16,8 +16,8 @@ type memberConn struct {
 	released, restored chan struct{}
 }
 
-func (c *memberConn) Release() { c.released <- struct{}{} }
-func (c *memberConn) Restore() { c.restored <- struct{}{} }
+func (c *memberConn) Release()     { c.released <- struct{}{} }
+func (c *memberConn) Restore(bool) { c.restored <- struct{}{} }
 
 // newMember adds a connection of e.
 func newMember(t *testing.T, e *conntrack.Endpoint) *memberConn {

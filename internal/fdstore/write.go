@@ -152,7 +152,10 @@ func (s *Store) keep(end int) error {
 	if err != nil {
 		return err
 	}
-	return s.Manager.Await() // until then nothing shows
+	if s.Manager.Await() != nil { // it is slow, and says later whether it has room
+		s.unsure = true
+	}
+	return nil
 }
 
 // Queue returns the queue for the next process, nil if the store does not have

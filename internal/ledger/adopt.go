@@ -109,6 +109,14 @@ func (l *Ledger) Adopt(take func(*Found) bool, cut func(Cut)) (Adopted, error) {
 	return a.result, err
 }
 
+// ExpectAdopt says that Adopt is about to be called, perhaps by a goroutine that
+// takes its time: an End that comes first waits for it.
+func (l *Ledger) ExpectAdopt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.looking = true
+}
+
 // beginLooking reports false if l has ended.
 func (l *Ledger) beginLooking() bool {
 	l.mu.Lock()

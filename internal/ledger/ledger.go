@@ -38,7 +38,7 @@ type Ledger struct {
 	live     int        // connections that have a slot
 	refused  uint64
 	adopting bool // Adopt has not returned yet
-	looking  bool // Adopt was called
+	looking  bool // Adopt was called, or is about to be
 	passing  bool // connections may be in another process as well
 	ended    bool
 	growth   int         // how many messages there may be before the next compaction

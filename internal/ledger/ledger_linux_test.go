@@ -289,6 +289,22 @@ func TestEndWhileAdopting(t *testing.T) {
 	}
 }
 
+// TestEndBeforeAdopting begins to pass connections on when an adoption is about
+// to begin. It takes place, and nothing is shut down.
+func TestEndBeforeAdopting(t *testing.T) {
+	l := newTestLedger(t)
+	enter(t, l, connect(t, 10))
+	next := reopen(t, l)
+	next.ExpectAdopt()
+	next.End()
+	if a, _ := adopt(t, next); a.Connections != 10 {
+		t.Errorf("%+v", a)
+	}
+	if waits(l.queue.read) {
+		t.Error("the queue is not empty")
+	}
+}
+
 // TestRefused has no count for Unix sockets and Multipath TCP.
 func TestRefused(t *testing.T) {
 	l := newTestLedger(t)

@@ -19,6 +19,7 @@ type Socket struct {
 	bound  *handover.Bound // nil if it is systemd's
 
 	closing sync.Mutex // also guards whether that removes a Unix path
+	unlink  bool       // on Close, also if it was closed before
 }
 
 // Name returns the name by which it was asked for.
@@ -38,7 +39,11 @@ func (s *Socket) isStored() bool { return s.bound != nil && s.name != control.Li
 func (s *Socket) Close() error {
 	s.closing.Lock()
 	defer s.closing.Unlock()
-	return s.socket.Close()
+	err := s.socket.Close()
+	if s.unlink && s.bound != nil {
+		_ = RemovePath(*s.bound) // a listener that was closed before has left it
+	}
+	return err
 }
 
 // setUnlink says whether Close removes the path, if there is one: while there
@@ -46,6 +51,7 @@ func (s *Socket) Close() error {
 func (s *Socket) setUnlink(unlink bool) {
 	s.closing.Lock()
 	defer s.closing.Unlock()
+	s.unlink = unlink
 	if u, ok := s.socket.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(unlink)
 	} else if g := gate.Of(s.socket); g != nil {

@@ -219,7 +219,7 @@ func (c *Conn) tell() {
 
 // Restore calls the handler again, with what it said was left. A session that
 // was exported, and whose state was not sent, is adopted here.
-func (c *tracked) Restore() {
+func (c *tracked) Restore(bool) {
 	c.info.SetPassed(false)
 	_ = c.info.Raw.SetDeadline(time.Time{})
 	if c.exported {

@@ -87,7 +87,7 @@ func (n *newcomer) Release() {
 }
 
 // Restore does nothing: a newcomer is never passed on.
-func (n *newcomer) Restore() {}
+func (n *newcomer) Restore(bool) {}
 
 // newcomer makes one, with a deadline for its handshake.
 func (s *Server) newcomer(nc net.Conn) *newcomer {

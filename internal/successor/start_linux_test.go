@@ -109,8 +109,8 @@ func TestStart(t *testing.T) {
 // A resting is a connection at rest.
 type resting struct{ conntrack.Info }
 
-func (*resting) Release() {}
-func (*resting) Restore() {}
+func (*resting) Release()     {}
+func (*resting) Restore(bool) {}
 
 // pass passes a connection, and waits until it is sent.
 func pass(t *testing.T, s *successor.Successor, registry *conntrack.Registry) {

@@ -27,7 +27,7 @@ func (g *grant) use(b batch, queue *waitlist) batch {
 		queue.putBack(b[g.count:])
 		b = b[:g.count:g.count]
 	}
-	g.count -= len(b)
+	g.count = 0 // what was left would be of a moment that is over
 	return b
 }
 

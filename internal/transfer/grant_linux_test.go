@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"math"
+	"net"
 	"testing"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/tlsmove"
 )
 
 // newSecure returns a giver of 25 sessions of TLS.
@@ -165,4 +168,57 @@ func TestAnswer(t *testing.T) {
 			t.Errorf("with RLIMIT_NOFILE %d: answered %+v", cur, m)
 		}
 	}
+}
+
+// TestGrantIsForWhatWaited: room that the successor had when it was asked is not
+// relied on later.
+func TestGrantIsForWhatWaited(t *testing.T) {
+	g, err := newGiving(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.close)
+	var target handover.Message
+	target.Listeners, target.Sessions, target.SessionFormat = []string{"http"}, []string{"https"}, tlsmove.Format
+	g.SetTarget(target)
+	secure := &conntrack.Endpoint{Registry: g.conns, Listener: g.endpoint.Listener, Name: "https", Kind: conntrack.HTTPS, Movable: true}
+	pass := func(e *conntrack.Endpoint) {
+		client, err := net.Dial("tcp", g.endpoint.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.clients = append(g.clients, client)
+		nc, err := g.endpoint.Listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &passed{conntrack.Info{Raw: nc, Endpoint: e, Left: []byte("state")}}
+		g.conns.Add(c)
+		g.Pass(c)
+	}
+	pass(secure)
+	for range 9 {
+		pass(g.endpoint)
+	}
+	go g.run()
+	receive := func() (handover.Message, int) {
+		_ = g.there.SetReadDeadline(patience.Deadline(time.Minute))
+		m, fds, err := g.there.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fdutil.CloseAll(fds)
+		return m, len(fds)
+	}
+	question, n := receive()
+	g.Accepted(question.Count, false) // room for all of them
+	for range 2 {
+		_, n = receive()
+		g.Accepted(n, false)
+	}
+	pass(secure) // later, when there may be no room any more
+	if _, n = receive(); n > 0 {
+		t.Error("a session is sent without a question")
+	}
+	g.Accepted(n, false)
 }

@@ -38,8 +38,8 @@ type giving struct {
 // A passed is a connection at rest.
 type passed struct{ conntrack.Info }
 
-func (*passed) Release() {}
-func (*passed) Restore() {}
+func (*passed) Release()     {}
+func (*passed) Restore(bool) {}
 
 // newGiving makes one whose messages carry most connections.
 func newGiving(most int) (*giving, error) {
@@ -79,6 +79,9 @@ func (g *giving) TakeBack(conns []conntrack.Conn) {
 }
 
 func (g *giving) ServeMeanwhile(conns []conntrack.Conn) { g.TakeBack(conns) }
+
+// LookAgain does nothing: here nothing has a phase.
+func (g *giving) LookAgain() {}
 
 // Len returns how many connections are open here.
 func (g *giving) Len() int { return g.conns.Len() }

@@ -27,6 +27,8 @@ type Owner interface {
 	TakeBack(conns []conntrack.Conn)
 	// ServeMeanwhile serves connections here that cannot go yet.
 	ServeMeanwhile(conns []conntrack.Conn)
+	// LookAgain is called when a successor that was full may have room.
+	LookAgain()
 	// Len returns how many connections there are.
 	Len() int
 }
@@ -49,7 +51,6 @@ type Peer struct {
 	conn  *handover.Conn
 	owner Owner
 	log   hclog.Logger
-	again chan struct{} // receives, with room for one, when there may be room
 
 	mu             sync.Mutex
 	wake           sync.Cond
@@ -70,7 +71,7 @@ var _ conntrack.Sink = (*Peer)(nil)
 // NewPeer makes a Peer that sends on conn, which stays the caller's. See
 // SetTarget for target.
 func NewPeer(conn *handover.Conn, target handover.Message, owner Owner, log hclog.Logger) *Peer {
-	p := &Peer{conn: conn, owner: owner, log: log, again: make(chan struct{}, 1), size: newBatchSize()}
+	p := &Peer{conn: conn, owner: owner, log: log, size: newBatchSize()}
 	p.wake.L = &p.mu
 	p.SetTarget(target)
 	return p
@@ -232,7 +233,7 @@ func (p *Peer) tryAgain() {
 // Accepted ends the oldest batch, which the successor has acknowledged: the
 // first count of it are the successor's now, the others are served here. If it
 // had no room for them, what is still to be sent is served here as well, until
-// it may have room: see Again.
+// it may have room: see Owner.LookAgain.
 func (p *Peer) Accepted(count int, noRoom bool) {
 	p.mu.Lock()
 	var batch batch
@@ -276,19 +277,13 @@ func (p *Peer) beFull(left int) {
 		p.fullness.over()
 		p.wake.Signal()
 		p.mu.Unlock()
-		select {
-		case p.again <- struct{}{}:
-		default:
-		}
+		p.owner.LookAgain()
 	})
 	if first {
 		p.log.Warn("the successor has no room for connections: they stay for now", "successor", p.pid, "left", left,
 			"RLIMIT_NOFILE", fdutil.Limit())
 	}
 }
-
-// Again receives when a successor that was full may have room.
-func (p *Peer) Again() <-chan struct{} { return p.again }
 
 // IsFull reports whether connections are to stay for now.
 func (p *Peer) IsFull() bool {

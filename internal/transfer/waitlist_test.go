@@ -58,5 +58,5 @@ func checkBatches(t *testing.T, waiting *waitlist, number map[conntrack.Conn]int
 // A numbered is a connection that nothing is sent of.
 type numbered struct{ conntrack.Info }
 
-func (*numbered) Release() {}
-func (*numbered) Restore() {}
+func (*numbered) Release()     {}
+func (*numbered) Restore(bool) {}
