@@ -134,7 +134,7 @@ func (m *mainLoop) drainToSink() {
 		m.startBudget()
 		m.drain.Enter(drain.Finishing)
 		m.conns.Linger()
-		m.closeListeners()
+		m.closeListeners(m.told.toStop && m.successor == nil)
 		for _, server := range m.service.registered.servers {
 			server.Drain()
 		}
@@ -161,10 +161,9 @@ func (m *mainLoop) whyEnding() error {
 // closeListeners ends every Accept, and reads of datagrams. The sockets live on
 // in the successor, and in systemd, with the connections in their backlog.
 //
-// The control socket of a service that ends stays open to the last: that is
-// when people ask most.
-func (m *mainLoop) closeListeners() {
-	last := m.told.toStop && m.successor == nil
+// The control socket of a service that ends, the last of its kind, stays open to
+// the last: that is when people ask most.
+func (m *mainLoop) closeListeners(last bool) {
 	for _, server := range m.service.registered.servers {
 		if last && server.At().Control {
 			m.tasks.answering++

@@ -139,7 +139,7 @@ func (m *mainLoop) readyLine() notify.State { return m.statusLine(m.reloads.Read
 func (m *mainLoop) handOver(s *successor.Successor, outcome handover.Outcome) {
 	m.service.atStep("hand over")
 	m.service.stage.replaced.Store(true)
-	m.closeListeners()
+	m.closeListeners(false)
 	m.stored.kept.End(errLeaving, m.tell) // as long as the service manager listens to this process
 	m.tell(notify.MainPID(s.PID), notify.Ready(), notify.Status(statusText("ready", s.Generation)))
 	m.awaitRead()

@@ -102,6 +102,7 @@ func TestStream(t *testing.T) {
 			deadlines.sayHalf("part")
 			flooded.say("flood\n")
 			flooded.say("state of the flooded")
+			flooded.awaitFlood()
 			reloaded := make(chan error, 1)
 			go func() {
 				_, err := d.command("reload")
@@ -131,6 +132,15 @@ func TestStream(t *testing.T) {
 		fresh.say("state\n")
 		fresh.expect("0 true")
 	})
+}
+
+// awaitFlood returns when a Write is under way that nobody reads.
+func (c *client) awaitFlood() {
+	c.t.Helper()
+	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
+	if _, err := c.reader.Peek(1); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // readFlood checks that what a Write under way has left is whole.

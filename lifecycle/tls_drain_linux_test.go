@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A withheld connection sends what is written to it only when it is told to.
@@ -119,7 +120,8 @@ func drainUnfinishedTLS(t *testing.T, kind string) {
 		return s.Requests == 1 && s.Connections.New == 2
 	})
 	recordSent.hold()
-	halfway.ask("/") // some milliseconds after its response: the kernel's clock has no more
+	time.Sleep(20 * time.Millisecond) // since its response: a tick of the kernel's clock lasts up to 10
+	halfway.ask("/")
 	recordSent.send(t, 20)
 	d.signal(syscall.SIGTERM)
 	idle.closed() // the linger is over

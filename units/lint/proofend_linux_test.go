@@ -111,6 +111,16 @@ func restart(s *scene) string {
 	return seen(c.get(), s.do("restart"), c.get())
 }
 
+// restartUnderWay restarts while a request is under way.
+func restartUnderWay(s *scene) string {
+	s.start()
+	request := s.begin()
+	pid := s.main()
+	s.do("restart", "--no-block")
+	s.m.Wait("the signal", func() bool { return s.state() == "deactivating/stop-sigterm" || s.main() != pid })
+	return request.finish()
+}
+
 // restartAndConnect has a client come while a restart waits for a request.
 func restartAndConnect(s *scene) string {
 	s.start()
