@@ -2,6 +2,7 @@ package lint_test
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -117,7 +118,9 @@ func restartUnderWay(s *scene) string {
 	request := s.begin()
 	pid := s.main()
 	s.do("restart", "--no-block")
-	s.m.Wait("the signal", func() bool { return s.state() == "deactivating/stop-sigterm" || s.main() != pid })
+	s.m.Wait("the drain, or the end", func() bool {
+		return strings.Contains(s.property("StatusText"), "1 request") || s.main() != pid
+	})
 	return request.finish()
 }
 
