@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -148,6 +149,22 @@ func TestReloadInPlace(t *testing.T) {
 		if want := (handover.Outcome{Generation: 2, PID: 7, Duration: 1500 * time.Millisecond}); err != nil || got != want {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
+	}
+}
+
+// TestReloadInPlaceFails: the new program has ended. Its own output is the
+// answer, and not where the socket was looked for.
+func TestReloadInPlaceFails(t *testing.T) {
+	var socket string
+	client := serve(t, control.Service{
+		Reload: func(context.Context, bool) (handover.Outcome, error) {
+			return handover.Outcome{Generation: 1, InPlace: true}, os.Remove(socket)
+		},
+	})
+	socket = client.Socket
+	_, err := client.Reload(t.Context())
+	if !errors.Is(err, control.ErrReload) || !errors.Is(err, control.ErrNotRunning) || strings.Contains(err.Error(), socket) {
+		t.Errorf("%v, want ErrReload and ErrNotRunning, without the socket", err)
 	}
 }
 
