@@ -223,6 +223,20 @@ func TestFullQueue(t *testing.T) {
 	}
 }
 
+// TestNothingThere: a directory that does not exist is not said to belong to
+// another user.
+func TestNothingThere(t *testing.T) {
+	for _, name := range []string{"RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	client := &control.Client{Name: "no-such-daemon"}
+	err := client.Status(t.Context(), new(status))
+	if !errors.Is(err, control.ErrNotRunning) || strings.Contains(err.Error(), "not this user's own") || !strings.Contains(err.Error(), os.TempDir()) {
+		t.Errorf("%v, want ErrNotRunning and the place in %s", err, os.TempDir())
+	}
+}
+
 // A socket that was given is the only one that is tried.
 func TestNotRunning(t *testing.T) {
 	client := &control.Client{Name: "daemon", Socket: filepath.Join(t.TempDir(), "control")}

@@ -22,7 +22,10 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	for _, path := range Paths(c.Name, c.Socket) {
 		dir := filepath.Dir(path)
 		if filepath.Dir(dir) == filepath.Clean(os.TempDir()) && !IsPrivate(dir) {
-			tried = append(tried, path+" (not this user's own)")
+			if _, err := os.Lstat(dir); err == nil {
+				path += " (not this user's own)"
+			}
+			tried = append(tried, path)
 			continue // where everybody may write, another user may have been first
 		}
 		nc, err := Dial(ctx, path)
