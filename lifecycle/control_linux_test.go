@@ -59,16 +59,14 @@ func TestCommand(t *testing.T) {
 }
 
 // TestControlRefusesOthers asks as a user who is neither root nor that of the
-// service.
+// service, and who is refused by the service, or by the kernel before.
 func TestControlRefusesOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: cannot ask as another user")
 	}
 	d := startLocal(t, "tcp")
-	for _, path := range []string{d.dir, d.dir + "/control"} { // so that the answer is the service's, and not the kernel's
-		if err := os.Chmod(path, 0o777); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Chmod(d.dir+"/control", 0o777); err != nil {
+		t.Fatal(err)
 	}
 	program := "/tmp/" + strings.ReplaceAll(t.Name(), "/", "-")
 	data, err := os.ReadFile(os.Args[0])
@@ -82,13 +80,18 @@ func TestControlRefusesOthers(t *testing.T) {
 	if err := os.Chmod(d.dir+"/..", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"reload"}, {"status"}} {
-		cmd := exec.Command(program, args...)
-		cmd.Env = d.env
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		out, err := cmd.CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "only root and the user of the service may ask") {
-			t.Errorf("%q as another user: %v, %s", args, err, out)
+	for refusal, mode := range map[string]os.FileMode{"": 0o777, "permission denied": 0o700} {
+		if err := os.Chmod(d.dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"reload"}, {"status"}} {
+			cmd := exec.Command(program, args...)
+			cmd.Env = d.env
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "only root and the user of the service may ask") || !strings.Contains(string(out), refusal) {
+				t.Errorf("%q as another user: %v, %s", args, err, out)
+			}
 		}
 	}
 	if s := d.status(); s.Generation != 1 {

@@ -43,9 +43,11 @@ func TestEvents(t *testing.T) {
 	b.Await(time.Hour) // nobody takes the event
 }
 
+// A slowCloser says that Close was called, and then ends when it is closed.
 type slowCloser chan struct{}
 
 func (c slowCloser) Close() error {
+	c <- struct{}{}
 	<-c
 	return nil
 }
@@ -63,7 +65,8 @@ func TestBegunLater(t *testing.T) {
 	select {
 	case <-ended:
 		t.Error("it did not wait for a Close that something else had begun")
-	case last <- struct{}{}: // Close was called, and ends
+	case <-last: // Close was called
+		close(last)
 		<-ended
 	}
 }
@@ -74,6 +77,7 @@ func TestLeftBehind(t *testing.T) {
 	b := background.New(nil, hclog.New(&hclog.LoggerOptions{Output: &log}))
 	hangs := make(slowCloser)
 	b.Close(hangs)
+	<-hangs // so that it is in the stacks
 	b.Await(time.Millisecond)
 	if !strings.Contains(log.String(), "leaving behind what does not return") || !strings.Contains(log.String(), "slowCloser") {
 		t.Errorf("the log is %q", &log)

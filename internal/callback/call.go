@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -35,7 +36,8 @@ func Call(log hclog.Logger, what string, f func() error, done func(error)) {
 
 // LogPanic logs what was recovered, from the deferred function that did.
 func LogPanic(log hclog.Logger, what string, recovered any) {
-	log.Error("panic in a function of the program", "function", what, "panic", fmt.Sprint(recovered), "stack", string(debug.Stack()))
+	stack := strings.ReplaceAll(string(debug.Stack()), "\t", "    ") // hclog writes a tab as \t
+	log.Error("panic in a function of the program", "function", what, "panic", fmt.Sprint(recovered), "stack", stack)
 }
 
 // Close closes a listener or connection and then calls closed. It does not wait

@@ -47,6 +47,9 @@ func TestCall(t *testing.T) {
 		if said := strings.Contains(log.String(), "TestCall"); said != (name == "panic") {
 			t.Errorf("%s: the stack is in the log: %v", name, said)
 		}
+		if strings.Contains(log.String(), `\t`) {
+			t.Errorf("%s: tabs are escaped in the log", name)
+		}
 	}
 }
 

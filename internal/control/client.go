@@ -91,6 +91,8 @@ func (c *Client) awaitInPlace(ctx context.Context, generation int) (standing, er
 		case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET): // it was accepted just before the program was replaced
 			time.Sleep(inPlacePoll)
 			continue
+		case errors.Is(err, ErrNotRunning): // where it was looked for helps nobody: it did answer there
+			return s, fmt.Errorf("%w: the new program does not answer, and its own output says why: %w", ErrReload, ErrNotRunning)
 		case err != nil:
 			return s, fmt.Errorf("%w: the new program does not answer, and its own output says why: %w", ErrReload, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -151,6 +152,22 @@ func TestReloadInPlace(t *testing.T) {
 	}
 }
 
+// TestReloadInPlaceFails: the new program has ended. Its own output is the
+// answer, and not where the socket was looked for.
+func TestReloadInPlaceFails(t *testing.T) {
+	var socket string
+	client := serve(t, control.Service{
+		Reload: func(context.Context, bool) (handover.Outcome, error) {
+			return handover.Outcome{Generation: 1, InPlace: true}, os.Remove(socket)
+		},
+	})
+	socket = client.Socket
+	_, err := client.Reload(t.Context())
+	if !errors.Is(err, control.ErrReload) || !errors.Is(err, control.ErrNotRunning) || strings.Contains(err.Error(), socket) {
+		t.Errorf("%v, want ErrReload and ErrNotRunning, without the socket", err)
+	}
+}
+
 // A reload may take long, but not longer than the service says where it stands.
 func TestReloadOfUnresponsive(t *testing.T) {
 	hang := func(ctx context.Context) error {
@@ -203,6 +220,20 @@ func TestFullQueue(t *testing.T) {
 		if !errors.Is(err, control.ErrUnresponsive) {
 			t.Errorf("%s: %v, want ErrUnresponsive", what, err)
 		}
+	}
+}
+
+// TestNothingThere: a directory that does not exist is not said to belong to
+// another user.
+func TestNothingThere(t *testing.T) {
+	for _, name := range []string{"RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	client := &control.Client{Name: "no-such-daemon"}
+	err := client.Status(t.Context(), new(status))
+	if !errors.Is(err, control.ErrNotRunning) || strings.Contains(err.Error(), "not this user's own") || !strings.Contains(err.Error(), os.TempDir()) {
+		t.Errorf("%v, want ErrNotRunning and the place in %s", err, os.TempDir())
 	}
 }
 

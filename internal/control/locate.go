@@ -2,7 +2,9 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,10 +18,14 @@ import (
 // has it: the unit may have another name.
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	var tried []string
+	var denied error
 	for _, path := range Paths(c.Name, c.Socket) {
 		dir := filepath.Dir(path)
 		if filepath.Dir(dir) == filepath.Clean(os.TempDir()) && !IsPrivate(dir) {
-			tried = append(tried, path+" (not this user's own)")
+			if _, err := os.Lstat(dir); err == nil {
+				path += " (not this user's own)"
+			}
+			tried = append(tried, path)
 			continue // where everybody may write, another user may have been first
 		}
 		nc, err := Dial(ctx, path)
@@ -29,12 +35,20 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 		if ctx.Err() != nil {
 			return nil, err
 		}
+		if errors.Is(err, fs.ErrPermission) { // the unit's RuntimeDirectoryMode=, which says nothing of whether it runs
+			denied = fmt.Errorf("%w: %s", err, onlyRootAndUser)
+		}
 		tried = append(tried, path)
 	}
-	if c.Socket != "" || RuntimeDirectory() != "" {
-		return nil, fmt.Errorf("%w: no answer on %s", ErrNotRunning, strings.Join(tried, " or "))
+	var nc net.Conn
+	err := fmt.Errorf("%w: no answer on %s", ErrNotRunning, strings.Join(tried, " or "))
+	if c.Socket == "" && RuntimeDirectory() == "" {
+		nc, err = c.dialRunning(ctx, tried)
 	}
-	return c.dialRunning(ctx, tried)
+	if denied != nil && errors.Is(err, ErrNotRunning) {
+		return nil, denied
+	}
+	return nc, err
 }
 
 // dialRunning dials the one service of that name that runs elsewhere.

@@ -26,6 +26,9 @@ func NewServer(service Service) *http.Server {
 	return &http.Server{Handler: &handler{service}, ConnContext: withTrust}
 }
 
+// onlyRootAndUser is what other users are told.
+const onlyRootAndUser = "only root and the user of the service may ask"
+
 type trustKey struct{}
 
 func withTrust(ctx context.Context, nc net.Conn) context.Context {
@@ -42,7 +45,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	trusted, _ := r.Context().Value(trustKey{}).(bool)
 	switch {
 	case !trusted:
-		http.Error(w, "only root and the user of the service may ask", http.StatusForbidden)
+		http.Error(w, onlyRootAndUser, http.StatusForbidden)
 	case r.Method == http.MethodPost && r.URL.Path == "/reload":
 		h.reload(w, r, false)
 	case r.Method == http.MethodPost && r.URL.Path == "/dry-run":

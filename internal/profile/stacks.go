@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"runtime"
 	"runtime/pprof"
+	"strings"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -13,7 +14,8 @@ import (
 // stack, with their number.
 const maxStacks = 200
 
-// Stacks returns the stacks of all goroutines.
+// Stacks returns the stacks of all goroutines, with blanks for the tabs, which
+// hclog writes as \t.
 func Stacks() string {
 	detail := 2 // as in a panic
 	if runtime.NumGoroutine() > maxStacks {
@@ -21,7 +23,7 @@ func Stacks() string {
 	}
 	var text bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&text, detail) // a bytes.Buffer does not fail
-	return text.String()
+	return strings.ReplaceAll(text.String(), "\t", "    ")
 }
 
 // A StackLogger logs the stacks of all goroutines when it is asked to, once at

@@ -20,7 +20,7 @@ func TestStackLogger(t *testing.T) {
 		t.Fatal("it does not log once at a time")
 	}
 	write()
-	if !strings.Contains(text.String(), "TestStackLogger") || !strings.Contains(text.String(), "goroutine ") {
+	if !strings.Contains(text.String(), "TestStackLogger") || !strings.Contains(text.String(), "goroutine ") || strings.Contains(text.String(), `\t`) {
 		t.Errorf("the log is %q", &text)
 	}
 	if l.Next(log) == nil {

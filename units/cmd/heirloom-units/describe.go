@@ -31,7 +31,7 @@ type description struct {
 
 // flags adds the description's own.
 func (d *description) flags(f *flag.FlagSet) {
-	f.StringVar(&d.spec, "spec", "", "read the description from this `file`, see go doc units.ParseSpec; the flags below are applied after it")
+	f.StringVar(&d.spec, "spec", "", "read the description from this `file`; the flags below are applied after it")
 	f.IntVar(&d.systemd, "systemd", units.Oldest, "render for this `version` of systemd and newer ones")
 	f.StringVar(&d.name, "name", "", "name of the unit, without .service; with an @ at the end for a template")
 	f.StringVar(&d.exec, "exec", "", "the daemon: its absolute path, and its arguments, as in ExecStart=")

@@ -35,8 +35,10 @@ package of them and the program. With -format it also runs nfpm, and writes the 
 
     heirloom-units package -spec hello.heirloom -version 1.2.0 -arch amd64 -binary ./hello -out dist -format deb,rpm
 
-The description's section Package has what the flags do not say, see go doc units/packaging.ParseSpec. Install nfpm with
-` + install + `
+The description's section Package has what the flags do not say:
+https://pkg.go.dev/github.com/heirloom-go/heirloom/units/packaging#ParseSpec
+
+Install nfpm with ` + install + `
 `,
 		prepare: func(flags *flag.FlagSet) action {
 			var p packing

@@ -23,6 +23,8 @@ paths. Without -out and -root it prints them.
     heirloom-units render -name web -exec '/usr/bin/web serve' -reload 'serve reload' -env LANG=C.UTF-8
     heirloom-units render -spec hello.heirloom -systemd 257
     heirloom-units render -spec hello.heirloom -root debian/hello
+
+A description is written as https://pkg.go.dev/github.com/heirloom-go/heirloom/units#ParseSpec has it.
 `,
 		values: map[string][]string{"network": {"none", "local", "any"}},
 		prepare: func(flags *flag.FlagSet) action {
