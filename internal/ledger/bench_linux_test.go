@@ -76,11 +76,11 @@ func BenchmarkAdopt(b *testing.B) {
 		found := make([]*Found, 0, crowd)
 		b.StartTimer()
 		m.start()
-		a, err := next.Adopt(func(f *Found) bool {
+		a, err := next.Adopt(Taker{Take: func(f *Found) bool {
 			f.Keep(new(Mark))
 			found = append(found, f)
 			return true
-		}, func(Cut) {})
+		}})
 		m.stop()
 		b.StopTimer()
 		if err != nil || a.Connections != crowd {

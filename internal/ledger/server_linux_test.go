@@ -47,12 +47,12 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	adopted, err := l.Adopt(func(f *ledger.Found) bool {
+	adopted, err := l.Adopt(ledger.Taker{Take: func(f *ledger.Found) bool {
 		m := new(ledger.Mark)
 		f.Keep(m)
 		go answer(l, f.Conn.(*net.TCPConn), m, generation, false)
 		return true
-	}, func(ledger.Cut) {})
+	}})
 	if err != nil {
 		return err
 	}
