@@ -33,6 +33,34 @@ func (s *Service) WithoutLedger() error {
 	return nil
 }
 
+// AnswerLostRequests has the next process answer the requests that a crash of
+// this one has broken with a response of 500 and Connection: close, where their
+// connections would just be closed. It does so for the connections that outlive
+// a crash when they are at rest (see WithoutLedger), if something of a request
+// was read, be it a part, and nothing of a response was written: also no header,
+// and no 100 Continue. In each process it is called again. A request is answered
+// if it was called in the process that has crashed, and in the next one.
+//
+// It is off by default, since that response says nothing of what was done. A
+// handler may have carried out a POST, and have died before its first byte of
+// the response was written, or while that waited in net/http's buffer of four
+// kilobytes. A client that takes a 500 for a request that has failed, and sends
+// it again, has it carried out twice. A connection that ends is what HTTP has for
+// this: clients and proxies know that the request may have been carried out, and
+// send it again by themselves if it is idempotent (RFC 9110, 9.2.2). With a 500
+// nobody does, and the user sees the crash.
+//
+// Call it for a daemon whose clients handle a 500 better than a connection that
+// ends. The error matches ErrRunning after Run was called.
+func (s *Service) AnswerLostRequests() error {
+	if err := s.registered.lock("answer lost requests"); err != nil {
+		return err
+	}
+	defer s.registered.mu.Unlock()
+	s.registered.answersLost = true
+	return nil
+}
+
 // A Ledger tells which connections would outlive a crash of this process, and
 // which have outlived that of the process before.
 type Ledger struct {
@@ -48,6 +76,9 @@ type Ledger struct {
 	Adopted int `json:"adopted,omitempty"`
 	Cut     int `json:"cut,omitempty"`
 	Lost    int `json:"lost,omitempty"`
+	// Answered are those of Cut whose clients got a response of 500 before: see
+	// Service.AnswerLostRequests.
+	Answered int `json:"answered,omitempty"`
 	// Off says why nothing is kept: "" if it is.
 	Off string `json:"off,omitempty"`
 }
@@ -65,6 +96,7 @@ func (l *Ledger) String() string {
 		{l.Refused, "cannot"},
 		{uint64(l.Adopted), "have outlived one"},
 		{uint64(l.Cut), "were cut by it"},
+		{uint64(l.Answered), "of these were answered with 500"},
 		{uint64(l.Lost), "were lost by it"},
 	} {
 		if count.n > 0 {

@@ -22,6 +22,21 @@ func BenchmarkRest(b *testing.B) {
 	}
 }
 
+// BenchmarkRestWritten is what it costs where requests that are lost are to be
+// answered.
+func BenchmarkRestWritten(b *testing.B) {
+	l := newTestLedger(b)
+	c := connect(b, 1)[0]
+	c.mark.CountWritten()
+	enter(b, l, []connected{c})
+	b.ReportAllocs()
+	for b.Loop() {
+		c.mark.Took(100)
+		c.mark.Wrote(100)
+		c.mark.Rest()
+	}
+}
+
 // BenchmarkEnter is what it costs to keep a connection, once in its life.
 func BenchmarkEnter(b *testing.B) {
 	conns := connect(b, crowd)
