@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -57,6 +58,11 @@ func serve(options lifecycle.Options) error {
 			return service.Fail(err)
 		}
 	}
+	if os.Getenv("HEIRLOOM_TEST_ANSWER_LOST") != "" {
+		if err := service.AnswerLostRequests(); err != nil {
+			return service.Fail(err)
+		}
+	}
 	listener, err := service.Listen("http", "tcp", "127.0.0.1:8080")
 	if err != nil {
 		return err
@@ -102,6 +108,15 @@ func handler(generation int) http.Handler {
 		await("hold-request")
 		fmt.Fprint(w, hello)
 	})
+	mux.HandleFunc("/never", func(http.ResponseWriter, *http.Request) { select {} })
+	mux.HandleFunc("/half", func(w http.ResponseWriter, _ *http.Request) {
+		half(w)
+		select {}
+	})
+	mux.HandleFunc("/read", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, hello)
+	})
 	mux.HandleFunc("/poison/kill", func(http.ResponseWriter, *http.Request) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
@@ -116,12 +131,17 @@ func handler(generation int) http.Handler {
 		select {}
 	})
 	mux.HandleFunc("/poison/half", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "100")
-		fmt.Fprint(w, "half")
-		_ = http.NewResponseController(w).Flush()
+		half(w)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, hello) })
 	return mux
+}
+
+// half begins a response.
+func half(w http.ResponseWriter) {
+	w.Header().Set("Content-Length", "100")
+	fmt.Fprint(w, "half")
+	_ = http.NewResponseController(w).Flush()
 }
