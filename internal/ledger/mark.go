@@ -29,7 +29,7 @@ type Mark struct {
 // A wrote is what was written to a connection.
 type wrote struct {
 	bytes atomic.Uint64
-	noted atomic.Uint64 // a word without an epoch: as Mark.noted
+	noted atomic.Uint64 // a word without an epoch, as Mark.noted, until there is a slot
 }
 
 // The stages of a Mark.
@@ -83,14 +83,18 @@ func (m *Mark) Rest() (again bool) {
 // to have begun.
 func (m *Mark) noteWritten(p *place) {
 	w := newWord(0, m.wrote.bytes.Load(), rest)
-	m.wrote.noted.Store(uint64(w))
-	if p != nil { // if the slot has another owner by now, this is not of its epoch, and says nothing of it
-		p.written().Store(uint64(w | newWord(p.epoch, 0, 0)))
+	if p == nil {
+		m.wrote.noted.Store(uint64(w))
+		return
 	}
+	// If the slot has another owner by now, this is not of its epoch, and says
+	// nothing of that one.
+	p.written().Store(uint64(w | newWord(p.epoch, 0, 0)))
 }
 
 // reserveWritten does the same in a slot that m has just got, unless m does so
-// itself at this moment. It comes after the note of what was read.
+// itself at this moment. It comes after the note of what was read. If m comes to
+// rest in between, the count may be that of an earlier rest.
 func (p *place) reserveWritten(m *Mark) {
 	if m.wrote == nil {
 		return
