@@ -33,22 +33,21 @@ func (s *Service) WithoutLedger() error {
 	return nil
 }
 
-// AnswerLostRequests has the next process answer the requests that a crash of
-// this one has broken with a response of 500 and Connection: close, where their
-// connections would just be closed. It does so for the connections that outlive
-// a crash when they are at rest (see WithoutLedger), if something of a request
-// was read, be it a part, and nothing of a response was written: also no header,
-// and no 100 Continue. In each process it is called again. A request is answered
-// if it was called in the process that has crashed, and in the next one.
+// AnswerLostRequests has the requests that a crash of this process breaks
+// answered by the next one, with 500 Internal Server Error and Connection: close.
+// Otherwise their connections are closed without an answer. It holds for the
+// connections that would outlive a crash when they are at rest, see
+// WithoutLedger, if something of a request was read, be it a part, and nothing
+// of a response was written, not even 100 Continue. A request is answered if
+// both processes have called this method.
 //
-// It is off by default, since that response says nothing of what was done. A
-// handler may have carried out a POST, and have died before its first byte of
-// the response was written, or while that waited in net/http's buffer of four
-// kilobytes. A client that takes a 500 for a request that has failed, and sends
-// it again, has it carried out twice. A connection that ends is what HTTP has for
-// this: clients and proxies know that the request may have been carried out, and
-// send it again by themselves if it is idempotent (RFC 9110, 9.2.2). With a 500
-// nobody does, and the user sees the crash.
+// It is off by default, since nobody knows what has become of the request. A
+// POST may have been carried out, and its response may have waited in net/http's
+// buffer when the process died. A client that sends it again after the 500 has
+// it carried out twice. When a connection ends without a response, clients and
+// proxies know that they cannot know, and send a request again by themselves
+// only if it is idempotent (RFC 9110, 9.2.2). With a 500 they do not, so the
+// user sees the crash.
 //
 // Call it for a daemon whose clients handle a 500 better than a connection that
 // ends. The error matches ErrRunning after Run was called.
