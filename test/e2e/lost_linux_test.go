@@ -172,3 +172,40 @@ func TestLostWhileDraining(t *testing.T) {
 	settled(t, h)
 	idle.expect(3)
 }
+
+// TestBuildsCrash has an older build, which knows nothing of such answers, and
+// today's go on with each other's ledger. A request is answered where today's
+// knows that nothing was written since it last had the connection at rest.
+func TestBuildsCrash(t *testing.T) {
+	t.Parallel()
+	older := buildOf(t, "crasher", frozen)
+	h := crashing(t, sdtest.V262, answersLost)
+	const under = "GET /sleep?d=1h HTTP/1.1\r\nHost: hello\r\n\r\n"
+	kill := func(kept int, next string, requests ...*callers) {
+		began := time.Now()
+		pid := h.keeps(kept).PID
+		poll(t, "the process to be no newborn", func() bool { return time.Since(began) > 1200*time.Millisecond })
+		h.install(next)
+		all := make(map[*callers]string)
+		for _, c := range requests {
+			all[c] = under
+		}
+		h.begin(pid, all)
+		h.kill(pid, syscall.SIGKILL)
+	}
+	idle, asked, unasked, flying := call(t, h.target(), 5), call(t, h.target(), 5), call(t, h.target(), 5), call(t, h.target(), 5)
+	kill(20, older, flying)
+	flying.closed()
+	idle.expect(2)
+	asked.expect(2)
+	flying = call(t, h.target(), 5)
+	kill(20, program("crasher"), asked, unasked, flying)
+	asked.closed()
+	unasked.lost("")
+	flying.closed()
+	idle.expect(3)
+	flying = call(t, h.target(), 5)
+	kill(10, program("crasher"), idle, flying)
+	idle.lost("")
+	flying.lost("")
+}
