@@ -19,7 +19,8 @@ const (
 	spareDescriptors = 16
 )
 
-// A Found is a connection that was at rest when its process died.
+// A Found is a connection that was at rest when its process died, or that had
+// come no further than a request: see Taker.
 type Found struct {
 	Listener, Address string   // that accepted it
 	Conn              net.Conn // of TCP
