@@ -39,14 +39,11 @@ func chat(options lifecycle.Options) error {
 	}
 	h := &hub{generation: service.Generation(), rooms: make(map[string]*room)}
 	if options.MoveTLS {
-		config, err := selfSigned()
-		if err == nil {
-			err = service.ServeStreamsTLS(listener, config, h.serve)
-		}
-		if err != nil {
-			return err
-		}
-	} else if err := service.ServeStreams(listener, h.serve); err != nil {
+		err = service.ServeStreamsTLS(listener, selfSigned(), h.serve)
+	} else {
+		err = service.ServeStreams(listener, h.serve)
+	}
+	if err != nil {
 		return err
 	}
 	return service.Run(context.Background())

@@ -91,9 +91,10 @@
 // As soon as nothing is left of one phase the next starts. Nothing is polled,
 // and the process is gone within a millisecond or two of its last response. The
 // status shows what the drain is waiting for, older generations included. The
-// service manager gets the same line once a second:
+// service manager gets the same once a second, in one line:
 //
-//	generation 7, finishing: 12 requests, 4 streams, 21 s left; generation 6 draining: 1 request, 3 s left
+//	generation 7, finishing: 12 requests, 4 streams, 21 s left;
+//	generation 6 draining: 1 request, 3 s left
 //
 // During a drain a client that has sent a part of a request line or header, or
 // of a TLS handshake, and then nothing for five seconds, is disconnected. One

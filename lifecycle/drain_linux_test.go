@@ -182,9 +182,10 @@ func TestManyConnections(t *testing.T) {
 	for generation := 2; generation <= 4; generation++ {
 		d.reload()
 		d.eventually("the predecessor to end", func() bool { return len(d.processes()) == 1 })
-		if n := d.status().Connections; n.New+n.Idle != len(clients) {
-			t.Errorf("generation %d has %v, want %d in all", generation, n, len(clients))
-		}
+		d.eventually("all connections to arrive", func() bool {
+			n := d.status().Connections
+			return n.New+n.Idle == len(clients)
+		})
 		for _, c := range clients {
 			c.ask("/")
 		}

@@ -48,8 +48,9 @@ func (s *Service) Hijack(w http.ResponseWriter, r *http.Request) (*Stream, error
 // *Stream that Service.Hijack makes, to which the library's own connection is
 // mostly a wrapper. So
 //
-//	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, service.HijackWriter(w, r)) // gobwas: the *Stream
-//	conn, err := upgrader.Upgrade(service.HijackWriter(w, r), r, nil) // gorilla: has it as NetConn
+//	w = service.HijackWriter(w, r)
+//	conn, _, _, err := ws.HTTPUpgrader{}.Upgrade(r, w) // gobwas: the *Stream
+//	conn, err := upgrader.Upgrade(w, r, nil) // gorilla: has it as NetConn
 //
 // A connection can be handed over as long as the library has nothing of it in a
 // buffer of its own; any may be said goodbye to when Stream.Draining is closed.

@@ -13,6 +13,7 @@ var (
 	errNoManager = errors.New("no service manager")
 	errLeaving   = errors.New("connections leave this process")
 	errOrphan    = errors.New("the predecessor died while it handed over")
+	errNoHTTP    = errors.New("the service has no plain HTTP/1.1 over TCP whose connections move")
 )
 
 // WithoutLedger has a crash of the process close every connection, as it does

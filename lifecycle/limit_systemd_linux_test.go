@@ -20,8 +20,8 @@ func TestNearLimitRestart(t *testing.T) {
 			d.reload()
 			generation++
 			// Besides connections there are some twenty descriptors, three of
-			// which are the ledger's. A connection that does not fit stays with its process until there
-			// is room, and is served there until then.
+			// which are the ledger's. A connection that does not fit stays with
+			// its process until there is room, and is served there until then.
 			d.awaitService("0", generation)
 			d.mustExchange(clients, generation)
 			t.Log(fmt.Sprint(len(clients), " connections of 256"))

@@ -20,9 +20,10 @@ const (
 //	func main() {
 //		address := flag.String("listen", ":8080", "address to listen on")
 //		flag.Parse()
-//		os.Exit(lifecycle.Main(lifecycle.Options{}, flag.Args(), func(service *lifecycle.Service) error {
-//			return service.ListenAndServe(&http.Server{Addr: *address, Handler: handler()})
-//		}))
+//		serve := func(service *lifecycle.Service) error {
+//			return service.ListenAndServe(&http.Server{Addr: *address})
+//		}
+//		os.Exit(lifecycle.Main(lifecycle.Options{}, flag.Args(), serve))
 //	}
 //
 // Without args it makes a Service by [New] and calls serve, which reads the

@@ -1,12 +1,8 @@
 package lifecycle_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"math/big"
 	"net/http"
@@ -15,8 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -123,21 +119,9 @@ func TestMainFails(t *testing.T) {
 // writeCertificate makes a certificate with that serial number.
 func writeCertificate(t *testing.T, dir string, serial int64) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeConfig(t, dir, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	writeConfig(t, dir, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	cert, key := selfsigned.PEM(selfsigned.New(func(c *x509.Certificate) { c.SerialNumber = big.NewInt(serial) }))
+	writeConfig(t, dir, "cert.pem", cert)
+	writeConfig(t, dir, "key.pem", key)
 }
 
 // serial returns the number of the certificate that the client was shown.

@@ -32,9 +32,10 @@ func TestFrozenPredecessor(t *testing.T) {
 	for range 3 { // with a full queue
 		d.reload()
 	}
-	if s := d.status(); len(s.Predecessors) != 1 || s.Predecessors[0].PID != frozen {
-		t.Errorf("predecessors %+v, want the stopped one", s.Predecessors)
-	}
+	d.eventually("the stopped predecessor to be the only one", func() bool {
+		p := d.status().Predecessors
+		return len(p) == 1 && p[0].PID == frozen
+	})
 	if err := syscall.Kill(frozen, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

@@ -152,5 +152,8 @@ func (m *mainLoop) ledgerStatus() *Ledger {
 	}
 	stats := kept.Stats()
 	s.Kept, s.Refused = stats.Kept, stats.Refused
+	if !m.service.registered.mayBeKept() {
+		s.Off = errNoHTTP.Error()
+	}
 	return s
 }

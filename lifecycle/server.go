@@ -46,6 +46,16 @@ func (r *registered) httpServers() iter.Seq[*httpserver.Server] {
 	}
 }
 
+// mayBeKept reports whether any connection may be kept in a ledger.
+func (r *registered) mayBeKept() bool {
+	for h := range r.httpServers() {
+		if h.MayBeKept() {
+			return true
+		}
+	}
+	return false
+}
+
 // prepare readies all servers to serve. r.mu is held.
 func (r *registered) prepare() error {
 	if r.http != nil {

@@ -266,9 +266,10 @@ func TestStreamLate(t *testing.T) {
 	c.say("hal")
 	d.reload()
 	d.reload()
-	if s := d.status(); len(s.Predecessors) != 1 || s.Predecessors[0].Connections.Streams != 1 {
-		t.Errorf("predecessors %+v, want one with a stream", s.Predecessors)
-	}
+	d.eventually("one predecessor to be left, with a stream", func() bool {
+		s := d.status()
+		return len(s.Predecessors) == 1 && s.Predecessors[0].Connections.Streams == 1
+	})
 	d.write("late", "")
 	c.say("f\n")
 	c.expect("3 half")

@@ -56,10 +56,7 @@ func TestMoveTLSJudges(t *testing.T) {
 		c.answer(1)
 		return c
 	}
-	config, err := selfSigned()
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := selfSigned()
 	judged := map[string]*client{"panic-certificate": dial("with.certificate", config.Certificates[0])}
 	for _, name := range []string{"panic-config", "panic-connection", "hang-config", "hang-connection", "exit-connection"} {
 		judged[name] = dial(name)

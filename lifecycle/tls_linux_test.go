@@ -2,30 +2,15 @@ package lifecycle_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"math/big"
-	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 )
 
 // selfSigned makes a configuration for HTTP/1.1 over TLS.
-func selfSigned() (*tls.Config, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
-		NextProtos:   []string{"http/1.1"},
-	}, nil
+func selfSigned() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{selfsigned.New()}, NextProtos: []string{"http/1.1"}}
 }
 
 func (d *local) dialTLS() *client {

@@ -51,10 +51,14 @@
 // users in /usr/lib/systemd/user. Sockets may be in the user's own folder:
 // "%t/hello.sock".
 //
-//	systemctl --user enable --now hello.service  # for all users: systemctl --global enable hello.service
-//	systemctl --user reload hello.service        # from outside with -M one@.host
-//	hello status                                 # with XDG_RUNTIME_DIR set, as it is after a login
-//	loginctl enable-linger one                   # otherwise the service stops with the user's last session
+//	# for all users: systemctl --global enable hello.service
+//	systemctl --user enable --now hello.service
+//	# from outside: systemctl --user -M one@.host reload hello.service
+//	systemctl --user reload hello.service
+//	# with XDG_RUNTIME_DIR set, as it is after a login
+//	hello status
+//	# otherwise the service stops with the user's last session
+//	loginctl enable-linger one
 //
 // Reload, restart, the descriptor store, and drop-ins in ~/.config/systemd/user
 // for the stop timeout work as usual. The sandbox filters only system calls,
@@ -71,12 +75,18 @@
 // units: systemd listens, and the container is handed the sockets, so it needs
 // no network.
 //
-//	systemctl daemon-reload                   # podman makes hello.service, which cannot be enabled
-//	systemctl enable --now hello.socket       # a socket unit is an ordinary one
-//	systemctl start hello.service             # as every boot does
-//	systemctl reload hello.service            # starts the program in the same container again, in place
-//	podman pull registry.example.org/hello:1  # first: a restart that pulls keeps clients waiting
-//	systemctl restart hello.service           # the new image; clients wait about half a second
+//	# podman makes hello.service, which cannot be enabled
+//	systemctl daemon-reload
+//	# a socket unit is an ordinary one
+//	systemctl enable --now hello.socket
+//	# as every boot does
+//	systemctl start hello.service
+//	# starts the program in the same container again, in place
+//	systemctl reload hello.service
+//	# first, since a restart that pulls keeps clients waiting
+//	podman pull registry.example.org/hello:1
+//	# the new image; clients wait about half a second
+//	systemctl restart hello.service
 //	podman exec hello /usr/bin/hello status
 //
 // An image that does not start leaves clients waiting, not broken: tag the old

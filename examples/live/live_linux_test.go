@@ -23,7 +23,7 @@ func TestReplaced(t *testing.T) { replaced(t, "", exampletest.NoRaceExit) }
 func TestReplacedTLS(t *testing.T) {
 	replaced(t, "s", func(m *sdtest.Machine) {
 		exampletest.NoRaceExit(m)
-		writeCertificate(t, m)
+		writeCertificate(m)
 		m.WriteFile("/etc/systemd/system/live.service.d/tls.conf", tlsConf, 0o644)
 	})
 }

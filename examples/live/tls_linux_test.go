@@ -1,17 +1,11 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"math/big"
 	"testing"
-	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -24,26 +18,10 @@ ExecStart=/usr/bin/live -certificate %d/certificate -key %d/key
 `
 
 // writeCertificate makes one that nobody trusts.
-func writeCertificate(t *testing.T, m *sdtest.Machine) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.WriteFile("/etc/live/certificate.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), 0o644)
-	m.WriteFile("/etc/live/key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), 0o600)
+func writeCertificate(m *sdtest.Machine) {
+	certificate, key := selfsigned.PEM(selfsigned.New())
+	m.WriteFile("/etc/live/certificate.pem", certificate, 0o644)
+	m.WriteFile("/etc/live/key.pem", key, 0o600)
 }
 
 // checkSessions checks that the last generation was handed so many sessions.

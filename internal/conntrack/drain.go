@@ -118,9 +118,9 @@ func (r *Registry) TakeBack(conns []Conn) {
 	}
 }
 
-// ServeMeanwhile serves connections here until the Sink has room for them: their clients
-// need not know. Late in a drain that is too much to hope for, and they are
-// taken back.
+// ServeMeanwhile serves connections here until the Sink has room for them:
+// their clients need not know. Late in a drain that is too much to hope for,
+// and they are taken back.
 func (r *Registry) ServeMeanwhile(conns []Conn) {
 	if r.drain.late.Load() {
 		r.TakeBack(conns)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// A MovedListener is the listener of connections that were accepted elsewhere. It holds
-// as many as are pushed.
+// A MovedListener is the listener of connections that were accepted elsewhere.
+// It holds as many as are pushed.
 type MovedListener struct {
 	addr net.Addr
 

@@ -158,6 +158,12 @@ func (s *Server) ReceiveKept(f *ledger.Found) bool {
 	return true
 }
 
+// MayBeKept reports whether what s accepts may be kept in a ledger.
+func (s *Server) MayBeKept() bool {
+	_, tcp := s.Listener.Addr().(*net.TCPAddr)
+	return tcp && s.Movable && !s.TLS && !s.Control
+}
+
 // find returns the conn of a connection that the http.Server speaks of.
 func (s *Server) find(nc net.Conn) *conn {
 	switch t := nc.(type) {

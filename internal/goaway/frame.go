@@ -32,7 +32,8 @@ var (
 	frameFarewellAck = ping(flagAck, tokenFarewell)
 	framePingIdle    = ping(0, tokenIdle)
 
-	// frameAnnounce is the first GOAWAY, with the last stream id 2^31-1, and a PING.
+	// frameAnnounce is the first GOAWAY, with the last stream id 2^31-1, and a
+	// PING.
 	frameAnnounce = append([]byte("\x00\x00\x08\x07\x00\x00\x00\x00\x00"+"\x7f\xff\xff\xff"+"\x00\x00\x00\x00"),
 		ping(0, tokenAnnounce)...)
 	// frameLeave is what HTTP/2 is told in the client's name.

@@ -2,15 +2,10 @@ package goaway_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"runtime"
@@ -21,6 +16,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/goaway"
 	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 )
 
 // limit is how long a test waits for what must happen.
@@ -31,23 +27,7 @@ const long = time.Hour
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
 
-var certificate = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotAfter:     time.Now().Add(24 * time.Hour),
-		DNSNames:     []string{"localhost"},
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
+var certificate = sync.OnceValue(func() tls.Certificate { return selfsigned.New() })
 
 // kinds are the two ways to HTTP/2.
 var kinds = []struct {

@@ -136,10 +136,11 @@ func (a *arrivals) butFor(want int) (from string, n int) {
 	return "", 0
 }
 
-// TestCurl fetches many pages with each of many curls, some of them side by side
-// on one connection. Each request that curl sends is answered. Without TLS, curl
-// 7.88 takes up a connection again on which it has read GOAWAY, with net/http's
-// own too, and fails before it sends a request ("Error in the HTTP2 framing layer").
+// TestCurl fetches many pages with each of many curls, some of them side by
+// side on one connection. Each request that curl sends is answered. Without
+// TLS, curl 7.88 takes up a connection again on which it has read GOAWAY, with
+// net/http's own too, and fails before it sends a request ("Error in the HTTP2
+// framing layer").
 func TestCurl(t *testing.T) {
 	curl := tool(t, "curl")
 	each(t, func(t *testing.T, secure bool) {

@@ -3,15 +3,10 @@ package streams
 import (
 	"bufio"
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"strings"
@@ -25,6 +20,7 @@ import (
 
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 	"github.com/heirloom-go/heirloom/internal/transfer"
 )
 
@@ -232,18 +228,8 @@ func (s *wire) Pass(c conntrack.Conn) {
 }
 
 // selfSigned is a server's configuration.
-func selfSigned(t *testing.T) *tls.Config {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+func selfSigned() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{selfsigned.New()}}
 }
 
 // A valve is a client's socket that holds back what it is told to.

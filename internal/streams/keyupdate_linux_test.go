@@ -24,7 +24,7 @@ func TestKeyUpdate(t *testing.T) {
 	for _, suite := range []string{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"} {
 		for _, cut := range []int{3, 7} {
 			t.Run(fmt.Sprintf("%s-%d", suite, cut), func(t *testing.T) {
-				w := newWorld(t, "tcp", selfSigned(t))
+				w := newWorld(t, "tcp", selfSigned())
 				valves := make(chan *valve, 1)
 				c := startOpenSSL(t, openssl, proxy(t, w.listener.Addr().String(), valves), suite)
 				c.say("hello\n")

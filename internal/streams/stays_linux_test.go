@@ -25,7 +25,7 @@ func TestCannotMove(t *testing.T) {
 		"close_notify": {ends: true, want: io.EOF},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "tcp", selfSigned(t))
+			w := newWorld(t, "tcp", selfSigned())
 			p, read := w.now, make(chan struct{})
 			p.server.Handler = func(c *Conn) {
 				_, err := io.ReadFull(c, make([]byte, 5))
@@ -62,7 +62,7 @@ func TestCannotMove(t *testing.T) {
 // TestFull has no room in the next process: the handler is called again in this
 // one, and the connection moves later.
 func TestFull(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	c := w.dial(nil)
 	c.say("hello\nha")
 	c.expect("1 hello")
@@ -86,7 +86,7 @@ func TestFull(t *testing.T) {
 // TestLost has the next process die when it was sent the state of a session:
 // nobody writes under its keys any more, and its client sees the end.
 func TestLost(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	c := w.dial(nil)
 	c.say("hello\n")
 	c.expect("1 hello")
@@ -102,7 +102,7 @@ func TestLost(t *testing.T) {
 // TestUnsent has the next process die before it was sent the state: the session
 // goes on here.
 func TestUnsent(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	c := w.dial(nil)
 	c.say("hello\n")
 	c.expect("1 hello")
@@ -137,11 +137,11 @@ func (d dying) Pass(c conntrack.Conn) {
 
 // TestRefused has the next process not accept a session.
 func TestRefused(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	c := w.dial(nil)
 	c.say("hello\n")
 	c.expect("1 hello")
-	w.adopting = selfSigned(t)
+	w.adopting = selfSigned()
 	w.adopting.VerifyConnection = func(tls.ConnectionState) error { return errors.New("not any more") }
 	if err := w.replace().handedOver(); err != nil {
 		t.Error(err)
@@ -155,7 +155,7 @@ func TestRefused(t *testing.T) {
 
 // TestBadParcel has what arrives make no sense.
 func TestBadParcel(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	c := w.dial(nil)
 	c.say("hello\n")
 	c.expect("1 hello")
@@ -176,12 +176,12 @@ func TestBadParcel(t *testing.T) {
 
 // TestPanic has a callback panic, in a handshake and in an adoption.
 func TestPanic(t *testing.T) {
-	config := selfSigned(t)
+	config := selfSigned()
 	w := newWorld(t, "tcp", config)
 	c := w.dial(nil)
 	c.say("hello\n")
 	c.expect("1 hello")
-	bad := selfSigned(t)
+	bad := selfSigned()
 	bad.VerifyConnection = func(tls.ConnectionState) error { panic("a callback") }
 	w.adopting = bad
 	if err := w.replace().handedOver(); err != nil {
@@ -196,7 +196,7 @@ func TestPanic(t *testing.T) {
 // TestSilentHandshake drains while a client has not completed its handshake: it
 // has a while to do so, and is not counted as work.
 func TestSilentHandshake(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	slow, silent := w.dial(nil), w.dial(nil)
 	slow.holdAfter(10)
 	go func() { _ = slow.Conn.(*tls.Conn).Handshake() }()
@@ -219,7 +219,7 @@ func TestSilentHandshake(t *testing.T) {
 // TestCloseWhileHandingOver closes a connection whose HandOver waits for half a
 // record.
 func TestCloseWhileHandingOver(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	p := w.now
 	before := partPatience
 	partPatience = patience.Of(10 * time.Minute)

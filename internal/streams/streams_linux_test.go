@@ -18,7 +18,7 @@ import (
 func kinds(t *testing.T, test func(t *testing.T, network string, config *tls.Config)) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) { test(t, network, nil) })
-		t.Run(network+"-tls", func(t *testing.T) { test(t, network, selfSigned(t)) })
+		t.Run(network+"-tls", func(t *testing.T) { test(t, network, selfSigned()) })
 	}
 }
 
@@ -60,7 +60,7 @@ func TestHandOver(t *testing.T) {
 // TestHandOverUnread hands over a session whose record the handler has read a
 // part of: the rest was decrypted and moves. So do records that came behind it.
 func TestHandOverUnread(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	took := make(chan struct{})
 	first := w.now
 	first.server.Handler = func(c *Conn) {
@@ -106,7 +106,7 @@ func TestHandOverUnread(t *testing.T) {
 func TestHalfRecord(t *testing.T) {
 	for _, cut := range []int{1, 4, 5, 6, 20, 100, 116} { // of 5 + 100 + 1 + 16 bytes
 		t.Run(fmt.Sprint(cut), func(t *testing.T) {
-			w := newWorld(t, "tcp", selfSigned(t))
+			w := newWorld(t, "tcp", selfSigned())
 			c := w.dial(nil)
 			c.say("hello\n")
 			c.expect("1 hello")
@@ -143,7 +143,7 @@ func (p *process) awaitTaken() {
 // TestHalfRecordNever has the rest of a record not come. The session stays, and
 // is good to the end.
 func TestHalfRecordNever(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	c := w.dial(nil)
 	c.say("hello\n")
 	c.expect("1 hello")
@@ -161,7 +161,7 @@ func TestHalfRecordNever(t *testing.T) {
 // is as long as a KeyUpdate: it moves.
 func TestWithFinished(t *testing.T) {
 	for _, curve := range []tls.CurveID{tls.X25519, tls.CurveP256} {
-		w := newWorld(t, "tcp", selfSigned(t))
+		w := newWorld(t, "tcp", selfSigned())
 		c := w.dial(&tls.Config{CurvePreferences: []tls.CurveID{curve}})
 		c.hold, c.skip = true, 1 // the hello
 		c.say("ping\n")
@@ -212,7 +212,7 @@ func TestAround(t *testing.T) {
 		"eater":  {func(nc net.Conn) net.Conn { return &eater{Conn: nc} }, "x", errors.ErrUnsupported},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorldAround(t, "tcp", selfSigned(t), test.wraps)
+			w := newWorldAround(t, "tcp", selfSigned(), test.wraps)
 			c := w.dial(nil)
 			if _, err := c.valve.Write([]byte(test.first)); err != nil {
 				t.Fatal(err)
@@ -240,7 +240,7 @@ func TestAround(t *testing.T) {
 // session that is new and in one that has moved.
 func TestHoldReads(t *testing.T) {
 	for _, moved := range []bool{false, true} {
-		w := newWorld(t, "tcp", selfSigned(t))
+		w := newWorld(t, "tcp", selfSigned())
 		began, sent, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		check := func(c *Conn) {
 			defer close(ended)
@@ -294,7 +294,7 @@ func TestHoldReads(t *testing.T) {
 // TestFlood moves a session whose client never pauses, and has begun another
 // record at any time.
 func TestFlood(t *testing.T) {
-	w := newWorld(t, "tcp", selfSigned(t))
+	w := newWorld(t, "tcp", selfSigned())
 	c := w.dial(nil)
 	stop := make(chan struct{})
 	go func() {

@@ -1,14 +1,12 @@
 package systemd_test
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/rig/filetree"
 	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/internal/systemd"
 )
@@ -62,7 +60,7 @@ func TestFiles(t *testing.T) {
 			if test.unit != "" {
 				unit = test.unit
 			}
-			got, err := systemd.ReadBelow(tree(t, test.files), unit)
+			got, err := systemd.ReadBelow(filetree.Write(t, test.files), unit)
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), test.err) {
 					t.Errorf("read %+v, error %v, want one that says %q", got, err, test.err)
@@ -92,28 +90,9 @@ func TestUserFiles(t *testing.T) {
 		if strings.Contains(path, ".conf") && !strings.HasSuffix(path, ".service") {
 			files[path] = conf
 		}
-		got, err := systemd.ReadBelow(tree(t, files), "a.service")
+		got, err := systemd.ReadBelow(filetree.Write(t, files), "a.service")
 		if want := (systemd.Timeout{Duration: 47 * time.Second, Source: systemd.UnitFile, Detail: path}); err != nil || got != want {
 			t.Errorf("read %+v, error %v, want %+v", got, err, want)
 		}
 	}
-}
-
-// tree writes files below a folder and returns it.
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	root := t.TempDir()
-	for path, text := range files {
-		path = filepath.Join(root, path)
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
-		if target, link := strings.CutPrefix(text, "->"); link {
-			err = errors.Join(err, os.Symlink(target, path))
-		} else {
-			err = errors.Join(err, os.WriteFile(path, []byte(text), 0o644))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return root
 }

@@ -3,49 +3,34 @@ package tlsmove
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 )
 
-// newCertificate returns one that signs itself, and a pool of it.
-func newCertificate(t *testing.T, ends time.Time) ([]byte, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: ends.Add(-time.Hour), NotAfter: ends,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+// newCertificate returns one for clients that signs itself, and a pool of it.
+func newCertificate(ends time.Time) ([]byte, *x509.CertPool) {
+	cert := selfsigned.New(func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = ends.Add(-time.Hour), ends
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	})
 	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	return der, pool
+	pool.AddCert(cert.Leaf)
+	return cert.Certificate[0], pool
 }
 
 // TestAdoptDecides adopts a session under configurations that would accept it,
 // and under those that would not.
 func TestAdoptDecides(t *testing.T) {
-	der, pool := newCertificate(t, time.Now().Add(time.Hour))
-	_, otherPool := newCertificate(t, time.Now().Add(time.Hour))
+	der, pool := newCertificate(time.Now().Add(time.Hour))
+	_, otherPool := newCertificate(time.Now().Add(time.Hour))
 	no := errors.New("no")
 	requiring := func(p *x509.CertPool) *tls.Config {
 		return &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: p}

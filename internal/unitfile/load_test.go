@@ -4,12 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/heirloom-go/heirloom/internal/rig/filetree"
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
@@ -97,7 +97,7 @@ const (
 func TestLoad(t *testing.T) {
 	for _, test := range trees {
 		t.Run(test.name, func(t *testing.T) {
-			places := unitfile.SystemPlaces(tree(t, test.files))
+			places := unitfile.SystemPlaces(filetree.Write(t, test.files))
 			for name, want := range test.units {
 				if got := composition(t, places, name); got != full(name, want) {
 					t.Errorf("%s: %s, want %s", name, got, full(name, want))
@@ -144,28 +144,9 @@ func composition(t *testing.T, places unitfile.Places, name string) string {
 	return strings.Join(append(words, u.Paths...), " ")
 }
 
-// tree writes files below a folder and returns it.
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	root := t.TempDir()
-	for path, text := range files {
-		path = filepath.Join(root, path)
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
-		if target, link := strings.CutPrefix(text, "->"); link {
-			err = errors.Join(err, os.Symlink(target, path))
-		} else {
-			err = errors.Join(err, os.WriteFile(path, []byte(text), 0o644))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return root
-}
-
 // TestErrors has what Load cannot read.
 func TestErrors(t *testing.T) {
-	places := unitfile.SystemPlaces(tree(t, map[string]string{etc + "masked.service": ""}))
+	places := unitfile.SystemPlaces(filetree.Write(t, map[string]string{etc + "masked.service": ""}))
 	for _, name := range []string{"", "a", ".service", "@i.service", "a.thing", "a/b.service", "../a.service", "a b.service", "ä.service", strings.Repeat("a", 248) + ".service"} {
 		if u, err := places.Load(name); u != nil || !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%q: %v, error %v, want fs.ErrInvalid", name, u, err)
@@ -180,7 +161,7 @@ func TestErrors(t *testing.T) {
 
 // TestOrder reads what several files assign.
 func TestOrder(t *testing.T) {
-	places := unitfile.SystemPlaces(tree(t, map[string]string{
+	places := unitfile.SystemPlaces(filetree.Write(t, map[string]string{
 		lib + "a.service":           "[Service]\nUser=1\n",
 		etc + "a.service.d/10.conf": "# here\n[Service]\nUser=2\n[",
 		run + "a.service.d/05.conf": "[Service]\nUser=3\n",
@@ -202,7 +183,7 @@ func TestOrder(t *testing.T) {
 }
 
 func TestLoadFile(t *testing.T) {
-	root := tree(t, map[string]string{
+	root := filetree.Write(t, map[string]string{
 		"/a.service": one, "/a.service.d/20.conf": one, "/a.service.d/10.conf": "[Service]\nUser=1\n", "/a.service.d/30": one, "/service.d/40.conf": one,
 		"/any": "nothing", "/empty.service": "", "/null.service": "->/dev/null", "/lost.service": "->lost",
 	})
@@ -228,7 +209,7 @@ func TestLoadFile(t *testing.T) {
 }
 
 func TestLoadConfig(t *testing.T) {
-	configs := unitfile.SystemConfigs(tree(t, map[string]string{
+	configs := unitfile.SystemConfigs(filetree.Write(t, map[string]string{
 		"/usr/lib/systemd/system.conf": one, "/run/systemd/system.conf": one, "/etc/systemd/system.conf.d/20.conf": one, "/usr/lib/systemd/system.conf.d/10.conf": one,
 	}))
 	u, err := configs.LoadConfig("system.conf")
@@ -250,19 +231,19 @@ func TestUserPlaces(t *testing.T) {
 	files := map[string]string{"/usr/lib/systemd/user/a.service": one, "/etc/systemd/user.conf": one}
 	for _, path := range []string{"/data/systemd/user", "/run/user/1/systemd/user", "/home/me/.config/systemd/user"} {
 		files[path+"/a.service"] = one
-		u, err := unitfile.UserPlaces(tree(t, files)).Load("a.service")
+		u, err := unitfile.UserPlaces(filetree.Write(t, files)).Load("a.service")
 		if err != nil || u.Paths[0] != path+"/a.service" {
 			t.Errorf("%+v, error %v, want that in %s", u, err, path)
 		}
 	}
 	files["/home/me/.config/systemd/user.conf"] = one
-	if u, err := unitfile.UserConfigs(tree(t, files)).LoadConfig("user.conf"); err != nil || len(u.Paths) != 1 || u.Paths[0] != "/home/me/.config/systemd/user.conf" {
+	if u, err := unitfile.UserConfigs(filetree.Write(t, files)).LoadConfig("user.conf"); err != nil || len(u.Paths) != 1 || u.Paths[0] != "/home/me/.config/systemd/user.conf" {
 		t.Errorf("%+v, error %v", u, err)
 	}
 	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"} {
 		t.Setenv(name, "")
 	}
-	places := unitfile.UserPlaces(tree(t, files))
+	places := unitfile.UserPlaces(filetree.Write(t, files))
 	if u, err := places.Load("a.service"); err != nil || u.Paths[0] != "/usr/lib/systemd/user/a.service" {
 		t.Errorf("%+v, error %v, for nobody", u, err)
 	}

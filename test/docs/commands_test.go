@@ -96,7 +96,8 @@ func checkSystemd(t *testing.T, m *sdtest.Machine) {
 	}
 }
 
-// TestPackagers runs what packagers.md says, and looks whether what it says is made is made; the spec file on a machine with rpmbuild.
+// TestPackagers runs what packagers.md says, and looks whether what it says is
+// made is made; the spec file on a machine with rpmbuild.
 func TestPackagers(t *testing.T) {
 	t.Parallel()
 	const page = "packagers.md"

@@ -182,7 +182,8 @@ func walk(t *testing.T, m *sdtest.Machine, r row) {
 	}
 }
 
-// clients returns one whose request is under way, its answer one byte away, and one that is idle; both nil if nobody serves.
+// clients returns one whose request is under way, its answer one byte away, and
+// one that is idle; both nil if nobody serves.
 func clients(t *testing.T, m *sdtest.Machine) (busy, idle *client, s server) {
 	t.Helper()
 	if state := m.Property(unit, "ActiveState") + m.Property("hello.socket", "ActiveState"); state == "inactiveinactive" {
@@ -215,7 +216,8 @@ func clients(t *testing.T, m *sdtest.Machine) (busy, idle *client, s server) {
 	return busy, idle, s
 }
 
-// arrive connects after a command, and says in the words of the page what comes of it.
+// arrive connects after a command, and says in the words of the page what comes
+// of it.
 func arrive(t *testing.T, m *sdtest.Machine, before server) (connection, serves string) {
 	t.Helper()
 	c, err := dial(t, m)
@@ -249,7 +251,8 @@ func settled(m *sdtest.Machine) bool {
 	return state == "active" || state == "inactive"
 }
 
-// failReload installs a program of which only the commands work, and compares what is to be seen then with what the page shows.
+// failReload installs a program of which only the commands work, and compares
+// what is to be seen then with what the page shows.
 func failReload(t *testing.T, m *sdtest.Machine) {
 	t.Helper()
 	m.WriteFile("/usr/bin/hello", "#!/bin/sh\n[ $# -gt 0 ] && exec /usr/local/bin/good \"$@\"\nexit 3\n", 0o755)
@@ -277,7 +280,8 @@ func failReload(t *testing.T, m *sdtest.Machine) {
 	}
 }
 
-// resembles matches a line whatever the numbers, the width of columns and what three dots stand for.
+// resembles matches a line whatever the numbers, the width of columns and what
+// three dots stand for.
 func resembles(line string) *regexp.Regexp {
 	pattern := regexp.QuoteMeta(strings.TrimSpace(line))
 	pattern = regexp.MustCompile(` +`).ReplaceAllString(pattern, ` +`)

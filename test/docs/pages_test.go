@@ -156,7 +156,8 @@ func TestRules(t *testing.T) {
 	})
 }
 
-// TestPrograms sees to it that each piece of Go in the pages is a piece of a program that compiles.
+// TestPrograms sees to it that each piece of Go in the pages is a piece of a
+// program that compiles.
 func TestPrograms(t *testing.T) {
 	var programs []string
 	for pattern, n := range map[string]int{"migration/*/before/*.go": 5, "migration/*/after/*.go": 5, "../test/real/*/main.go": 7} {

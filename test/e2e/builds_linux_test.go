@@ -172,7 +172,7 @@ func TestBuildsDrain(t *testing.T) {
 			}
 			for _, build := range []string{frozen, today} {
 				h.useCommands(build)
-				checkHeld(t, h.status())
+				awaitHeld(h)
 			}
 			idle.expect(3)
 			for i, c := range held {
@@ -191,20 +191,19 @@ func TestBuildsDrain(t *testing.T) {
 	}
 }
 
-// checkHeld checks that two generations drain, with the requests that they
-// hold.
-func checkHeld(t *testing.T, s lifecycle.Status) {
-	t.Helper()
-	var generations []int
-	for _, p := range s.Predecessors {
-		generations = append(generations, p.Generation)
-		if p.Error != "" || p.Requests < 2 || p.Connections.Active < 2 {
-			t.Errorf("predecessor %+v, want one with two requests", p)
+// awaitHeld waits until two generations tell that they drain, with the requests
+// that they hold.
+func awaitHeld(h *managed) {
+	h.t.Helper()
+	h.wait("generations 2 and 1 to drain, with two requests each", func() bool {
+		var generations []int
+		for _, p := range h.status().Predecessors {
+			if p.Error == "" && p.Requests >= 2 && p.Connections.Active >= 2 {
+				generations = append(generations, p.Generation)
+			}
 		}
-	}
-	if !slices.Equal(generations, []int{2, 1}) {
-		t.Errorf("generations %v drain, want 2 and 1", generations)
-	}
+		return slices.Equal(generations, []int{2, 1})
+	})
 }
 
 // TestBuildsInPlace has the builds replace each other in one process.

@@ -130,6 +130,16 @@ func settled(t *testing.T, h host) lifecycle.Status {
 	return s
 }
 
+// checkThreads looks for threads that reloads or clients have left behind. Go's
+// runtime starts one where a system call lasts, of which a busy machine has
+// more, but not one a reload or a client.
+func checkThreads(t *testing.T, h host, pid, before int) {
+	t.Helper()
+	if n := h.threads(pid); n > before+20 {
+		t.Errorf("%d threads, after the first reload it were %d", n, before)
+	}
+}
+
 // idleDescriptors counts the descriptors of a process that has nothing to do.
 // Nobody tells when the connection of the status command is closed, so the
 // fewest of a while count.

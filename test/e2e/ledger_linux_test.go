@@ -347,6 +347,15 @@ func TestCrashWithoutLedger(t *testing.T) {
 	}
 }
 
+// TestLedgerOff has a service say that the connections it has cannot be kept.
+func TestLedgerOff(t *testing.T) {
+	t.Parallel()
+	s := startSecure(t, today).status()
+	if want := "the service has no plain HTTP/1.1 over TCP whose connections move"; s.Ledger == nil || s.Ledger.Off != want {
+		t.Errorf("%+v, want off: %s", s.Ledger, want)
+	}
+}
+
 // TestCrashFewDescriptors has a user without privileges and not enough
 // descriptors for all. Some connections are kept, the others are lost, and the
 // service goes on.

@@ -43,9 +43,7 @@ func TestReload(t *testing.T) {
 		if d := idleDescriptors(h, last.PID); d != descriptors {
 			t.Errorf("%d descriptors, after the first reload it were %d", d, descriptors)
 		}
-		if n := h.threads(last.PID); n > threads+2 { // Go's runtime may start one more, or not
-			t.Errorf("%d threads, after the first reload it were %d", n, threads)
-		}
+		checkThreads(t, h, last.PID, threads)
 		if p.manager {
 			checkManager(t, h.(*managed), last.PID)
 		}

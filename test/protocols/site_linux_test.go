@@ -99,15 +99,15 @@ func newSite(t *testing.T, v sdtest.Version) *site {
 func bootSite(t testing.TB, v sdtest.Version, program string) *site {
 	t.Helper()
 	s := &site{t: t, version: v, machine: sdtest.Boot(t, v), roots: x509.NewCertPool()}
-	s.roots.AppendCertsFromPEM(certificate)
+	s.roots.AppendCertsFromPEM([]byte(certificate))
 	s.cacert = filepath.Join(t.TempDir(), "cert.pem")
-	if err := os.WriteFile(s.cacert, certificate, 0o600); err != nil {
+	if err := os.WriteFile(s.cacert, []byte(certificate), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	name := filepath.Base(program)
 	s.machine.Install(program, "/usr/bin/"+name)
-	s.machine.WriteFile("/etc/"+name+"/cert.pem", string(certificate), 0o600)
-	s.machine.WriteFile("/etc/"+name+"/key.pem", string(key), 0o600)
+	s.machine.WriteFile("/etc/"+name+"/cert.pem", certificate, 0o600)
+	s.machine.WriteFile("/etc/"+name+"/key.pem", key, 0o600)
 	return s
 }
 

@@ -117,7 +117,7 @@ func (s *tlsSite) goConfig(w way) (*tls.Config, error) {
 	config := s.tls()
 	switch w {
 	case mutual:
-		pair, err := tls.X509KeyPair(certificate, key)
+		pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
 		config.Certificates = []tls.Certificate{pair}
 		return config, err
 	case resumed:

@@ -49,7 +49,7 @@ type tlsSite struct {
 func newTLSSite(t testing.TB, v sdtest.Version) *tlsSite {
 	t.Helper()
 	s := &tlsSite{site: bootSite(t, v, tlsd), key: filepath.Join(t.TempDir(), "key.pem")}
-	if err := os.WriteFile(s.key, key, 0o600); err != nil {
+	if err := os.WriteFile(s.key, []byte(key), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.direct = &http.Transport{DialContext: s.machine.Dial, DisableKeepAlives: true}

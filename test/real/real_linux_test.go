@@ -18,6 +18,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 	"github.com/heirloom-go/heirloom/test/real/daemon"
 )
 
@@ -48,7 +49,7 @@ func everybody() map[loadtest.Class]int {
 
 // TestReal has each daemon replaced under load.
 func TestReal(t *testing.T) {
-	certificate, key := newCertificate(t)
+	certificate, key := selfsigned.PEM(selfsigned.New())
 	webTLS := map[string]string{
 		"/etc/cert.pem": certificate, "/etc/key.pem": key,
 		"/etc/web.yml": "tls_server_config:\n  cert_file: /etc/cert.pem\n  key_file: /etc/key.pem\nhttp_server_config:\n  http2: false\n",

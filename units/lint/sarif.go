@@ -94,7 +94,8 @@ func newSARIFRule(rule Rule) sarifRule {
 	return r
 }
 
-// help is what a reader of the finding is shown: why, what is wrong, and what is right. A fence goes around lines of units.
+// help is what a reader of the finding is shown: why, what is wrong, and what
+// is right. A fence goes around lines of units.
 func (r Rule) help(fence string) string {
 	block := func(lines string) string {
 		if fence == "" {

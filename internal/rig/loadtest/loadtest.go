@@ -8,11 +8,14 @@
 // answer in time or it is broken; there is nothing in between, and nothing is
 // forgiven. In particular
 //
-//   - no client looks whether its connection still lives before it sends, so a connection closed between two requests
-//     without "Connection: close" breaks the next request, as it would for a client in the field;
-//   - no client asks a second time. After a broken request it closes its connection, and the next turn opens a new one;
-//   - an answer that announces "Connection: close" is a right answer. The next turn opens a new connection, which only
-//     shows in the count of connections. If it leaves requests unanswered that were already sent, those are broken.
+//   - no client looks whether its connection still lives before it sends, so a
+//     connection closed between two requests without "Connection: close" breaks
+//     the next request, as it would for a client in the field;
+//   - no client asks a second time. After a broken request it closes its
+//     connection, and the next turn opens a new one;
+//   - an answer that announces "Connection: close" is a right answer. The next
+//     turn opens a new connection, which only shows in the count of connections.
+//     If it leaves requests unanswered that were already sent, those are broken.
 //
 // Requests are written by hand to the bare connection, one Write for each
 // segment meant to be on the wire.

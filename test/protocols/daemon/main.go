@@ -15,10 +15,8 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"flag"
-	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -39,24 +37,13 @@ func main() {
 		Linger:        *linger,
 		ReloadTimeout: 2 * time.Minute, // only to end what hangs
 	}
-	err := error(nil)
-	if flag.NArg() > 0 {
-		err = lifecycle.Command(context.Background(), options, flag.Args(), os.Stdout)
-	} else {
-		err = serve(options, *cert, *key)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "daemon:", err)
-		os.Exit(1)
-	}
+	os.Exit(lifecycle.Main(options, flag.Args(), func(service *lifecycle.Service) error {
+		return serve(service, *cert, *key)
+	}))
 }
 
-func serve(options lifecycle.Options, certFile, keyFile string) error {
+func serve(service *lifecycle.Service, certFile, keyFile string) error {
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return err
-	}
-	service, err := lifecycle.New(options)
 	if err != nil {
 		return err
 	}
@@ -65,10 +52,10 @@ func serve(options lifecycle.Options, certFile, keyFile string) error {
 		d.serveHTTP, d.serveH2C, d.serveHTTPS, d.serveGRPC, d.serveGRPCS, d.serveLines, d.serveDatagrams,
 	} {
 		if err := s(); err != nil {
-			return service.Fail(err)
+			return err
 		}
 	}
-	return service.Run(context.Background())
+	return nil
 }
 
 // A daemon is one generation of the service.

@@ -14,12 +14,10 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"flag"
-	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -39,27 +37,16 @@ func main() {
 		MoveTLS:       true,
 		ReloadTimeout: 2 * time.Minute, // only to end what hangs
 	}
-	err := error(nil)
-	if flag.NArg() > 0 {
-		err = lifecycle.Command(context.Background(), options, flag.Args(), os.Stdout)
-	} else {
-		err = serve(options, *certFile, *keyFile)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "tlsd:", err)
-		os.Exit(1)
-	}
+	os.Exit(lifecycle.Main(options, flag.Args(), func(service *lifecycle.Service) error {
+		return serve(service, *certFile, *keyFile)
+	}))
 }
 
-func serve(options lifecycle.Options, certFile, keyFile string) error {
-	service, err := lifecycle.New(options)
-	if err != nil {
-		return err
-	}
+func serve(service *lifecycle.Service, certFile, keyFile string) error {
 	d := &daemon{service: service, stopped: map[string]bool{}}
 	config, clients, err := d.configure(certFile, keyFile)
 	if err != nil {
-		return service.Fail(err)
+		return err
 	}
 	retried, mutual := config.Clone(), config.Clone()
 	retried.CurvePreferences = []tls.CurveID{tls.CurveP384}
@@ -86,7 +73,7 @@ func serve(options lifecycle.Options, certFile, keyFile string) error {
 			return err
 		}
 	}
-	return service.Run(context.Background())
+	return nil
 }
 
 // configure reads the certificate. All generations have the same ticket keys.

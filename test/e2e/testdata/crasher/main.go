@@ -2,12 +2,12 @@
 // the RuntimeDirectory of what each connection does. While that has a file named
 // hold-start, no process starts, and while it has hold-request, /held waits.
 //
-//	crasher
+//	crasher [-listen ADDRESS]
 //	crasher reload | status [-json]
 package main
 
 import (
-	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -19,6 +19,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/heirloom-go/heirloom/internal/rig/hello"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -30,54 +31,42 @@ func main() {
 		Version: version,
 		Logger:  hclog.New(&hclog.LoggerOptions{Name: "hello", Level: hclog.Debug}),
 	}
-	run := serve
-	if len(os.Args) > 1 && os.Args[1] != "-listen" {
-		run = command
-	}
-	if err := run(options); err != nil {
-		fmt.Fprintln(os.Stderr, "crasher:", err)
-		os.Exit(1)
-	}
-}
-
-func command(options lifecycle.Options) error {
-	return lifecycle.Command(context.Background(), options, os.Args[1:], os.Stdout)
-}
-
-func serve(options lifecycle.Options) error {
-	await("hold-start")
 	if os.Getenv("HEIRLOOM_TEST_IN_PLACE") != "" {
 		options.ReloadMode = lifecycle.Exec
 	}
-	service, err := lifecycle.New(options)
-	if err != nil {
-		return err
+	address := flag.String("listen", "127.0.0.1:8080", "address to bind")
+	flag.Parse()
+	if flag.NArg() == 0 {
+		await("hold-start")
 	}
+	os.Exit(lifecycle.Main(options, flag.Args(), func(service *lifecycle.Service) error {
+		return serve(service, *address)
+	}))
+}
+
+func serve(service *lifecycle.Service, address string) error {
 	if os.Getenv("HEIRLOOM_TEST_WITHOUT_LEDGER") != "" {
 		if err := service.WithoutLedger(); err != nil {
-			return service.Fail(err)
+			return err
 		}
 	}
 	if os.Getenv("HEIRLOOM_TEST_ANSWER_LOST") != "" {
 		if err := service.AnswerLostRequests(); err != nil {
-			return service.Fail(err)
+			return err
 		}
 	}
-	listener, err := service.Listen("http", "tcp", "127.0.0.1:8080")
+	listener, err := service.Listen("http", "tcp", address)
 	if err != nil {
 		return err
 	}
 	log, err := os.OpenFile(filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return service.Fail(err)
+		return err
 	}
 	server := &http.Server{Handler: handler(service.Generation()), ConnState: func(nc net.Conn, state http.ConnState) {
 		fmt.Fprintln(log, nc.RemoteAddr(), state)
 	}}
-	if err := service.HTTP(listener, server); err != nil {
-		return err
-	}
-	return service.Run(context.Background())
+	return service.HTTP(listener, server)
 }
 
 // await waits until the RuntimeDirectory has no file of that name. While it does
@@ -97,16 +86,16 @@ func await(name string) {
 
 // handler answers like the one of examples/hello.
 func handler(generation int) http.Handler {
-	hello := fmt.Sprintf("hello from generation %d (pid %d, version %s)\n", generation, os.Getpid(), version)
+	line := hello.Line(generation, version)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) {
 		d, _ := time.ParseDuration(r.URL.Query().Get("d"))
 		time.Sleep(d)
-		fmt.Fprint(w, hello)
+		fmt.Fprintln(w, line)
 	})
 	mux.HandleFunc("/held", func(w http.ResponseWriter, _ *http.Request) {
 		await("hold-request")
-		fmt.Fprint(w, hello)
+		fmt.Fprintln(w, line)
 	})
 	mux.HandleFunc("/never", func(http.ResponseWriter, *http.Request) { select {} })
 	mux.HandleFunc("/half", func(w http.ResponseWriter, _ *http.Request) {
@@ -115,7 +104,7 @@ func handler(generation int) http.Handler {
 	})
 	mux.HandleFunc("/read", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		fmt.Fprint(w, hello)
+		fmt.Fprintln(w, line)
 	})
 	mux.HandleFunc("/poison/kill", func(http.ResponseWriter, *http.Request) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -135,7 +124,7 @@ func handler(generation int) http.Handler {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, hello) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, line) })
 	return mux
 }
 

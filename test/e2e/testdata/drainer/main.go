@@ -1,4 +1,5 @@
-// Drainer is a daemon to be stopped: its requests, hooks and whatever else holds a stop take as long as its tests say.
+// Drainer is a daemon to be stopped: its requests, hooks and whatever else holds
+// a stop take as long as its tests say.
 //
 //	drainer [-listen ADDRESS] [-plain] [FLAGS]
 //	drainer reload | status [-json]
@@ -8,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/heirloom-go/heirloom/internal/rig/hello"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -47,28 +50,14 @@ func main() {
 	flag.DurationVar(&options.LameDuck, "lame-duck", 0, "Options.LameDuck")
 	flag.DurationVar(&options.Linger, "linger", 0, "Options.Linger")
 	flag.Parse()
-	if err := run(options, f); err != nil {
-		fmt.Fprintln(os.Stderr, "drainer:", err)
-		os.Exit(1)
+	if f.plain {
+		servePlain(f.listen)
+		return
 	}
+	os.Exit(lifecycle.Main(options, flag.Args(), f.serve))
 }
 
-func run(options lifecycle.Options, f flags) error {
-	switch {
-	case flag.NArg() > 0:
-		return lifecycle.Command(context.Background(), options, flag.Args(), os.Stdout)
-	case f.plain:
-		return servePlain(f.listen)
-	default:
-		return serve(options, f)
-	}
-}
-
-func serve(options lifecycle.Options, f flags) error {
-	service, err := lifecycle.New(options)
-	if err != nil {
-		return err
-	}
+func (f flags) serve(service *lifecycle.Service) error {
 	if service.Generation() >= f.from {
 		time.Sleep(f.ready)
 	}
@@ -82,7 +71,7 @@ func serve(options lifecycle.Options, f flags) error {
 	for _, h := range f.hooks {
 		service.Defer("hook "+h, func(ctx context.Context) error { return hook(ctx, h) })
 	}
-	return service.Run(context.Background())
+	return nil
 }
 
 // hook takes as long as it was told to, or hangs.
@@ -100,20 +89,23 @@ func hook(ctx context.Context, how string) error {
 }
 
 // servePlain is what a daemon does that has only net/http.
-func servePlain(address string) error {
+func servePlain(address string) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
 	server := &http.Server{Handler: handler(1)}
 	go func() { _ = server.Serve(listener) }()
 	<-signals
-	return server.Shutdown(context.Background())
+	if err := server.Shutdown(context.Background()); err != nil {
+		log.Fatal(err)
+	}
 }
 
-// handler answers /sleep after a while. It says by 103 (Early Hints) that it has begun, and in its answer what it was asked for.
+// handler answers /sleep after a while. It says by 103 (Early Hints) that it has
+// begun, and in its answer what it was asked for.
 func handler(generation int) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sleep", func(w http.ResponseWriter, r *http.Request) {
@@ -143,12 +135,13 @@ func handler(generation int) http.Handler {
 		}
 	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "hello from generation %d (pid %d, version %s)\n", generation, os.Getpid(), version)
+		fmt.Fprintln(w, hello.Line(generation, version))
 	})
 	return mux
 }
 
-// answerBegun has the client see the first part of the answer, and returns what is left of it.
+// answerBegun has the client see the first part of the answer, and returns what
+// is left of it.
 func answerBegun(w http.ResponseWriter, part string) string {
 	fmt.Fprint(w, part)
 	_ = http.NewResponseController(w).Flush()

@@ -1,11 +1,10 @@
-// Faulty is a heirloom program that never becomes ready, in the way that its mode says. Its commands work.
+// Faulty is a heirloom program that never becomes ready, in the way that its
+// mode says. Its commands work.
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"net/http"
 	"os"
 
@@ -18,24 +17,16 @@ func main() {
 	_ = flag.String("listen", "", "ignored")
 	_ = flag.String("replace", "", "ignored")
 	flag.Parse()
-	options := lifecycle.Options{Name: "hello"}
-	if flag.NArg() > 0 {
-		if err := lifecycle.Command(context.Background(), options, flag.Args(), os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	service, err := lifecycle.New(options)
-	if err != nil {
-		panic(err)
-	}
+	os.Exit(lifecycle.Main(lifecycle.Options{Name: "hello"}, flag.Args(), serve))
+}
+
+func serve(service *lifecycle.Service) error {
 	listener, err := service.Listen("http", "tcp", "127.0.0.1:0")
 	if err != nil {
-		panic(err)
+		return err
 	}
 	if err := service.HTTP(listener, &http.Server{}); err != nil {
-		panic(err)
+		return err
 	}
 	switch mode {
 	case "hang":
@@ -43,7 +34,7 @@ func main() {
 	case "crash":
 		panic("crashed just before it was ready")
 	case "refuse":
-		_ = service.Fail(errors.New("the configuration is bad: line 7: no such color: \"blau\""))
-		os.Exit(1)
+		return errors.New("the configuration is bad: line 7: no such color: \"blau\"")
 	}
+	return nil
 }

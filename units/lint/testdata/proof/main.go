@@ -1,5 +1,5 @@
-// Proof is examples/hello with what some rules take to be shown: a Unix socket to listen on, requests that keep a processor busy, and
-// such that end the process.
+// Proof is examples/hello with what some rules take to be shown: a Unix socket to
+// listen on, requests that keep a processor busy, and such that end the process.
 //
 //	proof [-unix PATH]
 //	proof reload
@@ -9,7 +9,6 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"net/http"
@@ -19,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/hello"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -30,41 +30,25 @@ func main() {
 	if *path != "" {
 		network, address = "unix", *path
 	}
-	err := error(nil)
-	if flag.NArg() > 0 {
-		err = lifecycle.Command(context.Background(), options, flag.Args(), os.Stdout)
-	} else {
-		err = serve(options, network, address)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "proof:", err)
-		os.Exit(1)
-	}
+	os.Exit(lifecycle.Main(options, flag.Args(), func(service *lifecycle.Service) error {
+		return serve(service, network, address)
+	}))
 }
 
-func serve(options lifecycle.Options, network, address string) error {
-	service, err := lifecycle.New(options)
-	if err != nil {
-		return err
-	}
+func serve(service *lifecycle.Service, network, address string) error {
 	listener, err := service.Listen("http", network, address)
 	if err != nil {
 		return err
 	}
-	hello := func(w http.ResponseWriter) {
-		fmt.Fprintf(w, "hello from generation %d (pid %d, version v1)\n", service.Generation(), os.Getpid())
-	}
-	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { hello(w) })
+	say := func(w http.ResponseWriter) { fmt.Fprintln(w, hello.Line(service.Generation(), "v1")) }
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { say(w) })
 	http.HandleFunc("/burn", func(w http.ResponseWriter, _ *http.Request) {
 		for used() < 1200*time.Millisecond {
 		}
-		hello(w)
+		say(w)
 	})
 	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(0) })
-	if err := service.HTTP(listener, &http.Server{}); err != nil {
-		return err
-	}
-	return service.Run(context.Background())
+	return service.HTTP(listener, &http.Server{})
 }
 
 // used is how long the process has kept processors busy.

@@ -1,4 +1,5 @@
-// Daemon is a socket-activated service for the tests of package sdtest: it greets each connection with its process id.
+// Daemon is a socket-activated service for the tests of package sdtest: it
+// greets each connection with its process id.
 package main
 
 import (
