@@ -34,6 +34,33 @@ func (s *Service) WithoutLedger() error {
 	return nil
 }
 
+// AnswerLostRequests has the requests that a crash of this process breaks
+// answered by the next one, with 500 Internal Server Error and Connection: close.
+// Otherwise their connections are closed without an answer. It holds for the
+// connections that would outlive a crash when they are at rest, see
+// WithoutLedger, if something of a request was read, be it a part, and nothing
+// of a response was written, not even 100 Continue. A request is answered if
+// both processes have called this method.
+//
+// It is off by default, since nobody knows what has become of the request. A
+// POST may have been carried out, and its response may have waited in net/http's
+// buffer when the process died. A client that sends it again after the 500 has
+// it carried out twice. When a connection ends without a response, clients and
+// proxies know that they cannot know, and send a request again by themselves
+// only if it is idempotent (RFC 9110, 9.2.2). With a 500 they do not, so the
+// user sees the crash.
+//
+// Call it for a daemon whose clients handle a 500 better than a connection that
+// ends. The error matches ErrRunning after Run was called.
+func (s *Service) AnswerLostRequests() error {
+	if err := s.registered.lock("answer lost requests"); err != nil {
+		return err
+	}
+	defer s.registered.mu.Unlock()
+	s.registered.answersLost = true
+	return nil
+}
+
 // A Ledger tells which connections would outlive a crash of this process, and
 // which have outlived that of the process before.
 type Ledger struct {
@@ -49,6 +76,9 @@ type Ledger struct {
 	Adopted int `json:"adopted,omitempty"`
 	Cut     int `json:"cut,omitempty"`
 	Lost    int `json:"lost,omitempty"`
+	// Answered are those of Cut whose clients got a response of 500 before: see
+	// Service.AnswerLostRequests.
+	Answered int `json:"answered,omitempty"`
 	// Off says why nothing is kept: "" if it is.
 	Off string `json:"off,omitempty"`
 }
@@ -66,6 +96,7 @@ func (l *Ledger) String() string {
 		{l.Refused, "cannot"},
 		{uint64(l.Adopted), "have outlived one"},
 		{uint64(l.Cut), "were cut by it"},
+		{uint64(l.Answered), "of these were answered with 500"},
 		{uint64(l.Lost), "were lost by it"},
 	} {
 		if count.n > 0 {

@@ -145,7 +145,7 @@ func (m *mainLoop) drainStatus() *Drain {
 // ledgerStatus says which connections the ledger keeps.
 func (m *mainLoop) ledgerStatus() *Ledger {
 	kept := m.stored.kept
-	s := &Ledger{Adopted: kept.Adopted.Connections, Cut: kept.Adopted.Cut, Lost: kept.Adopted.Lost}
+	s := &Ledger{Adopted: kept.Adopted.Connections, Cut: kept.Adopted.Cut, Lost: kept.Adopted.Lost, Answered: kept.Adopted.Answered}
 	if kept.Off != nil {
 		s.Off = kept.Off.Error()
 		return s

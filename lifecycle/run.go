@@ -65,6 +65,9 @@ func (s *Service) begin() error {
 	if s.registered.hooks.AnyEarly() {
 		s.conns.WatchSpared()
 	}
+	if s.registered.answersLost {
+		s.conns.CountWritten()
+	}
 	if err := s.registered.prepare(); err != nil {
 		return s.Fail(err)
 	}

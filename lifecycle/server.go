@@ -77,6 +77,9 @@ func (r *registered) newReceiver(log hclog.Logger) *transfer.Receiver {
 		servers[i] = transfer.Server{Endpoint: server.At(), Receive: server.Arrive}
 		if h, ok := server.(*httpserver.Server); ok {
 			servers[i].ReceiveKept = h.ReceiveKept
+			if r.answersLost {
+				servers[i].AnswerLost = h.AnswerLost
+			}
 		}
 	}
 	return transfer.NewReceiver(servers, log)

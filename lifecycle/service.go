@@ -27,8 +27,8 @@ import (
 // Goroutines may share a Service. The methods that say what it serves must come
 // before [Service.Run]: Listen, ListenPacket, ListenAll, ListenPacketAll, HTTP,
 // HTTPS, HTTPBy, ServeHijacked, ServeStreams, ServeStreamsTLS, Serve,
-// ServePacket, Go, PassState and WithoutLedger. Afterwards their errors match
-// [ErrRunning].
+// ServePacket, Go, PassState, WithoutLedger and AnswerLostRequests. Afterwards
+// their errors match [ErrRunning].
 type Service struct {
 	options    Options
 	log        *boundedlog.Logger
@@ -83,6 +83,8 @@ type registered struct {
 	states   []*passedstate.Source
 	receiver *transfer.Receiver // of connections that move to servers; set by Run
 	noLedger bool               // see WithoutLedger
+
+	answersLost bool // see AnswerLostRequests
 }
 
 // lock locks r.mu for a method that must come before Run. After Run it does not

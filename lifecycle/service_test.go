@@ -61,6 +61,9 @@ func TestService(t *testing.T) {
 	if err := service.HTTP(listener, server); !errors.Is(err, lifecycle.ErrRunning) {
 		t.Errorf("HTTP: %v, want ErrRunning", err)
 	}
+	if err := service.AnswerLostRequests(); !errors.Is(err, lifecycle.ErrRunning) {
+		t.Errorf("AnswerLostRequests: %v, want ErrRunning", err)
+	}
 	if err := service.Run(ctx); !errors.Is(err, lifecycle.ErrRunning) {
 		t.Errorf("Run: %v, want ErrRunning", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/heirloom-go/heirloom/internal/ledger"
 )
 
 // Rehearsed is the connection of a rehearsal, as net/http sees it.
@@ -134,3 +136,9 @@ func (t *Tracked) ServeArrived() { t.server.ServeArrived() }
 
 // Close ends ServeArrived.
 func (t *Tracked) Close() { t.server.Close() }
+
+// AnswerLost is Server.AnswerLost.
+func (t *Tracked) AnswerLost(f *ledger.Found) bool { return t.server.AnswerLost(f) }
+
+// SetPhase is Endpoint.SetPhase.
+func (t *Tracked) SetPhase(p Phase) { t.server.SetPhase(p) }

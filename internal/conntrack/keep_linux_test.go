@@ -25,40 +25,47 @@ type keeping struct {
 
 func keep(t *testing.T) *keeping {
 	t.Helper()
+	return keepWith(t, func(mux *http.ServeMux, k *keeping) {
+		mux.HandleFunc("/slow", func(http.ResponseWriter, *http.Request) { <-k.release })
+		mux.HandleFunc("/hijack", func(w http.ResponseWriter, _ *http.Request) {
+			nc, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			_, _ = io.WriteString(nc, "goodbye")
+			_ = nc.Close()
+		})
+		mux.HandleFunc("/handto", func(w http.ResponseWriter, _ *http.Request) {
+			nc, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			other := new(owned)
+			k.tracked.HandTo(nc, other.Base())
+			k.tracked.Registry().Add(other)
+			_, _ = io.WriteString(other.Raw, "goodbye")
+			_ = conntrack.Close(other)
+		})
+		mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
+	})
+}
+
+// keepWith is keep with other handlers.
+func keepWith(t *testing.T, handle func(mux *http.ServeMux, k *keeping)) *keeping {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := &keeping{t: t, address: listener.Addr().String(), release: make(chan struct{})}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/slow", func(http.ResponseWriter, *http.Request) { <-k.release })
-	mux.HandleFunc("/hijack", func(w http.ResponseWriter, _ *http.Request) {
-		nc, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			panic(err)
-		}
-		_, _ = io.WriteString(nc, "goodbye")
-		_ = nc.Close()
-	})
-	var tracked *conntrack.Tracked
-	mux.HandleFunc("/handto", func(w http.ResponseWriter, _ *http.Request) {
-		nc, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			panic(err)
-		}
-		other := new(owned)
-		tracked.HandTo(nc, other.Base())
-		tracked.Registry().Add(other)
-		_, _ = io.WriteString(other.Raw, "goodbye")
-		_ = conntrack.Close(other)
-	})
-	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
-	tracked = conntrack.Track(listener, &http.Server{Handler: mux})
+	handle(mux, k)
+	tracked := conntrack.Track(listener, &http.Server{Handler: mux})
+	k.tracked = tracked
 	if k.ledger, err = ledger.New(); err != nil {
 		t.Fatal(err)
 	}
 	tracked.Registry().KeepIn(k.ledger, func(err error) { t.Error(err) })
-	k.tracked = tracked
 	done := make(chan struct{}, 2)
 	for _, serve := range []func(){func() { _ = tracked.Serve() }, tracked.ServeArrived} {
 		go func() {

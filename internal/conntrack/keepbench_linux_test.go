@@ -16,13 +16,18 @@ import (
 // BenchmarkKeep says by what factor the processor is busier with requests on
 // kept connections than on others, client and server together. They take turns,
 // since no machine is equally fast for long.
-func BenchmarkKeep(b *testing.B) {
+func BenchmarkKeep(b *testing.B) { benchmarkKeep(b, false) }
+
+// BenchmarkKeepWritten is that where requests that are lost are to be answered.
+func BenchmarkKeepWritten(b *testing.B) { benchmarkKeep(b, true) }
+
+func benchmarkKeep(b *testing.B, written bool) {
 	l, err := ledger.New()
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(l.End)
-	kept, plain := newAsker(b, l), newAsker(b, nil)
+	kept, plain := newAsker(b, l, written), newAsker(b, nil, false)
 	for deadline := time.Now().Add(time.Minute); l.Stats().Kept == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.Fatal("the connection is not kept")
@@ -46,12 +51,15 @@ type asker struct {
 	used time.Duration // by its requests
 }
 
-func newAsker(b *testing.B, l *ledger.Ledger) *asker {
+func newAsker(b *testing.B, l *ledger.Ledger, written bool) *asker {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
 	tracked := conntrack.Track(listener, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
+	if written {
+		tracked.Registry().CountWritten()
+	}
 	if l != nil {
 		tracked.Registry().KeepIn(l, func(err error) { b.Error(err) })
 	}

@@ -120,6 +120,7 @@ type Registry struct {
 	control int // of them, those of a Control endpoint
 
 	watchesSpared atomic.Bool // see Spare
+	countsWritten atomic.Bool // see CountWritten
 }
 
 // New makes an empty Registry.

@@ -189,11 +189,7 @@ func (s *Server) track(nc net.Conn, movable, encrypted bool) (net.Conn, *conn) {
 	}
 	switch raw := nc.(type) {
 	case *net.TCPConn:
-		t := &tcpConn{TCPConn: raw}
-		nc, c = t, &t.conn
-		if movable && !encrypted && !s.Control {
-			c.mark = &t.own
-		}
+		nc, c = newTCP(raw, movable && !encrypted && !s.Control, s.Registry.countsWritten.Load())
 	case *net.UnixConn:
 		u := &unixConn{UnixConn: raw}
 		nc, c = u, &u.conn

@@ -27,6 +27,38 @@ func (c *tcpConn) inner() net.Conn                   { return c.TCPConn }
 // The one to close is c: the drain waits for that.
 func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
 
+// newTCP returns raw for its server. keeps says that it may be kept in a ledger,
+// and counts that the ledger is to know what is written.
+func newTCP(raw *net.TCPConn, keeps, counts bool) (net.Conn, *conn) {
+	if keeps && counts {
+		t := &notedConn{tcpConn{TCPConn: raw}}
+		t.own.CountWritten()
+		t.mark = &t.own
+		return t, &t.conn
+	}
+	t := &tcpConn{TCPConn: raw}
+	if keeps {
+		t.mark = &t.own
+	}
+	return t, &t.conn
+}
+
+// A notedConn is a tcpConn that counts what is written. What does not come by
+// these methods, as by net.Buffers, is not counted: net/http does not do that.
+type notedConn struct{ tcpConn }
+
+func (c *notedConn) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	c.own.Wrote(n)
+	return n, err
+}
+
+func (c *notedConn) ReadFrom(r io.Reader) (int64, error) {
+	n, err := c.TCPConn.ReadFrom(r)
+	c.own.Wrote(int(n))
+	return n, err
+}
+
 // A unixConn is the same for a Unix stream connection.
 type unixConn struct {
 	*net.UnixConn

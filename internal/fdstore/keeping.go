@@ -79,7 +79,11 @@ func (k *Keeping) TookOver(a ledger.Adopted) {
 		k.log.Error("processes die soon after their start: closing all connections that they have left", "connections", a.Cut)
 		return
 	}
-	k.log.Info("connections outlived a crash", "connections", a.Connections, "cut", a.Cut, "lost", a.Lost)
+	counts := []any{"connections", a.Connections, "cut", a.Cut, "lost", a.Lost}
+	if a.Answered > 0 {
+		counts = append(counts, "answered", a.Answered)
+	}
+	k.log.Info("connections outlived a crash", counts...)
 }
 
 // Stats counts what is kept. There is nothing to count while Off is set.

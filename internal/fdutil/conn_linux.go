@@ -83,33 +83,59 @@ func IsTCP(fd int) bool {
 // connection of TCP, or was closed here for writing.
 //
 // The kernel counts what has arrived (tcp(7), TCP_INFO) and what of it waits to
-// be read. Bytes may arrive between the two questions, so the first is asked
-// again. A FIN counts as a byte that has arrived.
+// be read. A FIN counts as a byte that has arrived.
 func TakenFrom(fd int) (n uint64, known bool) {
-	if !IsTCP(fd) {
+	info, waiting, known := countsOf(fd, unix.SIOCINQ, func(info *unix.TCPInfo) uint64 { return info.Bytes_received })
+	if !known {
 		return 0, false
+	}
+	n = info.Bytes_received - waiting
+	if info.State == tcpCloseWait {
+		n--
+	}
+	return n, true
+}
+
+// WrittenTo returns how many bytes have been written to a connection that was
+// accepted, by whatever process. It is known where TakenFrom is.
+//
+// The kernel counts what the other end has acknowledged, and what it has not,
+// which was sent or waits to be sent: write_seq less snd_una, in tcp_ioctl of
+// net/ipv4/tcp.c. There is no other count. That of what was sent
+// (tcpi_bytes_sent) has twice what was sent twice, and nothing of what waits.
+// That of what was acknowledged has the SYN as well where the connection was
+// made from here.
+func WrittenTo(fd int) (n uint64, known bool) {
+	info, waiting, known := countsOf(fd, unix.SIOCOUTQ, func(info *unix.TCPInfo) uint64 { return info.Bytes_acked })
+	if !known {
+		return 0, false
+	}
+	return info.Bytes_acked + waiting, true
+}
+
+// countsOf asks the kernel about a connection, and how much waits in one of its
+// directions, which request says. Bytes may pass between the two questions, so
+// the first is asked again until the count of that direction is the same.
+func countsOf(fd int, request uint, count func(*unix.TCPInfo) uint64) (info *unix.TCPInfo, waiting uint64, known bool) {
+	if !IsTCP(fd) {
+		return nil, 0, false
 	}
 	const attempts = 100 // of a client that sends all the time
 	for range attempts {
 		before, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err != nil || before.State != tcpEstablished && before.State != tcpCloseWait {
-			return 0, false
+			return nil, 0, false
 		}
-		waiting, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+		n, err := unix.IoctlGetInt(fd, request)
 		if err != nil {
-			return 0, false
+			return nil, 0, false
 		}
 		after, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil || after.State != before.State || after.Bytes_received != before.Bytes_received {
-			continue
+		if err == nil && after.State == before.State && count(after) == count(before) {
+			return before, uint64(n), true
 		}
-		n = before.Bytes_received - uint64(waiting)
-		if before.State == tcpCloseWait {
-			n--
-		}
-		return n, true
 	}
-	return 0, false
+	return nil, 0, false
 }
 
 // ShutDown ends a connection in every process that has it (shutdown(2)). What

@@ -219,3 +219,61 @@ func TestTakenUnknown(t *testing.T) {
 		t.Errorf("%d bytes were read from a Unix socket", n)
 	}
 }
+
+// TestWritten compares the kernel's count with what was written: with bytes for
+// which the client has no room, while it reads them, and when it has them all.
+func TestWritten(t *testing.T) {
+	for network, address := range map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0"} {
+		server, client := pair(t, network, address)
+		wrote := 0
+		want := func() {
+			t.Helper()
+			fdutil.Control(server, func(fd int) {
+				if got, known := fdutil.WrittenTo(fd); !known || got != uint64(wrote) {
+					t.Errorf("%s: %d bytes were written, %v, want %d", network, got, known, wrote)
+				}
+			})
+		}
+		want()
+		fdutil.Control(server, func(fd int) {
+			for {
+				n, err := unix.Write(fd, make([]byte, 1000))
+				if err != nil {
+					return
+				}
+				wrote += n
+			}
+		})
+		want()
+		if err := client.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		for left := wrote; left > 0; {
+			n, err := client.Read(make([]byte, 5000))
+			if err != nil {
+				t.Fatal(err)
+			}
+			left -= n
+			want()
+		}
+		file, err := os.Open("fdutil_linux_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		n, err := io.Copy(server, file) // sendfile(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrote += int(n)
+		want()
+		if err := server.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		fdutil.Control(server, func(fd int) {
+			if n, known := fdutil.WrittenTo(fd); known {
+				t.Errorf("%d bytes were written to a connection that is closed for it", n)
+			}
+		})
+	}
+}

@@ -50,6 +50,9 @@ func Taken(net.Conn) (n uint64, known bool) { return 0, false }
 // TakenFrom knows nothing.
 func TakenFrom(int) (n uint64, known bool) { return 0, false }
 
+// WrittenTo knows nothing.
+func WrittenTo(int) (n uint64, known bool) { return 0, false }
+
 // IsTCP reports false.
 func IsTCP(int) bool { return false }
 

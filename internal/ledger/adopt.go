@@ -19,7 +19,8 @@ const (
 	spareDescriptors = 16
 )
 
-// A Found is a connection that was at rest when its process died.
+// A Found is a connection that was at rest when its process died, or that had
+// come no further than a request: see Taker.
 type Found struct {
 	Listener, Address string   // that accepted it
 	Conn              net.Conn // of TCP
@@ -36,7 +37,7 @@ type candidate struct {
 	at      int
 }
 
-// IsNew reports whether the connection has had no request yet.
+// IsNew reports whether the connection has had no request until it was at rest.
 func (f *Found) IsNew() bool { return f.taken == 0 }
 
 // Keep has m follow the connection. Only the function that Adopt calls may call
@@ -52,6 +53,7 @@ func (f *Found) Keep(m *Mark) {
 	m.taken = f.taken
 	m.noted.Store(uint64(newWord(0, f.taken, rest)))
 	m.place.Store(&place{l, l.page.slot(f.slot), f.entry})
+	m.beginWritten(conn)
 	m.message, m.at = f.message, f.at
 	f.message.entries[f.at] = Candidate{m, conn}
 	m.stage.Store(kept)
@@ -63,6 +65,7 @@ func (f *Found) Keep(m *Mark) {
 type Adopted struct {
 	Connections int // that go on
 	Cut         int // closed, since a request had begun
+	Answered    int // of Cut, those whose request was answered
 	Lost        int // closed, since nobody serves them here or there is no room
 	// Dropped says that several processes in a row have died young, and that
 	// all connections were closed, since one of them may be the reason.
@@ -75,30 +78,45 @@ type Cut struct {
 	Remote            string // the address of the client, "" if it is not known
 	// Read is how many bytes were read since it was at rest. It is zero if it
 	// has never been at rest, or has ended.
-	Read uint64
+	Read     uint64
+	Answered bool
+}
+
+// A Taker decides what becomes of connections. Answer and Cut may be nil. Take
+// and Answer own the connection if they return true. If they return false it is
+// closed.
+type Taker struct {
+	// Take is called with each connection that was at rest. If it returns true
+	// it has called Keep.
+	Take func(*Found) bool
+	// Answer is called with each connection of which something of a request was
+	// read, while nothing of the response was written. If it returns true it
+	// ends the connection, by shutdown(2): the queue has a duplicate. It does
+	// not call Keep.
+	Answer func(*Found) bool
+	// Cut is told of the connections that are closed since a request had begun,
+	// and of those that were answered.
+	Cut func(Cut)
 }
 
 // An adoption is a call of Adopt.
 type adoption struct {
 	*Ledger
-	take    func(*Found) bool
-	cut     func(Cut)
+	Taker
 	drop    bool
 	adopted map[uint32]*Mark // by slot
 	result  Adopted
 }
 
-// Adopt calls take with each connection that was at rest when the process
-// before died. If take returns true it owns the connection, and has called
-// Keep. If it returns false the connection is closed. cut is told of those that
-// are closed since a request had begun.
+// Adopt has t decide about each connection of the process before, which has
+// died.
 //
 // The process may be killed at any time. The next one then finds everything as
 // it was, but for what happened to the connections themselves. An error says
 // that the queue could not be read to its end: then l has ended. After End
 // nothing is found.
-func (l *Ledger) Adopt(take func(*Found) bool, cut func(Cut)) (Adopted, error) {
-	a := &adoption{Ledger: l, take: take, cut: cut, adopted: make(map[uint32]*Mark)}
+func (l *Ledger) Adopt(t Taker) (Adopted, error) {
+	a := &adoption{Ledger: l, Taker: t, adopted: make(map[uint32]*Mark)}
 	if !l.beginLooking() {
 		return a.result, nil
 	}
@@ -184,29 +202,35 @@ func (a *adoption) visitOne(c candidate, fd int) {
 	}
 	taken, known := fdutil.TakenFrom(fd)
 	if !known || a.drop || w.state() != rest || !w.isSame(taken) {
-		a.clear(w, c.entry)
+		a.clear(w, c.entry) // first, so that it is answered once, whoever dies when
 		a.result.Cut++
 		a.close(fd, c, w, taken, known)
 		return
 	}
 	c.taken = taken
-	nc, err := handover.NetConn(fd)
-	if err != nil {
-		a.clear(w, c.entry)
-		a.result.Lost++
-		return
-	}
-	f := &Found{Listener: c.message.listener, Address: c.message.address, Conn: nc, adoption: a, candidate: c}
-	if a.take(f) {
+	if a.offer(fd, c, a.Take) {
 		a.result.Connections++
 		return
 	}
 	a.clear(w, c.entry)
 	a.result.Lost++
+}
+
+// offer asks to whether it takes a connection, whose descriptor offer owns. If
+// not, the connection ends wherever it is open.
+func (a *adoption) offer(fd int, c candidate, to func(*Found) bool) bool {
+	nc, err := handover.NetConn(fd)
+	if err != nil {
+		return false
+	}
+	if to(&Found{Listener: c.message.listener, Address: c.message.address, Conn: nc, adoption: a, candidate: c}) {
+		return true
+	}
 	if conn, ok := nc.(syscall.Conn); ok {
 		_ = control(conn, shutDown)
 	}
 	_ = nc.Close()
+	return false
 }
 
 // clear makes the slot of an entry free that belongs to nobody here.
@@ -258,13 +282,28 @@ func (a *adoption) finish(err error) {
 	}
 }
 
-// close ends a connection wherever it is open, and closes fd.
+// close ends a connection of which a request was read, and owns fd.
 func (a *adoption) close(fd int, c candidate, w word, taken uint64, known bool) {
 	cut := Cut{Listener: c.message.listener, Address: c.message.address, Remote: remote(fd)}
 	if known && w.state() == rest {
 		cut.Read = (taken - w.count()) & countMask
 	}
-	shutDown(fd)
-	fdutil.CloseAll([]int{fd})
-	a.cut(cut)
+	if cut.Read > 0 && !a.drop && a.Answer != nil && a.isUnanswered(fd, c.entry) {
+		c.taken = w.count()
+		if cut.Answered = a.offer(fd, c, a.Answer); cut.Answered {
+			a.result.Answered++
+		}
+	} else {
+		shutDown(fd)
+		fdutil.CloseAll([]int{fd})
+	}
+	if a.Cut != nil {
+		a.Cut(cut)
+	}
+}
+
+// isUnanswered reports whether the response to a request had not begun.
+func (a *adoption) isUnanswered(fd int, e entry) bool {
+	written, known := fdutil.WrittenTo(fd)
+	return known && a.page.isUnanswered(e, written)
 }

@@ -22,6 +22,21 @@ func BenchmarkRest(b *testing.B) {
 	}
 }
 
+// BenchmarkRestWritten is what it costs where requests that are lost are to be
+// answered.
+func BenchmarkRestWritten(b *testing.B) {
+	l := newTestLedger(b)
+	c := connect(b, 1)[0]
+	c.mark.CountWritten()
+	enter(b, l, []connected{c})
+	b.ReportAllocs()
+	for b.Loop() {
+		c.mark.Took(100)
+		c.mark.Wrote(100)
+		c.mark.Rest()
+	}
+}
+
 // BenchmarkEnter is what it costs to keep a connection, once in its life.
 func BenchmarkEnter(b *testing.B) {
 	conns := connect(b, crowd)
@@ -76,11 +91,11 @@ func BenchmarkAdopt(b *testing.B) {
 		found := make([]*Found, 0, crowd)
 		b.StartTimer()
 		m.start()
-		a, err := next.Adopt(func(f *Found) bool {
+		a, err := next.Adopt(Taker{Take: func(f *Found) bool {
 			f.Keep(new(Mark))
 			found = append(found, f)
 			return true
-		}, func(Cut) {})
+		}})
 		m.stop()
 		b.StopTimer()
 		if err != nil || a.Connections != crowd {

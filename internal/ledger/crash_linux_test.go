@@ -9,7 +9,12 @@ import (
 
 func (c *chain) expect(got string, connections, cut int) {
 	c.t.Helper()
-	if want := fmt.Sprintf("adopted %d, cut %d, lost 0, dropped false", connections, cut); got != want {
+	c.expectAnswered(got, connections, cut, 0)
+}
+
+func (c *chain) expectAnswered(got string, connections, cut, answered int) {
+	c.t.Helper()
+	if want := fmt.Sprintf("adopted %d, cut %d, lost 0, dropped false, answered %d", connections, cut, answered); got != want {
 		c.t.Errorf("generation %d: %s, want %s", c.generation, got, want)
 	}
 }
@@ -123,7 +128,7 @@ func TestCrashLoop(t *testing.T) {
 	dropped := false
 	for range 20 {
 		c.kill()
-		if got := c.start(); got == "adopted 0, cut 1, lost 0, dropped true" {
+		if got := c.start(); got == "adopted 0, cut 1, lost 0, dropped true, answered 0" {
 			dropped = true
 			break
 		}

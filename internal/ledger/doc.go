@@ -21,6 +21,12 @@
 // at any instruction. What the page says is never believed by itself: a page
 // that lies closes connections, and gives none away.
 //
+// A connection may note what was written to it as well, see [Mark.CountWritten].
+// Then the next process can tell a request that was read, and of whose response
+// nothing was written, from one whose response had begun. It may answer the
+// former. That is optional in the page: where the number is missing or old, the
+// response seems to have begun.
+//
 // [Ledger.Adopt] looks into the queue without removing anything, so that it may
 // be killed as well, and the process after that begins again. Dead entries are
 // removed later: the live ones of the first messages are queued again, and then

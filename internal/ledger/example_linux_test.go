@@ -33,7 +33,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	adopted, err := next.Adopt(func(f *ledger.Found) bool {
+	adopted, err := next.Adopt(ledger.Taker{Take: func(f *ledger.Found) bool {
 		f.Keep(new(ledger.Mark))
 		request := make([]byte, 100)
 		n, _ := f.Conn.Read(request)
@@ -41,7 +41,7 @@ func Example() {
 		fmt.Fprint(f.Conn, "yes")
 		_ = f.Conn.Close()
 		return true
-	}, func(ledger.Cut) {})
+	}})
 	fmt.Println(adopted.Connections, err)
 	l.End()
 	next.End()

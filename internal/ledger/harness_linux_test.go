@@ -113,12 +113,12 @@ func enter(t testing.TB, l *Ledger, some []connected) {
 func adopt(t testing.TB, l *Ledger) (Adopted, []*Found) {
 	t.Helper()
 	var found []*Found
-	a, err := l.Adopt(func(f *Found) bool {
+	a, err := l.Adopt(Taker{Take: func(f *Found) bool {
 		f.Keep(new(Mark))
 		t.Cleanup(func() { _ = f.Conn.Close() })
 		found = append(found, f)
 		return true
-	}, func(Cut) {})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -213,6 +213,7 @@ func (l *Ledger) reserve(m *Mark) bool {
 	if w := word(m.noted.Load()); w.state() == rest { // else Rest says so itself
 		p.word.CompareAndSwap(uint64(first), uint64(w|newWord(epoch, 0, 0)))
 	}
+	p.reserveWritten(m)
 	return true
 }
 

@@ -269,7 +269,7 @@ func TestEndWhileAdopting(t *testing.T) {
 	enter(t, l, conns)
 	next := reopen(t, l)
 	n := 0
-	a, err := next.Adopt(func(f *Found) bool {
+	a, err := next.Adopt(Taker{Take: func(f *Found) bool {
 		m := new(Mark)
 		f.Keep(m)
 		if n++; n == 100 {
@@ -280,7 +280,7 @@ func TestEndWhileAdopting(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = f.Conn.Close() })
 		return true
-	}, func(Cut) {})
+	}})
 	if err != nil || a.Connections != 600 {
 		t.Errorf("%+v, %v", a, err)
 	}

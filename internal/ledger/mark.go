@@ -19,9 +19,17 @@ type Mark struct {
 	place atomic.Pointer[place] // set before stage is kept
 	stage atomic.Int32
 
+	wrote *wrote // nil without CountWritten
+
 	// Guarded by Ledger.mu.
 	message *message // of the queue in which its duplicate is, nil if in none
 	at      int      // the number of its entry
+}
+
+// A wrote is what was written to a connection.
+type wrote struct {
+	bytes atomic.Uint64
+	noted atomic.Uint64 // a word without an epoch, as Mark.noted, until there is a slot
 }
 
 // The stages of a Mark.
@@ -43,16 +51,61 @@ type place struct {
 // Took counts bytes that were read from the connection.
 func (m *Mark) Took(n int) { m.taken += uint64(n) }
 
+// CountWritten has Rest note how many bytes were written as well. So the next
+// process can tell whether a response had begun. It is called before the
+// connection is used.
+func (m *Mark) CountWritten() { m.wrote = new(wrote) }
+
+// Wrote counts bytes that were written to the connection, of which CountWritten
+// was called. Goroutines may share it. If some are written without being counted
+// every response seems to have begun.
+func (m *Mark) Wrote(n int) { m.wrote.bytes.Add(uint64(n)) }
+
 // Rest notes that the connection is at rest. It reports whether the connection
 // was passed over before, and may be entered from now on.
 func (m *Mark) Rest() (again bool) {
 	w := newWord(0, m.taken, rest)
 	m.noted.Store(uint64(w))
-	if p := m.place.Load(); p != nil {
+	p := m.place.Load()
+	if p != nil {
 		p.note(w)
+	}
+	if m.wrote != nil {
+		m.noteWritten(p)
 	}
 	return m.stage.Load() == passed && m.stage.CompareAndSwap(passed, fresh)
 }
+
+// noteWritten notes how much was written until this rest. It comes after the
+// note of what was read. A process that is killed between the two leaves the
+// count of an earlier rest, and to that something was added since: the response
+// to the request that was read. In the other order that response would seem not
+// to have begun.
+func (m *Mark) noteWritten(p *place) {
+	w := newWord(0, m.wrote.bytes.Load(), rest)
+	if p == nil {
+		m.wrote.noted.Store(uint64(w))
+		return
+	}
+	// If the slot has another owner by now, this is not of its epoch, and says
+	// nothing of that one.
+	p.written().Store(uint64(w | newWord(p.epoch, 0, 0)))
+}
+
+// reserveWritten does the same in a slot that m has just got, unless m does so
+// itself at this moment. It comes after the note of what was read. If m comes to
+// rest in between, the count may be that of an earlier rest.
+func (p *place) reserveWritten(m *Mark) {
+	if m.wrote == nil {
+		return
+	}
+	old := p.written().Load()
+	if w := word(m.wrote.noted.Load()); w.state() == rest {
+		p.written().CompareAndSwap(old, uint64(w|newWord(p.epoch, 0, 0)))
+	}
+}
+
+func (p *place) written() *atomic.Uint64 { return p.ledger.page.written(p.slot) }
 
 // note writes w into the slot, unless the slot has another owner by now.
 func (p *place) note(w word) {
@@ -91,6 +144,20 @@ func (m *Mark) BeginAt(c syscall.Conn) {
 		return
 	}
 	m.noted.Store(uint64(newWord(0, m.taken, rest)))
+	m.beginWritten(c)
+}
+
+// beginWritten asks the kernel how much was written to a connection that is at
+// rest, if that is counted, and notes it.
+func (m *Mark) beginWritten(c syscall.Conn) {
+	if m.wrote == nil {
+		return
+	}
+	_ = control(c, func(fd int) {
+		n, _ := fdutil.WrittenTo(fd)
+		m.wrote.bytes.Store(n)
+	})
+	m.noteWritten(m.place.Load())
 }
 
 // Close is called before a connection is closed, or leaves the process. It

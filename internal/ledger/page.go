@@ -11,7 +11,9 @@ import (
 // Ledger, or of one that this version does not know.
 var ErrMalformed = errors.New("not a ledger")
 
-// The page is slots of a cache line each. Slot 0 is its header.
+// The page is slots of a cache line each. Slot 0 is its header. Of the others
+// the first word says what was read, and the second what was written. That one
+// came later: a build that does not know it leaves it as it is.
 const (
 	slotSize = 64
 	minSlots = 1 << 10
@@ -38,6 +40,9 @@ func (p page) field(i int) *atomic.Uint64 { return p.at(8 * i) }
 
 // slot returns the word of a slot, which must be below slots.
 func (p page) slot(i uint32) *atomic.Uint64 { return p.at(int(i) * slotSize) }
+
+// written returns the second word of such a slot.
+func (p page) written(i uint32) *atomic.Uint64 { return p.at(int(i)*slotSize + 8) }
 
 // at returns a word of the page, which begins on a border of words.
 func (p page) at(offset int) *atomic.Uint64 {
@@ -69,6 +74,14 @@ func (p page) find(e entry) (w word, found bool) {
 	return w, w.state() != free && w.epoch() == e.epoch
 }
 
+// isUnanswered reports whether nothing was written to the connection of e, which
+// has its slot, since it was at rest, when so many bytes were in all. It reports
+// false if the page does not say how many had been by then.
+func (p page) isUnanswered(e entry, written uint64) bool {
+	w := word(p.written(e.slot).Load())
+	return w.epoch() == e.epoch && w.state() == rest && w.isSame(written)
+}
+
 // A state is that of a slot.
 type state uint64
 
@@ -80,7 +93,8 @@ const (
 
 // A word is what a slot holds: the epoch of the slot, which tells the
 // connection that has it from those that had it before, then how many bytes of
-// the connection were read, and the state.
+// the connection were read, and the state. In the second word of the slot the
+// count is that of the bytes written, and the state rest.
 //
 //	epoch 24 bits | count 38 bits | state 2 bits
 type word uint64

@@ -61,6 +61,9 @@ func FuzzPage(f *testing.F) {
 		}
 		e := entry{slot, epoch}
 		w, found := p.find(e)
+		if found && p.isUnanswered(e, 0) && word(p.written(slot).Load()).epoch() != epoch {
+			t.Errorf("slot %d says what another owner has written", slot)
+		}
 		if found && (slot == 0 || slot >= p.slots() || w.epoch() != epoch || w.state() == free) {
 			t.Errorf("found %v in slot %d", w, slot)
 		}

@@ -24,8 +24,9 @@ import (
 //
 //	3 listener, 4 page, 5 and 6 queue
 //
-// The line "half" is not answered: it is a request that is under way. "close"
-// has the server close the connection.
+// The line "half" is half answered, and "silent" not at all: they are requests
+// that are under way. "close" has the server close the connection. A server that
+// answers is one for the requests of which an earlier one has written nothing.
 const (
 	listenerFD = 3
 	pageFD     = 4
@@ -47,23 +48,50 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	adopted, err := l.Adopt(func(f *ledger.Found) bool {
-		m := new(ledger.Mark)
+	taker := ledger.Taker{Take: func(f *ledger.Found) bool {
+		m := newMark()
 		f.Keep(m)
 		go answer(l, f.Conn.(*net.TCPConn), m, generation, false)
 		return true
-	}, func(ledger.Cut) {})
+	}}
+	if answers() {
+		taker.Answer = func(f *ledger.Found) bool {
+			go answerLost(f.Conn.(*net.TCPConn), generation)
+			return true
+		}
+	}
+	adopted, err := l.Adopt(taker)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("adopted %d, cut %d, lost %d, dropped %v\n", adopted.Connections, adopted.Cut, adopted.Lost, adopted.Dropped)
+	fmt.Printf("adopted %d, cut %d, lost %d, dropped %v, answered %d\n",
+		adopted.Connections, adopted.Cut, adopted.Lost, adopted.Dropped, adopted.Answered)
 	for {
 		nc, err := listener.Accept()
 		if err != nil {
 			return err
 		}
-		go answer(l, nc.(*net.TCPConn), new(ledger.Mark), generation, true)
+		go answer(l, nc.(*net.TCPConn), newMark(), generation, true)
 	}
+}
+
+func answers() bool { return os.Getenv("HEIRLOOM_TEST_ANSWERS") != "" }
+
+func newMark() *ledger.Mark {
+	m := new(ledger.Mark)
+	if answers() {
+		m.CountWritten()
+	}
+	return m
+}
+
+// answerLost answers a request that an earlier process has lost.
+func answerLost(nc *net.TCPConn, generation string) {
+	fmt.Fprintln(nc, generation, "lost")
+	_ = nc.CloseWrite()
+	_, _ = io.Copy(io.Discard, nc)
+	_ = nc.CloseRead()
+	_ = nc.Close()
 }
 
 // answer serves one connection.
@@ -75,6 +103,12 @@ func answer(l *ledger.Ledger, nc *net.TCPConn, m *ledger.Mark, generation string
 		}
 		_ = nc.Close()
 	}()
+	say := func(line ...any) {
+		n, _ := fmt.Fprintln(nc, line...)
+		if answers() {
+			m.Wrote(n)
+		}
+	}
 	p := make([]byte, 100)
 	for n := 1; ; n++ {
 		m.Rest()
@@ -83,18 +117,22 @@ func answer(l *ledger.Ledger, nc *net.TCPConn, m *ledger.Mark, generation string
 			if err := l.Enter("lines", nc.LocalAddr().String(), []ledger.Candidate{{Mark: m, Conn: nc}}); err != nil {
 				fmt.Println("not kept:", err)
 			}
-			fmt.Fprintln(nc, "hello")
+			say("hello")
+			m.Rest()
 		}
 		size, err := nc.Read(p)
 		m.Took(size)
 		switch {
 		case err != nil || string(p[:size]) == "close\n":
 			return
+		case string(p[:size]) == "silent\n":
+			fmt.Println("silent")
+			select {}
 		case string(p[:size]) == "half\n":
 			fmt.Fprint(nc, "ha")
 			select {}
 		}
-		fmt.Fprintln(nc, generation, n)
+		say(generation, n)
 	}
 }
 
@@ -105,6 +143,7 @@ type chain struct {
 	address    string
 	files      []*os.File
 	generation int
+	answers    bool // the servers that are started do
 	process    *exec.Cmd
 	output     *bufio.Reader
 }
@@ -159,6 +198,9 @@ func (c *chain) launch() {
 	c.generation++
 	c.process = exec.Command(os.Args[0])
 	c.process.Env = append(os.Environ(), "HEIRLOOM_TEST_ROLE=server", fmt.Sprintf("HEIRLOOM_TEST_GENERATION=%d", c.generation))
+	if c.answers {
+		c.process.Env = append(c.process.Env, "HEIRLOOM_TEST_ANSWERS=true")
+	}
 	c.process.ExtraFiles = append([]*os.File{c.listener}, c.files...)
 	c.process.Stderr = os.Stderr
 	out, err := c.process.StdoutPipe()
@@ -277,6 +319,18 @@ func (c *client) ask(want string) {
 	c.t.Helper()
 	c.send("?")
 	c.expect(want)
+}
+
+// lost expects that a generation has answered in place of the one before, and
+// then the end, whatever the client still sends.
+func (c *client) lost(generation int) {
+	c.t.Helper()
+	c.send("more")
+	c.expect(fmt.Sprint(generation, " lost"))
+	c.send("and more")
+	if rest, err := io.ReadAll(c.r); err != nil || len(rest) > 0 {
+		c.t.Fatalf("not closed: %q, %v", rest, err)
+	}
 }
 
 // ended expects that the server has closed the connection.

@@ -24,6 +24,11 @@ type Server struct {
 	// ReceiveKept is Receive for a connection of a process that has died. It
 	// owns it if it returns true. It is nil where there are none.
 	ReceiveKept func(*ledger.Found) bool
+
+	// AnswerLost is called with such a connection of which a request was read,
+	// and nothing written since. It ends it if it returns true. It is nil where
+	// such connections are closed.
+	AnswerLost func(*ledger.Found) bool
 }
 
 // An Arrival is a connection that another process has accepted, with what that

@@ -42,14 +42,14 @@ var builds = map[string]func() error{
 const secure = "./test/e2e/testdata/secure"
 
 // replaced are the programs of which these tests have builds replace each other.
-var replaced = []string{"./examples/hello", "./examples/chat", "./test/e2e/testdata/daemon", secure}
+var replaced = []string{"./examples/hello", "./examples/chat", "./test/e2e/testdata/crasher", "./test/e2e/testdata/daemon", secure}
 
 // errNoHistory says that git does not have a commit.
 var errNoHistory = errors.New("an older build cannot be made: it takes git and a full clone, as by git fetch --unshallow")
 
-// buildOf returns the path of a build of hello, chat, secure, or the daemon of
-// these tests; of protocol 1 there is only hello, of staying and future only
-// secure. It skips the test without the history to make an older one of.
+// buildOf returns the path of a build of hello, chat, secure, or the crasher or
+// the daemon of these tests; of protocol 1 there is only hello, of staying and
+// future only secure. It skips the test without the history to make an older one of.
 func buildOf(t *testing.T, name, build string) string {
 	t.Helper()
 	switch err := builds[build](); {

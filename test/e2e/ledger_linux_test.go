@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -103,11 +104,20 @@ func (h *managed) lastStates() map[string]string {
 // TestKillKeepsIdle kills the process under load, at any moment, again and
 // again. Only requests that were under way are broken.
 func TestKillKeepsIdle(t *testing.T) {
+	testKillKeepsIdle(t, sdtest.Versions())
+}
+
+// TestKillAnswersLost does so where those that are broken are answered.
+func TestKillAnswersLost(t *testing.T) {
+	testKillKeepsIdle(t, []sdtest.Version{sdtest.V262}, answersLost)
+}
+
+func testKillKeepsIdle(t *testing.T, versions []sdtest.Version, changes ...change) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range versions {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
-			h := crashing(t, v)
+			h := crashing(t, v, changes...)
 			idle, waiting := call(t, h.target(), 250), connect(t, h.target(), 50)
 			broken, gaps := 0, 0
 			const kills = 50
@@ -221,6 +231,9 @@ func checkUnderWay(t *testing.T, class loadtest.ClassReport, states map[string]s
 			continue
 		}
 		known += e.Unanswered
+		if bytes.Count(e.Conn.Read.Begin, []byte("HTTP/1.1 ")) > 1 {
+			t.Errorf("a second response: %v", err)
+		}
 		switch state := states[e.Conn.Local.String()]; {
 		case strings.HasPrefix(state, "active"):
 		case class.Class == loadtest.ConnectThenWait && state == "new": // the kill came before it was kept

@@ -9,6 +9,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -46,6 +47,11 @@ func main() {
 func serve(service *lifecycle.Service, address string) error {
 	if os.Getenv("HEIRLOOM_TEST_WITHOUT_LEDGER") != "" {
 		if err := service.WithoutLedger(); err != nil {
+			return err
+		}
+	}
+	if os.Getenv("HEIRLOOM_TEST_ANSWER_LOST") != "" {
+		if err := service.AnswerLostRequests(); err != nil {
 			return err
 		}
 	}
@@ -91,6 +97,15 @@ func handler(generation int) http.Handler {
 		await("hold-request")
 		fmt.Fprintln(w, line)
 	})
+	mux.HandleFunc("/never", func(http.ResponseWriter, *http.Request) { select {} })
+	mux.HandleFunc("/half", func(w http.ResponseWriter, _ *http.Request) {
+		half(w)
+		select {}
+	})
+	mux.HandleFunc("/read", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		fmt.Fprintln(w, line)
+	})
 	mux.HandleFunc("/poison/kill", func(http.ResponseWriter, *http.Request) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
@@ -105,12 +120,17 @@ func handler(generation int) http.Handler {
 		select {}
 	})
 	mux.HandleFunc("/poison/half", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "100")
-		fmt.Fprint(w, "half")
-		_ = http.NewResponseController(w).Flush()
+		half(w)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, line) })
 	return mux
+}
+
+// half begins a response.
+func half(w http.ResponseWriter) {
+	w.Header().Set("Content-Length", "100")
+	fmt.Fprint(w, "half")
+	_ = http.NewResponseController(w).Flush()
 }
