@@ -58,16 +58,28 @@ func main() {
 	out := show.NewScreen(os.Stdout)
 	ctx, cancel := context.WithCancelCause(ctx)
 	out.OnLoss(func() { cancel(errors.New("nobody takes the output")) })
-	o, err := parse()
-	if err == nil {
-		err = run(ctx, o, out)
-	}
+	err := command(ctx, out)
 	cancel(nil)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
+}
+
+func command(ctx context.Context, out *show.Screen) error {
+	if len(os.Args) > 1 && os.Args[1] == "scale" {
+		o, err := parseScale(os.Args[2:])
+		if err != nil {
+			return err
+		}
+		return runScale(ctx, o, out)
+	}
+	o, err := parse()
+	if err != nil {
+		return err
+	}
+	return run(ctx, o, out)
 }
 
 func parse() (options, error) {
