@@ -85,6 +85,7 @@ type adoption struct {
 	cut     func(Cut)
 	drop    bool
 	adopted map[uint32]*Mark // by slot
+	mould   *handover.Mould
 	result  Adopted
 }
 
@@ -104,6 +105,8 @@ func (l *Ledger) Adopt(take func(*Found) bool, cut func(Cut)) (Adopted, error) {
 	}
 	a.drop = l.countDeath()
 	a.result.Dropped = a.drop
+	a.mould = handover.NewMould()
+	defer a.mould.Close()
 	err := l.queue.look(a.visit)
 	a.finish(err)
 	return a.result, err
@@ -182,7 +185,7 @@ func (a *adoption) visitOne(c candidate, fd int) {
 		return
 	}
 	c.taken = taken
-	nc, err := handover.NetConn(fd)
+	nc, err := a.mould.NetConn(fd)
 	if err != nil {
 		a.clear(w, c.entry)
 		a.result.Lost++
