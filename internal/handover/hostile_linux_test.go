@@ -42,7 +42,7 @@ func TestNoConnection(t *testing.T) {
 			leakcheck.Check(t)
 			for range 2 {
 				for what, take := range map[string]func(int) error{
-					"NetConn":        func(fd int) error { _, err := handover.NetConn(fd); return err },
+					"NetConn": func(fd int) error { _, err := handover.NetConn(fd); return err },
 					"Mould.NetConn": func(fd int) error {
 						m := handover.NewMould()
 						defer m.Close()

@@ -31,6 +31,7 @@ func parseScale(args []string) (scaleOptions, error) {
 	systemd := set.String("systemd", "262", "the version of systemd, one of "+strings.Join(versionNames(), ", "))
 	connections := set.String("connections", "1000,5000,10000,19000", "a `LIST` of how many clients there are")
 	verbs := set.String("verbs", strings.Join(scale.Verbs(), ","), "a `LIST` of them")
+	programs := set.String("programs", "", "a `LIST` of builds of contenders/crowd to compare, instead of that of this checkout")
 	secure := set.String("tls", "no,yes", "a `LIST` of no, yes")
 	if err := set.Parse(args); err != nil {
 		return o, err
@@ -48,6 +49,9 @@ func parseScale(args []string) (scaleOptions, error) {
 		o.Connections = append(o.Connections, n)
 	}
 	o.Verbs = strings.Split(*verbs, ",")
+	if *programs != "" {
+		o.Programs = strings.Split(*programs, ",")
+	}
 	for text := range strings.SplitSeq(*secure, ",") {
 		o.Secure = append(o.Secure, text == "yes")
 	}
@@ -65,10 +69,13 @@ func runScale(ctx context.Context, o scaleOptions, out *show.Screen) (err error)
 	if err != nil {
 		return err
 	}
-	o.Program, o.Say = filepath.Join(dir, "crowd"), out.Say
-	out.Say("building the program")
-	if err := shop.goBuild(ctx, "tools/compare", o.Program, "./contenders/crowd"); err != nil {
-		return err
+	o.Say = out.Say
+	if len(o.Programs) == 0 {
+		o.Programs = []string{filepath.Join(dir, "crowd")}
+		out.Say("building the program")
+		if err := shop.goBuild(ctx, "tools/compare", o.Programs[0], "./contenders/crowd"); err != nil {
+			return err
+		}
 	}
 	var results []*scale.Result
 	err = inMachine(out, func(t sdtest.TB) (err error) {

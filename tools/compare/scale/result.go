@@ -3,6 +3,7 @@ package scale
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 // A Result is what came of one verb with one crowd.
 type Result struct {
+	Program     string  `json:"program,omitempty"` // if there are several
 	Verb        string  `json:"verb"`
 	TLS         bool    `json:"tls"`
 	Connections int     `json:"connections"`
@@ -54,6 +56,9 @@ func Markdown(results []*Result) string {
 		name := r.Verb
 		if r.TLS {
 			name += ", TLS"
+		}
+		if r.Program != "" {
+			name += ", " + filepath.Base(r.Program)
 		}
 		cells := []string{fmt.Sprint(r.Connections), name,
 			milliseconds(r.Rounds, func(r Round) time.Duration { return r.Owned }),

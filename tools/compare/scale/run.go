@@ -25,7 +25,7 @@ const (
 
 // Options say what is measured.
 type Options struct {
-	Program     string // the path of contenders/crowd, on this host
+	Programs    []string // the paths of contenders/crowd, of one build or of several, on this host
 	Connections []int
 	Verbs       []string
 	Secure      []bool // without TLS, and with it
@@ -34,9 +34,10 @@ type Options struct {
 }
 
 // Verbs are what can be done to a service.
-func Verbs() []string { return []string{reload, kill, inPlace, restart} }
+func Verbs() []string { return []string{bare, reload, kill, inPlace, restart} }
 
 const (
+	bare    = "bare" // no service: see bareRound
 	reload  = "reload"
 	kill    = "kill -9"
 	inPlace = "in place"
@@ -47,11 +48,11 @@ const (
 type stage struct {
 	Options
 	machine *sdtest.Machine
-	unit    string // the text of the service
 	crowd   *crowd
 	secure  bool
 	n       int
-	inPlace bool // the program that runs is replaced in its process
+	program string // that is installed
+	inPlace bool   // the program that runs is replaced in its process
 }
 
 // limit is how long each step may take.
@@ -66,7 +67,6 @@ func Measure(ctx context.Context, m *sdtest.Machine, o Options) (results []*Resu
 	if err != nil {
 		return nil, err
 	}
-	m.Install(o.Program, "/usr/bin/crowd")
 	m.WriteFile("/etc/systemd/system/"+service, unit, 0o644)
 	m.WriteFile("/etc/crowd.pem", certificate, 0o600)
 	for _, secure := range o.Secure {
@@ -91,7 +91,7 @@ func tlsText(secure bool) string {
 
 // measure has one crowd.
 func (s *stage) measure(ctx context.Context) (results []*Result, err error) {
-	s.configure(false)
+	s.configure(s.Programs[0], false)
 	for _, args := range [][]string{{"daemon-reload"}, {"restart", service}} {
 		if err := s.systemctl(ctx, args...); err != nil {
 			return nil, err
@@ -106,29 +106,44 @@ func (s *stage) measure(ctx context.Context) (results []*Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	byVerb := map[string]*Result{}
 	for round := range s.Rounds {
 		for _, verb := range s.Verbs {
-			if verb == kill && s.secure {
+			if s.secure && (verb == kill || verb == bare) {
 				continue // sessions of TLS die with their process
 			}
-			if byVerb[verb] == nil {
-				byVerb[verb] = &Result{Verb: verb, TLS: s.secure, Connections: s.n}
-				results = append(results, byVerb[verb])
+			for _, program := range s.Programs {
+				one, err := s.round(ctx, verb, program)
+				if err != nil {
+					return results, fmt.Errorf("%s, round %d: %w", verb, round+1, err)
+				}
+				results = s.add(results, verb, program, one)
+				s.Say("%6d connections%s, %s: %v until the last one moved", s.n, tlsText(s.secure), verb, one.Owned.Round(time.Millisecond))
 			}
-			one, err := s.round(ctx, verb)
-			if err != nil {
-				return results, fmt.Errorf("%s, round %d: %w", verb, round+1, err)
-			}
-			byVerb[verb].Rounds = append(byVerb[verb].Rounds, one)
-			s.Say("%6d connections%s, %s: %v until the last one moved", s.n, tlsText(s.secure), verb, one.Owned.Round(time.Millisecond))
 		}
 	}
 	return results, nil
 }
 
-// configure writes how the next process is to run.
-func (s *stage) configure(inPlace bool) {
+// add adds a round to the result that it belongs to.
+func (s *stage) add(results []*Result, verb, program string, one Round) []*Result {
+	if len(s.Programs) == 1 {
+		program = ""
+	}
+	for _, r := range results {
+		if r.Verb == verb && r.Program == program {
+			r.Rounds = append(r.Rounds, one)
+			return results
+		}
+	}
+	return append(results, &Result{Program: program, Verb: verb, TLS: s.secure, Connections: s.n, Rounds: []Round{one}})
+}
+
+// configure says what the next process is, and how it is to run.
+func (s *stage) configure(program string, inPlace bool) {
+	if s.program != program {
+		s.machine.Install(program, "/usr/bin/crowd")
+	}
+	s.program, s.inPlace = program, inPlace
 	flags := map[bool]string{true: "-tls "}[s.secure] + map[bool]string{true: "-in-place"}[inPlace]
 	s.machine.WriteFile("/etc/crowd.conf", "FLAGS="+flags+"\n", 0o644)
 }
@@ -183,9 +198,13 @@ func all(status lifecycle.Status) int {
 }
 
 // round has the service replaced once.
-func (s *stage) round(ctx context.Context, verb string) (Round, error) {
-	if (verb == inPlace) != s.inPlace {
-		if err := s.change(ctx, verb); err != nil {
+func (s *stage) round(ctx context.Context, verb, program string) (Round, error) {
+	if verb == bare {
+		return bareRound(program, s.n)
+	}
+	if (verb == inPlace) != s.inPlace || program != s.program {
+		s.configure(program, verb == inPlace)
+		if err := s.systemctl(ctx, "restart", service); err != nil {
 			return Round{}, err
 		}
 	}
@@ -222,16 +241,6 @@ func (s *stage) round(ctx context.Context, verb string) (Round, error) {
 		s.Say("%d connections are broken: %v", r.Broken, err)
 	}
 	return r, nil
-}
-
-// change has a process run that is replaced as the verb wants it.
-func (s *stage) change(ctx context.Context, verb string) error {
-	s.inPlace = verb == inPlace
-	s.configure(s.inPlace)
-	if verb == restart { // which is about to be measured
-		return nil
-	}
-	return s.systemctl(ctx, "restart", service)
 }
 
 // killPause is longer than a process has to live for its death not to be a part

@@ -4,6 +4,7 @@
 //	crowd [-tls] [-in-place]     serve
 //	crowd reload                 replace the running process
 //	crowd status -json           tell where it stands
+//	crowd bare                   serve connections that come by descriptor 3, without heirloom
 package main
 
 import (
@@ -20,6 +21,10 @@ func main() {
 	secure := flag.Bool("tls", false, "speak TLS, and have connections move with their sessions")
 	inPlace := flag.Bool("in-place", false, "replace the program in its process")
 	flag.Parse()
+	if flag.Arg(0) == "bare" {
+		fmt.Fprintln(os.Stderr, "crowd:", serveBare())
+		os.Exit(1)
+	}
 	options := lifecycle.Options{Name: "crowd", MoveTLS: *secure}
 	if *inPlace {
 		options.ReloadMode = lifecycle.Exec
