@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,8 +38,11 @@ func parseScale(args []string) (scaleOptions, error) {
 		return o, err
 	}
 	versions, err := choose("systemd", *systemd, sdtest.Versions())
-	if err != nil || len(versions) != 1 {
-		return o, errors.Join(err, fmt.Errorf("-systemd %s: want one", *systemd))
+	switch {
+	case err != nil:
+		return o, err
+	case len(versions) != 1:
+		return o, fmt.Errorf("-systemd %s: want one", *systemd)
 	}
 	o.systemd = versions[0]
 	for text := range strings.SplitSeq(*connections, ",") {
@@ -48,12 +52,26 @@ func parseScale(args []string) (scaleOptions, error) {
 		}
 		o.Connections = append(o.Connections, n)
 	}
-	o.Verbs = strings.Split(*verbs, ",")
+	for text := range strings.SplitSeq(*verbs, ",") {
+		if !slices.Contains(scale.Verbs(), text) {
+			return o, fmt.Errorf("there is no verb %q, only %s", text, strings.Join(scale.Verbs(), ", "))
+		}
+		o.Verbs = append(o.Verbs, text)
+	}
 	if *programs != "" {
 		o.Programs = strings.Split(*programs, ",")
 	}
 	for text := range strings.SplitSeq(*secure, ",") {
+		if text != "no" && text != "yes" {
+			return o, fmt.Errorf("-tls %q: want no, yes", *secure)
+		}
 		o.Secure = append(o.Secure, text == "yes")
+	}
+	switch {
+	case o.Rounds < 1:
+		return o, fmt.Errorf("-rounds %d: want 1 at least", o.Rounds)
+	case set.NArg() > 0:
+		return o, fmt.Errorf("unexpected argument %q", set.Arg(0))
 	}
 	return o, nil
 }
@@ -90,6 +108,19 @@ func runScale(ctx context.Context, o scaleOptions, out *show.Screen) (err error)
 			jsonErr = os.WriteFile(o.json, append(text, '\n'), 0o644)
 		}
 		err = errors.Join(err, jsonErr)
+	}
+	return errors.Join(err, judgeScale(results))
+}
+
+// judgeScale says which connections should not be broken.
+func judgeScale(results []*scale.Result) error {
+	err := error(nil)
+	for _, r := range results {
+		for _, round := range r.Rounds {
+			if round.Broken > 0 {
+				err = errors.Join(err, fmt.Errorf("%s: %d of %d connections are broken", r.Verb, round.Broken, r.Connections))
+			}
+		}
 	}
 	return err
 }

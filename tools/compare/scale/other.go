@@ -1,0 +1,22 @@
+//go:build !linux
+
+package scale
+
+import (
+	"errors"
+	"time"
+)
+
+const lookTime = time.Millisecond
+
+type watch struct{}
+
+func newWatch(int, int) (*watch, error) { return nil, errors.ErrUnsupported }
+
+func (*watch) end()            {}
+func (*watch) gained(int) bool { return false }
+func (*watch) has(int) bool    { return false }
+
+func (*Round) account(*watch, int, int) {}
+
+func bareRound(string, int) (Round, error) { return Round{}, errors.ErrUnsupported }
