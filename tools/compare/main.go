@@ -75,6 +75,9 @@ func command(ctx context.Context, out *show.Screen) error {
 		}
 		return runScale(ctx, o, out)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "start" {
+		return runStart(ctx, os.Args[2:], out)
+	}
 	o, err := parse()
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@
 package hello
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,9 +13,10 @@ import (
 )
 
 // Handler answers with a line that tells which process it came from. Processes
-// count their generations in a file of /run, for none of the libraries does.
+// count their generations in a file of /run, or of the RuntimeDirectory if there
+// is one, for none of the libraries does.
 func Handler(version string) (http.Handler, error) {
-	generation, err := count(filepath.Join("/run", filepath.Base(os.Args[0])+".generation"))
+	generation, err := count(filepath.Join(cmp.Or(os.Getenv("RUNTIME_DIRECTORY"), "/run"), filepath.Base(os.Args[0])+".generation"))
 	if err != nil {
 		return nil, err
 	}

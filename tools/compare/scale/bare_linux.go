@@ -48,7 +48,7 @@ func bareRound(program string, n int) (r Round, err error) {
 	if _, err := ask(pair[0]); err != nil { // it runs
 		return r, err
 	}
-	before, err := cpuTime(cmd.Process.Pid)
+	before, err := CPUTime(cmd.Process.Pid)
 	if err != nil {
 		return r, err
 	}
@@ -58,7 +58,7 @@ func bareRound(program string, n int) (r Round, err error) {
 	}
 	r.Owned = time.Since(began)
 	r.Moving = r.Owned
-	after, err := cpuTime(cmd.Process.Pid)
+	after, err := CPUTime(cmd.Process.Pid)
 	r.New = Cost{after - before, memoryOf(cmd.Process.Pid, "VmHWM")}
 	r.Both = r.New.Memory
 	return r, err

@@ -9,6 +9,9 @@ import (
 
 const lookTime = time.Millisecond
 
+// CPUTime returns an error.
+func CPUTime(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
+
 type watch struct{}
 
 func newWatch(int, int) (*watch, error) { return nil, errors.ErrUnsupported }

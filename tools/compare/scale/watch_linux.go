@@ -105,7 +105,7 @@ func (w *watch) end() {
 
 func (w *watch) newSeen(pid int) *seen {
 	s := &seen{pid: pid, first: time.Since(w.began)}
-	s.cpu, _ = cpuTime(pid)
+	s.cpu, _ = CPUTime(pid)
 	s.since = s.cpu
 	return s
 }
@@ -142,7 +142,7 @@ func (w *watch) look(memory bool) {
 }
 
 func (s *seen) update(memory bool) {
-	if cpu, err := cpuTime(s.pid); err == nil {
+	if cpu, err := CPUTime(s.pid); err == nil {
 		s.cpu = max(s.cpu, cpu)
 	}
 	if n := countDescriptors(s.pid); n > 0 {
@@ -170,9 +170,9 @@ func (w *watch) gained(n int) bool {
 	return false
 }
 
-// cpuTime returns how much time all threads of a process took, those that have
+// CPUTime returns how much processor time all threads of a process took, those that have
 // ended as well: clock_getcpuclockid(3).
-func cpuTime(pid int) (time.Duration, error) {
+func CPUTime(pid int) (time.Duration, error) {
 	const processClock = 2 // CPUCLOCK_SCHED
 	var t unix.Timespec
 	err := unix.ClockGettime(int32(^pid<<3|processClock), &t)
@@ -202,7 +202,7 @@ func memoryOf(pid int, name string) (kib int) {
 
 // has reports whether a process is still there.
 func (w *watch) has(pid int) bool {
-	_, err := cpuTime(pid)
+	_, err := CPUTime(pid)
 	return err == nil
 }
 
