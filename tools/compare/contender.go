@@ -20,19 +20,24 @@ type contender struct {
 	source string // in the module
 	socket bool   // whether there is a socket unit
 	reload string // what systemctl calls it, for an administrator and for a package
+	apart  bool   // it is not the main process that answers, but a child of it
 }
 
 func (c contender) String() string { return c.name }
 
 const heirloom = "heirloom"
 
+// peers is the module of the others.
+const peers = "tools/compare"
+
 func allContenders() []contender {
 	return []contender{
-		{heirloom, "hello", ".", "./examples/hello", true, "reload"},
-		{"tableflip", "tableflip", "tools/compare", "./contenders/tableflip", false, "reload"},
-		{"grace", "grace", "tools/compare", "./contenders/grace", true, "reload"},
-		{"endless", "endless", "tools/compare", "./contenders/endless", false, "reload"},
-		{"net/http", "nethttp", "tools/compare", "./contenders/nethttp", true, "reload-or-restart"},
+		{name: heirloom, unit: "hello", module: ".", source: "./examples/hello", socket: true, reload: "reload"},
+		{name: "tableflip", unit: "tableflip", module: peers, source: "./contenders/tableflip", reload: "reload"},
+		{name: "grace", unit: "grace", module: peers, source: "./contenders/grace", socket: true, reload: "reload"},
+		{name: "endless", unit: "endless", module: peers, source: "./contenders/endless", reload: "reload"},
+		{name: "overseer", unit: "overseer", module: peers, source: "./contenders/overseer", reload: "reload", apart: true},
+		{name: "net/http", unit: "nethttp", module: peers, source: "./contenders/nethttp", socket: true, reload: "reload-or-restart"},
 	}
 }
 
@@ -43,10 +48,12 @@ var notes = []string{
 		"It cannot know of a close whose news is under way, which takes no time here, and half a round trip in a network.",
 	"cut: the connection was closed while the request was under way. Only sending it again helps, which a POST must not be.",
 	"connections: those of the 50 clients that keep theirs. slowest: of the answers, in milliseconds.",
-	"reload: tableflip and endless by SIGHUP, grace by SIGUSR2. net/http has none: systemctl reload-or-restart restarts it.",
-	"restart: systemd holds the sockets of heirloom, grace and net/http. tableflip and endless bind their own, as in their READMEs, and " +
+	"reload: tableflip and endless by SIGHUP, grace and overseer by SIGUSR2. net/http has none: systemctl reload-or-restart restarts it.",
+	"overseer's main process stays, and it is a child that answers, is replaced, and is killed. A child that was replaced goes on serving " +
+		"the connections that it has, until it is killed after 30 seconds.",
+	"restart: systemd holds the sockets of heirloom, grace and net/http. tableflip, endless and overseer bind their own, as in their READMEs, and " +
 		"nobody listens meanwhile.",
-	"kill -9: of the main process, every two seconds or so. systemd starts the next one, after 100 ms, and 200 ms for heirloom.",
+	"kill -9: of the process that answers, every two seconds or so. systemd starts the next one, after 100 ms, and 200 ms for heirloom.",
 	"upgrade: by dpkg -i. The packages of those that can be reloaded do so; that of net/http restarts, as dh_installsystemd has it.",
 }
 

@@ -1,9 +1,9 @@
 // Compare shows, on a real systemd, what clients that never retry meet while a
 // service is replaced: examples/hello beside the same service by
-// cloudflare/tableflip, facebookgo/grace, fvbock/endless, and net/http alone.
-// Each of them is reloaded, restarted, killed and upgraded time and again,
-// under the same load. It needs root, Linux, and what `make setup` installs on
-// Debian.
+// cloudflare/tableflip, facebookgo/grace, fvbock/endless, jpillora/overseer,
+// and net/http alone. Each of them is reloaded, restarted, killed and upgraded
+// time and again, under the same load. It needs root, Linux, and what `make
+// setup` installs on Debian.
 //
 //	make demo-systemd
 //	dist/compare [-systemd 262] [-rounds 10] [-pause 300ms]

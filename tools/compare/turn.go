@@ -24,9 +24,10 @@ const (
 	thinkTime         = 10 * time.Millisecond
 )
 
-// How long a service may take to be as it should, and how often one looks.
+// How long a service may take to be as it should, which is longer than the 30
+// seconds that overseer gives a child, and how often one looks.
 const (
-	settleTime = 20 * time.Second
+	settleTime = 45 * time.Second
 	lookTime   = 50 * time.Millisecond
 )
 
@@ -201,15 +202,20 @@ func (t *turn) settle(ctx context.Context, generation int) (process, error) {
 	}
 }
 
+// alone reports whether the service has the process that answers and no other,
+// but for its main one.
 func (t *turn) alone(pid int) bool {
-	left := 0
+	main, left := t.machine.Property(t.service(), "MainPID"), 0
 	for _, p := range t.machine.Processes(t.service()) {
+		if t.apart && fmt.Sprint(p.PID) == main {
+			continue
+		}
 		if p.PID != pid {
 			return false
 		}
 		left++
 	}
-	return left == 1 && t.machine.Property(t.service(), "MainPID") == fmt.Sprint(pid)
+	return left == 1 && t.apart == (main != fmt.Sprint(pid))
 }
 
 // ask asks who answers.
