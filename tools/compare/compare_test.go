@@ -274,7 +274,7 @@ func TestArguments(t *testing.T) {
 		want string
 	}{
 		{[]string{"-verbs", "reload,stop"}, `there is no verb "stop", only reload, restart, kill, upgrade`},
-		{[]string{"-contenders", "nginx"}, `there is no contender "nginx", only heirloom, tableflip, grace, endless, overseer, net/http`},
+		{[]string{"-contenders", "apache"}, `there is no contender "apache", only heirloom, tableflip, grace, endless, overseer, nginx, haproxy, caddy, net/http`},
 		{[]string{"-systemd", "300"}, `there is no systemd "300", only 252, 257, 262`},
 		{[]string{"-rounds", "0"}, "-rounds 0: want 1 at least"},
 		{[]string{"-program", "/missing/program"}, "/missing/program"},

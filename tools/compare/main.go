@@ -1,7 +1,8 @@
 // Compare shows, on a real systemd, what clients that never retry meet while a
 // service is replaced: examples/hello beside the same service by
 // cloudflare/tableflip, facebookgo/grace, fvbock/endless, jpillora/overseer,
-// and net/http alone. Each of them is reloaded, restarted, killed and upgraded
+// and net/http alone, and nginx, haproxy and caddy of Debian, which are
+// downloaded for that, and not installed on the host. Each of them is reloaded, restarted, killed and upgraded
 // time and again, under the same load. It needs root, Linux, and what `make
 // setup` installs on Debian.
 //
@@ -152,6 +153,9 @@ func run(ctx context.Context, o options, out *show.Screen) (err error) {
 			return err
 		}
 	}
+	if o.contenders, err = shop.fetch(ctx, o.contenders, out); err != nil {
+		return err
+	}
 	if err := shop.build(ctx, o, out); err != nil {
 		return err
 	}
@@ -196,6 +200,9 @@ func play(ctx context.Context, o options, shop *workshop, out *show.Screen) (out
 func (s *stage) play(ctx context.Context) (turns []*turn, failed error) {
 	for _, v := range s.options.verbs {
 		for _, c := range s.options.contenders {
+			if v.key == upgrade && c.isDebian() {
+				continue
+			}
 			t, err := s.turn(ctx, c, v)
 			if t != nil {
 				turns = append(turns, t)

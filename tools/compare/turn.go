@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,6 +90,11 @@ func (t *turn) begin(ctx context.Context) error {
 		return err
 	}
 	t.machine.Install(t.shop.program(t.contender, versions[0]), t.program())
+	if t.isDebian() {
+		if err := t.shop.installLibraries(t.machine); err != nil {
+			return err
+		}
+	}
 	for _, f := range files {
 		t.machine.WriteFile(f.Path, f.Text, f.Mode)
 	}
@@ -167,7 +173,7 @@ func (t *turn) round(ctx context.Context, load *loadtest.Run, round int) error {
 	t.now = after
 	again := t.machine.Property(t.service(), "InvocationID") != invocation
 	switch {
-	case after.pid == before.pid || after.generation != before.generation+1:
+	case after.pid == before.pid && !t.stays || after.generation != before.generation+1:
 		return fmt.Errorf("generation %d of process %d answers, after %d of %d", after.generation, after.pid, before.generation, before.pid)
 	case t.verb.key == upgrade && after.version != versionOf(round+1):
 		return fmt.Errorf("version %s answers, want %s", after.version, versionOf(round+1))
@@ -206,6 +212,9 @@ func (t *turn) settle(ctx context.Context, generation int) (process, error) {
 // but for its main one.
 func (t *turn) alone(pid int) bool {
 	main, left := t.machine.Property(t.service(), "MainPID"), 0
+	if t.stays { // it cannot say which process it is
+		pid, _ = strconv.Atoi(main)
+	}
 	for _, p := range t.machine.Processes(t.service()) {
 		if t.apart && fmt.Sprint(p.PID) == main {
 			continue

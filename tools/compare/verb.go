@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -46,17 +47,18 @@ func restart(ctx context.Context, t *turn, _ int) error {
 }
 
 func killMain(_ context.Context, t *turn, _ int) error {
+	main := t.machine.Property(t.service(), "MainPID")
 	for _, p := range t.machine.Processes(t.service()) {
-		if p.PID != t.now.pid {
+		if strconv.Itoa(p.PID) != main {
 			continue
 		}
 		began, over, err := kill(p.HostPID)
 		if err == nil {
-			t.ledger.died(death{t.now.pid, began, over})
+			t.ledger.died(death{p.PID, began, over})
 		}
 		return err
 	}
-	return fmt.Errorf("process %d is not there", t.now.pid)
+	return fmt.Errorf("process %s is not there", main)
 }
 
 // install installs the release that follows the one of the beginning, which is
