@@ -54,12 +54,12 @@ var notes = []string{
 	"closed: the server had closed the connection before the request was sent. A client that looks first, as many do, opens another one then. " +
 		"It cannot know of a close whose news is under way, which takes no time here, and half a round trip in a network.",
 	"cut: the connection was closed while the request was under way. Only sending it again helps, which a POST must not be.",
-	"connections: those of the 50 clients that keep theirs. slowest: of the answers, in milliseconds.",
+	"connections: those of the keep-alive clients. slowest: of the answers, in milliseconds.",
 	"reload: tableflip and endless by SIGHUP, grace and overseer by SIGUSR2. net/http has none: systemctl reload-or-restart restarts it.",
 	"overseer's main process stays, as those of nginx and haproxy do, and a child answers. Its child that was replaced goes on serving the " +
 		"connections that it has, until it is killed after 30 seconds.",
 	"nginx, haproxy and caddy are Debian's, and answer by themselves. Their reload is one of the configuration; caddy's process stays. " +
-		"Their packages are not upgraded.",
+		"Their packages are not upgraded, and they are left out where a client is slow.",
 	"restart: systemd holds the sockets of heirloom, grace and net/http. The others bind their own, and " +
 		"nobody listens meanwhile.",
 	"kill -9: of the main process, every two seconds or so. systemd starts the next one, after 100 ms, and 200 ms for heirloom.",

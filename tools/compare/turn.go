@@ -17,12 +17,10 @@ import (
 	"github.com/heirloom-go/heirloom/tools/demo/show"
 )
 
-// The load: what it is at, who asks, and how often.
+// The load: what it is at, and how often a client asks.
 const (
-	address           = "127.0.0.1:8080"
-	keepAliveClients  = 50
-	perRequestClients = 5
-	thinkTime         = 10 * time.Millisecond
+	address   = "127.0.0.1:8080"
+	thinkTime = 10 * time.Millisecond
 )
 
 // How long a service may take to be as it should, which is longer than the 30
@@ -121,8 +119,8 @@ func (t *turn) underLoad(ctx context.Context) error {
 	t.ledger = &ledger{open: t.machine.Dial}
 	t.act = show.NewAct(strings.TrimPrefix(t.verb.title, "systemctl ")+" of "+t.name+t.suffix, t.verb.about, t.verb.key)
 	load := loadtest.Start(
-		loadtest.Target{Address: address, Dial: t.ledger.dial, ThinkTime: thinkTime, Observe: t.act.Observe},
-		map[loadtest.Class]int{loadtest.KeepAlive: keepAliveClients, loadtest.PerRequest: perRequestClients},
+		loadtest.Target{Address: address, Dial: t.ledger.dial, ThinkTime: thinkTime, SlowFor: t.options.slow, Observe: t.act.Observe},
+		t.options.load,
 	)
 	unwatch := func() {}
 	if t.out.Live() {
@@ -173,7 +171,7 @@ func (t *turn) round(ctx context.Context, load *loadtest.Run, round int) error {
 	t.now = after
 	again := t.machine.Property(t.service(), "InvocationID") != invocation
 	switch {
-	case after.pid == before.pid && !t.stays || after.generation != before.generation+1:
+	case after.pid == before.pid && !t.stays || after.generation != before.generation+1 && t.verb.key != burst || after.generation <= before.generation:
 		return fmt.Errorf("generation %d of process %d answers, after %d of %d", after.generation, after.pid, before.generation, before.pid)
 	case t.verb.key == upgrade && after.version != versionOf(round+1):
 		return fmt.Errorf("version %s answers, want %s", after.version, versionOf(round+1))

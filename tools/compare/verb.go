@@ -23,6 +23,7 @@ func (v verb) String() string { return v.key }
 const (
 	crash   = "kill"
 	upgrade = "upgrade"
+	burst   = "burst"
 )
 
 // killPause is longer than a process has to live for heirloom not to take its
@@ -34,12 +35,31 @@ func allVerbs() []verb {
 		{"reload", "systemctl reload", "each next process starts beside the old one, which hands its connections over", reload, 0},
 		{"restart", "systemctl restart", "the old process ends first; its connections and new ones wait for the next", restart, 0},
 		{crash, "kill -9", "the requests under way are lost; idle connections wait for the next process, and nobody is refused", killMain, killPause},
+		{burst, "reload burst", "20 reloads are asked for, 20 ms apart", reloadOften, 0},
 		{upgrade, "package upgrade", "dpkg -i of a newer version, which the package reloads", install, 0},
 	}
 }
 
 func reload(ctx context.Context, t *turn, _ int) error {
 	return t.run(ctx, "systemctl", t.reload, t.service())
+}
+
+// The reloads of a burst.
+const (
+	burstReloads = 20
+	burstPause   = 20 * time.Millisecond
+)
+
+// reloadOften waits for none of the reloads but the last. A reload that is
+// asked for during another may be one with it.
+func reloadOften(ctx context.Context, t *turn, round int) error {
+	for range burstReloads - 1 {
+		if err := t.run(ctx, "systemctl", "--no-block", t.reload, t.service()); err != nil {
+			return err
+		}
+		time.Sleep(burstPause)
+	}
+	return reload(ctx, t, round)
 }
 
 func restart(ctx context.Context, t *turn, _ int) error {
