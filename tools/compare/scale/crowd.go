@@ -122,7 +122,7 @@ func (c *crowd) check(ctx context.Context, generation int) (broken int, example 
 func (c *crowd) leave() {
 	for _, h := range c.conns {
 		if h != nil {
-			_ = h.Conn.Close()
+			_ = h.Close()
 		}
 	}
 }
