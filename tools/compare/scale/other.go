@@ -20,6 +20,8 @@ func (*watch) end()            {}
 func (*watch) gained(int) bool { return false }
 func (*watch) has(int) bool    { return false }
 
+func (*watch) waiting() time.Duration { return 0 }
+
 func (*Round) account(*watch, int, int) {}
 
 func bareRound(string, int) (Round, error) { return Round{}, errors.ErrUnsupported }

@@ -22,6 +22,7 @@ type Result struct {
 type Round struct {
 	Owned   time.Duration `json:"owned"`   // from the command until the next generation had all connections
 	Moving  time.Duration `json:"moving"`  // of it, since it had a twentieth of them
+	Waiting time.Duration `json:"waiting"` // of it, how long a process of the service waited for a processor, by PSI
 	Command time.Duration `json:"command"` // how long systemctl took; 0 after a kill
 
 	Old     Cost          `json:"old"` // in place, that of both programs
@@ -41,7 +42,7 @@ type Cost struct {
 // Markdown is a table of the results: of each the median, and the least and the
 // most if there are several rounds.
 func Markdown(results []*Result) string {
-	head := []string{"connections", "", "until the last one moved, ms", "of it moving, ms", "CPU old, ms", "CPU new, ms", "CPU systemd, ms",
+	head := []string{"connections", "", "until the last one moved, ms", "of it moving, ms", "waiting for a processor, ms", "CPU old, ms", "CPU new, ms", "CPU systemd, ms",
 		"memory old, MiB", "memory new, MiB", "both, MiB", "broken"}
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat(" --- |", len(head)))
@@ -63,6 +64,7 @@ func Markdown(results []*Result) string {
 		cells := []string{fmt.Sprint(r.Connections), name,
 			milliseconds(r.Rounds, func(r Round) time.Duration { return r.Owned }),
 			milliseconds(r.Rounds, func(r Round) time.Duration { return r.Moving }),
+			milliseconds(r.Rounds, func(r Round) time.Duration { return r.Waiting }),
 			milliseconds(r.Rounds, func(r Round) time.Duration { return r.Old.CPU }),
 			milliseconds(r.Rounds, func(r Round) time.Duration { return r.New.CPU }),
 			milliseconds(r.Rounds, func(r Round) time.Duration { return r.Systemd }),

@@ -40,7 +40,8 @@ type watch struct {
 	mu      sync.Mutex
 	members map[int]*seen
 	one     *seen
-	both    int // the most memory of all members at a time, in KiB
+	waited  time.Duration // pressure, before the watch began
+	both    int           // the most memory of all members at a time, in KiB
 }
 
 // newWatch begins to look at the control group of process pid and at process
@@ -51,7 +52,7 @@ func newWatch(pid, one int) (*watch, error) {
 		return nil, err
 	}
 	w := &watch{group: group, began: time.Now(), stop: make(chan struct{}), members: map[int]*seen{}}
-	w.one = w.newSeen(one)
+	w.one, w.waited = w.newSeen(one), pressure(group)
 	w.look(true)
 	w.done.Go(w.run)
 	return w, nil
@@ -198,6 +199,27 @@ func memoryOf(pid int, name string) (kib int) {
 		}
 	}
 	return kib
+}
+
+// waiting returns for how long, since the watch began, a process of the group
+// was ready to run and had no processor. The kernel counts anew when the service
+// is started anew.
+func (w *watch) waiting() time.Duration {
+	now := pressure(w.group)
+	if now < w.waited {
+		return now
+	}
+	return now - w.waited
+}
+
+// pressure returns the total of "some" in the group's cpu.pressure, 0 if there
+// is none: PSI may be switched off.
+func pressure(group string) time.Duration {
+	text, _ := os.ReadFile(group + "/cpu.pressure")
+	_, total, _ := strings.Cut(string(text), "total=")
+	total, _, _ = strings.Cut(total, "\n")
+	microseconds, _ := strconv.ParseInt(total, 10, 64)
+	return time.Duration(microseconds) * time.Microsecond
 }
 
 // has reports whether a process is still there.
