@@ -5,6 +5,7 @@
 # make check  format, vet, linters, tidy, structure, other systems
 # make demo   replace a server twenty times under load, and count the broken requests
 # make demo-systemd   the same on a booted systemd, beside other libraries; as root, after make setup
+# make scale       how a daemon with thousands of idle connections is replaced, and what that costs; as root, after make setup
 # make tls-proof   the longest test of TLS connections that move: 50 clients of each kind, 50 reloads and restarts; as root
 # make packages VERSION=1.2.0   hello and heirloom-units as .deb and .rpm, in dist
 
@@ -14,7 +15,7 @@ GO ?= go
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 .PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy other-systems demo demo-systemd \
-	tls-proof packages
+	scale tls-proof packages
 
 all: check test
 
@@ -119,6 +120,11 @@ demo:
 demo-systemd:
 	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
 	@dist/compare $(ARGS)
+
+# make scale ARGS="-rounds 5 -connections 10000 -json scale.json"
+scale:
+	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
+	@dist/compare scale $(ARGS)
 
 # What make test does in short. make tls-proof ARGS="-run TestTLSClients/262 -args -tls.rounds 5"
 tls-proof: setup

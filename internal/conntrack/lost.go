@@ -81,4 +81,4 @@ func (c *lostConn) Release() {
 }
 
 // Restore does nothing: the connection never leaves the process.
-func (c *lostConn) Restore() {}
+func (c *lostConn) Restore(bool) {}

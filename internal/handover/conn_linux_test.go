@@ -196,36 +196,46 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestNetConn checks that a connection taken from a message works, and that the
-// sender's stays non-blocking.
+// TestNetConn checks that connections taken from a message work, also when the
+// Mould that made them is gone, and that the sender's stay non-blocking.
 func TestNetConn(t *testing.T) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
+	mould := handover.NewMould()
+	var conns []net.Conn
+	var clients []int
+	for i, take := range []func(fd int) (net.Conn, error){handover.NetConn, mould.NetConn, mould.NetConn, new(handover.Mould).NetConn} {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fds[1])
+		kept, err := unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(kept)
+		conn, err := take(fds[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, ok := conn.(*net.UnixConn); !ok {
+			t.Errorf("%d is a %T", i, conn)
+		}
+		if flags, err := unix.FcntlInt(uintptr(kept), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
+			t.Errorf("%d: O_NONBLOCK is gone (%v)", i, err)
+		}
+		conns, clients = append(conns, conn), append(clients, fds[1])
 	}
-	kept, err := unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		t.Fatal(err)
+	mould.Close()
+	for i, conn := range conns {
+		if _, err := unix.Write(clients[i], []byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 1)
+		if _, err := conn.Read(got); err != nil || got[0] != byte(i) {
+			t.Errorf("%d reads %v, %v", i, got, err)
+		}
 	}
-	defer unix.Close(kept)
-	conn, err := handover.NetConn(fds[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, ok := conn.(*net.UnixConn); !ok {
-		t.Errorf("it is a %T", conn)
-	}
-	if flags, err := unix.FcntlInt(uintptr(kept), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
-		t.Errorf("O_NONBLOCK is gone (%v)", err)
-	}
-	if _, err := unix.Write(fds[1], []byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Read(make([]byte, 1)); err != nil {
-		t.Error(err)
-	}
-	_ = unix.Close(fds[1])
 }
 
 func TestNoSocket(t *testing.T) {

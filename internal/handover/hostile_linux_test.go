@@ -42,7 +42,13 @@ func TestNoConnection(t *testing.T) {
 			leakcheck.Check(t)
 			for range 2 {
 				for what, take := range map[string]func(int) error{
-					"NetConn":        func(fd int) error { _, err := handover.NetConn(fd); return err },
+					"NetConn": func(fd int) error { _, err := handover.NetConn(fd); return err },
+					"Mould.NetConn": func(fd int) error {
+						m := handover.NewMould()
+						defer m.Close()
+						_, err := m.NetConn(fd)
+						return err
+					},
 					"FromDescriptor": func(fd int) error { _, err := handover.FromDescriptor(fd); return err },
 				} {
 					fd, err := open()

@@ -105,6 +105,7 @@ type adoption struct {
 	Taker
 	drop    bool
 	adopted map[uint32]*Mark // by slot
+	mould   *handover.Mould
 	result  Adopted
 }
 
@@ -122,6 +123,8 @@ func (l *Ledger) Adopt(t Taker) (Adopted, error) {
 	}
 	a.drop = l.countDeath()
 	a.result.Dropped = a.drop
+	a.mould = handover.NewMould()
+	defer a.mould.Close()
 	err := l.queue.look(a.visit)
 	a.finish(err)
 	return a.result, err
@@ -219,7 +222,7 @@ func (a *adoption) visitOne(c candidate, fd int) {
 // offer asks to whether it takes a connection, whose descriptor offer owns. If
 // not, the connection ends wherever it is open.
 func (a *adoption) offer(fd int, c candidate, to func(*Found) bool) bool {
-	nc, err := handover.NetConn(fd)
+	nc, err := a.mould.NetConn(fd)
 	if err != nil {
 		return false
 	}

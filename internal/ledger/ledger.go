@@ -155,7 +155,7 @@ func (l *Ledger) enter(o origin, some []Candidate, reason error) error {
 	for _, c := range some {
 		switch {
 		case c.Mark.stage.Load() != fresh:
-		case !isPlain(c.Conn):
+		case !c.Mark.plain && !isPlain(c.Conn):
 			l.refuse(c.Mark, fresh)
 		case reason != nil:
 			l.refuse(c.Mark, fresh)

@@ -18,6 +18,7 @@ type Mark struct {
 	noted atomic.Uint64         // a word without an epoch: when the connection was at rest last
 	place atomic.Pointer[place] // set before stage is kept
 	stage atomic.Int32
+	plain bool // BeginAt has seen that the kernel counts what is read
 
 	wrote *wrote // nil without CountWritten
 
@@ -143,6 +144,7 @@ func (m *Mark) BeginAt(c syscall.Conn) {
 		m.stage.CompareAndSwap(fresh, refused)
 		return
 	}
+	m.plain = true
 	m.noted.Store(uint64(newWord(0, m.taken, rest)))
 	m.beginWritten(c)
 }

@@ -155,8 +155,13 @@ func (r *Receiver) arrivals(server *Server, m handover.Message, fds []int) []net
 		return nil
 	}
 	conns := make([]net.Conn, 0, len(fds))
+	mould := new(handover.Mould)
+	if len(fds) > 1 {
+		mould = handover.NewMould()
+		defer mould.Close()
+	}
 	for i, fd := range fds {
-		nc, err := handover.NetConn(fd)
+		nc, err := mould.NetConn(fd)
 		if err != nil {
 			r.log.Warn("cannot take over a connection", "listener", nameIn(m), "error", err)
 			fdutil.CloseAll(fds[i+1:])

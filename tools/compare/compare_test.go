@@ -273,11 +273,13 @@ func TestArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-verbs", "reload,stop"}, `there is no verb "stop", only reload, restart, kill, upgrade`},
-		{[]string{"-contenders", "nginx"}, `there is no contender "nginx", only heirloom, tableflip, grace, endless, net/http`},
+		{[]string{"-verbs", "reload,stop"}, `there is no verb "stop", only reload, restart, kill, burst, upgrade`},
+		{[]string{"-contenders", "apache"}, `there is no contender "apache", only heirloom, tableflip, grace, endless, overseer, nginx, haproxy, caddy, net/http`},
 		{[]string{"-systemd", "300"}, `there is no systemd "300", only 252, 257, 262`},
 		{[]string{"-rounds", "0"}, "-rounds 0: want 1 at least"},
 		{[]string{"-program", "/missing/program"}, "/missing/program"},
+		{[]string{"-load", "keep-alive=5,upload=2"}, `there is no class "upload", only `},
+		{[]string{"-load", "slow"}, `"slow": want a number of clients`},
 		{[]string{"surplus"}, `unexpected argument "surplus"`},
 	} {
 		cmd := exec.Command(os.Args[0], test.args...)

@@ -9,7 +9,7 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-//go:embed contenders/*/*.service contenders/*/*.socket
+//go:embed contenders/*/*.service contenders/*/*.socket contenders/*/*.conf.in contenders/next-generation
 var unitFiles embed.FS
 
 // A contender is a service as one writes it with some library.
@@ -17,22 +17,34 @@ type contender struct {
 	name   string
 	unit   string // without .service; the name of the program, too
 	module string // from the top of the checkout
-	source string // in the module
+	source string // in the module, or in a package of Debian
 	socket bool   // whether there is a socket unit
 	reload string // what systemctl calls it, for an administrator and for a package
+	apart  bool   // it is not the main process that answers, but a child of it
+
+	packages []string // of Debian, with the program and libraries
+	stays    bool     // the process stays in a reload
 }
 
 func (c contender) String() string { return c.name }
 
 const heirloom = "heirloom"
 
+// peers is the module of the others.
+const peers = "tools/compare"
+
 func allContenders() []contender {
 	return []contender{
-		{heirloom, "hello", ".", "./examples/hello", true, "reload"},
-		{"tableflip", "tableflip", "tools/compare", "./contenders/tableflip", false, "reload"},
-		{"grace", "grace", "tools/compare", "./contenders/grace", true, "reload"},
-		{"endless", "endless", "tools/compare", "./contenders/endless", false, "reload"},
-		{"net/http", "nethttp", "tools/compare", "./contenders/nethttp", true, "reload-or-restart"},
+		{name: heirloom, unit: "hello", module: ".", source: "./examples/hello", socket: true, reload: "reload"},
+		{name: "tableflip", unit: "tableflip", module: peers, source: "./contenders/tableflip", reload: "reload"},
+		{name: "grace", unit: "grace", module: peers, source: "./contenders/grace", socket: true, reload: "reload"},
+		{name: "endless", unit: "endless", module: peers, source: "./contenders/endless", reload: "reload"},
+		{name: "overseer", unit: "overseer", module: peers, source: "./contenders/overseer", reload: "reload", apart: true},
+		{name: "nginx", unit: "nginx", source: "usr/sbin/nginx", reload: "reload", apart: true, packages: []string{"nginx"}},
+		{name: "haproxy", unit: "haproxy", source: "usr/sbin/haproxy", reload: "reload", apart: true, packages: []string{
+			"haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1", "libcap2", "libgcrypt20", "libgpg-error0"}},
+		{name: "caddy", unit: "caddy", source: "usr/bin/caddy", reload: "reload", packages: []string{"caddy"}, stays: true},
+		{name: "net/http", unit: "nethttp", module: peers, source: "./contenders/nethttp", socket: true, reload: "reload-or-restart"},
 	}
 }
 
@@ -42,9 +54,13 @@ var notes = []string{
 	"closed: the server had closed the connection before the request was sent. A client that looks first, as many do, opens another one then. " +
 		"It cannot know of a close whose news is under way, which takes no time here, and half a round trip in a network.",
 	"cut: the connection was closed while the request was under way. Only sending it again helps, which a POST must not be.",
-	"connections: those of the 50 clients that keep theirs. slowest: of the answers, in milliseconds.",
-	"reload: tableflip and endless by SIGHUP, grace by SIGUSR2. net/http has none: systemctl reload-or-restart restarts it.",
-	"restart: systemd holds the sockets of heirloom, grace and net/http. tableflip and endless bind their own, as in their READMEs, and " +
+	"connections: those of the keep-alive clients. slowest: of the answers, in milliseconds.",
+	"reload: tableflip and endless by SIGHUP, grace and overseer by SIGUSR2. net/http has none: systemctl reload-or-restart restarts it.",
+	"overseer's main process stays, as those of nginx and haproxy do, and a child answers. Its child that was replaced goes on serving the " +
+		"connections that it has, until it is killed after 30 seconds.",
+	"nginx, haproxy and caddy are Debian's, and answer by themselves. Their reload is one of the configuration; caddy's process stays. " +
+		"Their packages are not upgraded, and they are left out where a client is slow.",
+	"restart: systemd holds the sockets of heirloom, grace and net/http. The others bind their own, and " +
 		"nobody listens meanwhile.",
 	"kill -9: of the main process, every two seconds or so. systemd starts the next one, after 100 ms, and 200 ms for heirloom.",
 	"upgrade: by dpkg -i. The packages of those that can be reloaded do so; that of net/http restarts, as dh_installsystemd has it.",
@@ -88,7 +104,17 @@ func (c contender) files(root string) ([]units.File, error) {
 		}
 		files = append(files, units.File{Path: path.Join(unitDir, name), Text: string(text), Mode: 0o644})
 	}
-	return files, nil
+	if !c.isDebian() {
+		return files, nil
+	}
+	config, err := unitFiles.ReadFile(path.Join("contenders", c.unit, c.unit+".conf.in"))
+	if err != nil {
+		return nil, err
+	}
+	next, err := unitFiles.ReadFile("contenders/next-generation")
+	return append(files,
+		units.File{Path: "/etc/" + c.unit + ".conf.in", Text: string(config), Mode: 0o644},
+		units.File{Path: "/usr/bin/next-generation", Text: string(next), Mode: 0o755}), err
 }
 
 func specOf(root string) string { return filepath.Join(root, "examples", "hello", "hello.heirloom") }

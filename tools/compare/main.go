@@ -1,19 +1,27 @@
 // Compare shows, on a real systemd, what clients that never retry meet while a
 // service is replaced: examples/hello beside the same service by
-// cloudflare/tableflip, facebookgo/grace, fvbock/endless, and net/http alone.
-// Each of them is reloaded, restarted, killed and upgraded time and again,
-// under the same load. It needs root, Linux, and what `make setup` installs on
-// Debian.
+// cloudflare/tableflip, facebookgo/grace, fvbock/endless, jpillora/overseer,
+// and net/http alone, and nginx, haproxy and caddy of Debian, which are
+// downloaded for that, and not installed on the host. Each of them is reloaded, restarted, killed and upgraded
+// time and again, under the same load. It needs root, Linux, and what `make
+// setup` installs on Debian.
 //
 //	make demo-systemd
 //	dist/compare [-systemd 262] [-rounds 10] [-pause 300ms]
 //		[-verbs LIST] [-contenders LIST] [-program FILE]
+//		[-load LIST] [-slow 500ms]
 //
 // It is run anywhere in the checkout. Contenders take turns, verb by verb, on
 // one machine (internal/rig/sdtest) and one address: side by side they would
 // take the processor from each other. The load is 50 clients that keep their
-// connection and 5 that open one for each request, started anew for each turn
-// with the same seed. A client asks again after its pause, whether its last
+// connection and 5 that open one for each request, or what -load says, started
+// anew for each turn with the same seed. So
+//
+//	dist/compare -load keep-alive=20,slow=5 -slow 3s
+//
+// has requests under way that are longer than a reload takes, and
+// connect-then-wait=20 new connections that have sent nothing yet. The verb
+// burst, which has to be asked for, is 20 reloads, 20 ms apart. A client asks again after its pause, whether its last
 // request broke or not, so where connections are refused for a while, many
 // requests are. The programs and units of the others are in contenders: each as
 // its own README has it, as far as that goes.
@@ -47,6 +55,8 @@ type options struct {
 	systemds   []sdtest.Version
 	verbs      []verb
 	contenders []contender
+	load       load
+	slow       time.Duration
 }
 
 func main() {
@@ -58,10 +68,7 @@ func main() {
 	out := show.NewScreen(os.Stdout)
 	ctx, cancel := context.WithCancelCause(ctx)
 	out.OnLoss(func() { cancel(errors.New("nobody takes the output")) })
-	o, err := parse()
-	if err == nil {
-		err = run(ctx, o, out)
-	}
+	err := command(ctx, out)
 	cancel(nil)
 	stop()
 	if err != nil {
@@ -70,15 +77,35 @@ func main() {
 	}
 }
 
+func command(ctx context.Context, out *show.Screen) error {
+	if len(os.Args) > 1 && os.Args[1] == "scale" {
+		o, err := parseScale(os.Args[2:])
+		if err != nil {
+			return err
+		}
+		return runScale(ctx, o, out)
+	}
+	if len(os.Args) > 1 && os.Args[1] == "start" {
+		return runStart(ctx, os.Args[2:], out)
+	}
+	o, err := parse()
+	if err != nil {
+		return err
+	}
+	return run(ctx, o, out)
+}
+
 func parse() (options, error) {
-	var o options
+	o := options{load: defaultLoad()}
+	flag.Var(o.load, "load", "how many clients of which class ask, a `LIST` of CLASS=CLIENTS")
+	flag.DurationVar(&o.slow, "slow", 500*time.Millisecond, "for how long a request of the class slow is under way")
 	flag.IntVar(&o.rounds, "rounds", 10, "how many times each is reloaded, restarted and so on")
 	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "time from the end of one round to the next")
 	flag.StringVar(&o.program, "program", "",
 		"the program to take for heirloom's, instead of examples/hello: it must answer as that does")
 	systemds := flag.String("systemd", "262",
 		"the versions of systemd, a `LIST` of "+strings.Join(versionNames(), ", "))
-	verbs := flag.String("verbs", strings.Join(keys(allVerbs(), verb.String), ","), "a `LIST` of them")
+	verbs := flag.String("verbs", "reload,restart,kill,upgrade", "a `LIST` of "+strings.Join(keys(allVerbs(), verb.String), ", "))
 	contenders := flag.String("contenders",
 		strings.Join(keys(allContenders(), contender.String), ","), "a `LIST` of them")
 	flag.Parse()
@@ -137,6 +164,9 @@ func run(ctx context.Context, o options, out *show.Screen) (err error) {
 			return err
 		}
 	}
+	if o.contenders, err = shop.fetch(ctx, o.contenders, out); err != nil {
+		return err
+	}
 	if err := shop.build(ctx, o, out); err != nil {
 		return err
 	}
@@ -181,6 +211,9 @@ func play(ctx context.Context, o options, shop *workshop, out *show.Screen) (out
 func (s *stage) play(ctx context.Context) (turns []*turn, failed error) {
 	for _, v := range s.options.verbs {
 		for _, c := range s.options.contenders {
+			if c.isDebian() && (v.key == upgrade || s.options.load.sleeps()) {
+				continue
+			}
 			t, err := s.turn(ctx, c, v)
 			if t != nil {
 				turns = append(turns, t)

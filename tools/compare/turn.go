@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,17 +17,16 @@ import (
 	"github.com/heirloom-go/heirloom/tools/demo/show"
 )
 
-// The load: what it is at, who asks, and how often.
+// The load: what it is at, and how often a client asks.
 const (
-	address           = "127.0.0.1:8080"
-	keepAliveClients  = 50
-	perRequestClients = 5
-	thinkTime         = 10 * time.Millisecond
+	address   = "127.0.0.1:8080"
+	thinkTime = 10 * time.Millisecond
 )
 
-// How long a service may take to be as it should, and how often one looks.
+// How long a service may take to be as it should, which is longer than the 30
+// seconds that overseer gives a child, and how often one looks.
 const (
-	settleTime = 20 * time.Second
+	settleTime = 45 * time.Second
 	lookTime   = 50 * time.Millisecond
 )
 
@@ -88,6 +88,11 @@ func (t *turn) begin(ctx context.Context) error {
 		return err
 	}
 	t.machine.Install(t.shop.program(t.contender, versions[0]), t.program())
+	if t.isDebian() {
+		if err := t.shop.installLibraries(t.machine); err != nil {
+			return err
+		}
+	}
 	for _, f := range files {
 		t.machine.WriteFile(f.Path, f.Text, f.Mode)
 	}
@@ -114,8 +119,8 @@ func (t *turn) underLoad(ctx context.Context) error {
 	t.ledger = &ledger{open: t.machine.Dial}
 	t.act = show.NewAct(strings.TrimPrefix(t.verb.title, "systemctl ")+" of "+t.name+t.suffix, t.verb.about, t.verb.key)
 	load := loadtest.Start(
-		loadtest.Target{Address: address, Dial: t.ledger.dial, ThinkTime: thinkTime, Observe: t.act.Observe},
-		map[loadtest.Class]int{loadtest.KeepAlive: keepAliveClients, loadtest.PerRequest: perRequestClients},
+		loadtest.Target{Address: address, Dial: t.ledger.dial, ThinkTime: thinkTime, SlowFor: t.options.slow, Observe: t.act.Observe},
+		t.options.load,
 	)
 	unwatch := func() {}
 	if t.out.Live() {
@@ -166,7 +171,7 @@ func (t *turn) round(ctx context.Context, load *loadtest.Run, round int) error {
 	t.now = after
 	again := t.machine.Property(t.service(), "InvocationID") != invocation
 	switch {
-	case after.pid == before.pid || after.generation != before.generation+1:
+	case after.pid == before.pid && !t.stays || after.generation != before.generation+1 && t.verb.key != burst || after.generation <= before.generation:
 		return fmt.Errorf("generation %d of process %d answers, after %d of %d", after.generation, after.pid, before.generation, before.pid)
 	case t.verb.key == upgrade && after.version != versionOf(round+1):
 		return fmt.Errorf("version %s answers, want %s", after.version, versionOf(round+1))
@@ -201,15 +206,23 @@ func (t *turn) settle(ctx context.Context, generation int) (process, error) {
 	}
 }
 
+// alone reports whether the service has the process that answers and no other,
+// but for its main one.
 func (t *turn) alone(pid int) bool {
-	left := 0
+	main, left := t.machine.Property(t.service(), "MainPID"), 0
+	if t.stays { // it cannot say which process it is
+		pid, _ = strconv.Atoi(main)
+	}
 	for _, p := range t.machine.Processes(t.service()) {
+		if t.apart && fmt.Sprint(p.PID) == main {
+			continue
+		}
 		if p.PID != pid {
 			return false
 		}
 		left++
 	}
-	return left == 1 && t.machine.Property(t.service(), "MainPID") == fmt.Sprint(pid)
+	return left == 1 && t.apart == (main != fmt.Sprint(pid))
 }
 
 // ask asks who answers.

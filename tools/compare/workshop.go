@@ -66,6 +66,9 @@ func versionOf(release int) string { return versions[(release+1)%len(versions)] 
 func (w *workshop) build(ctx context.Context, o options, out *show.Screen) error {
 	upgrades := slices.ContainsFunc(o.verbs, func(v verb) bool { return v.key == upgrade })
 	for _, c := range o.contenders {
+		if c.isDebian() {
+			continue
+		}
 		out.Say("building %s", c)
 		for _, version := range versions {
 			if err := w.buildProgram(ctx, c, version); err != nil {
@@ -85,6 +88,9 @@ func (w *workshop) build(ctx context.Context, o options, out *show.Screen) error
 		return err
 	}
 	for _, c := range o.contenders {
+		if c.isDebian() {
+			continue
+		}
 		for release := range o.rounds + 1 {
 			if err := w.pack(ctx, c, release+1); err != nil {
 				return fmt.Errorf("package of %s: %w", c, err)
@@ -96,6 +102,9 @@ func (w *workshop) build(ctx context.Context, o options, out *show.Screen) error
 
 // program is the path of a contender's program.
 func (w *workshop) program(c contender, version string) string {
+	if c.isDebian() {
+		return filepath.Join(w.debian(), c.source)
+	}
 	return filepath.Join(w.dir, c.unit+"-"+version)
 }
 

@@ -3,25 +3,40 @@
 package hello
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Handler answers with a line that tells which process it came from. Processes
-// count their generations in a file of /run, for none of the libraries does.
+// count their generations in a file of /run, or of the RuntimeDirectory if there
+// is one, for none of the libraries does.
 func Handler(version string) (http.Handler, error) {
-	generation, err := count(filepath.Join("/run", filepath.Base(os.Args[0])+".generation"))
+	generation, err := count(filepath.Join(cmp.Or(os.Getenv("RUNTIME_DIRECTORY"), "/run"), filepath.Base(os.Args[0])+".generation"))
 	if err != nil {
 		return nil, err
 	}
 	hello := fmt.Sprintf("hello from generation %d (pid %d, version %s)", generation, os.Getpid(), version)
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, hello)
-	}), nil
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sleep", func(w http.ResponseWriter, r *http.Request) {
+		d, err := time.ParseDuration(r.FormValue("d"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		select {
+		case <-time.After(d):
+			fmt.Fprintln(w, hello)
+		case <-r.Context().Done(): // the client has gone
+		}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, hello) })
+	return mux, nil
 }
 
 // count adds one to the number in a file. The next process starts only when

@@ -1,5 +1,5 @@
 // Nethttp says hello with net/http alone, on a socket of systemd's, and ends by
-// Shutdown.
+// Shutdown. It says when it is ready, if its unit asks for that.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/heirloom-go/heirloom/tools/compare/hello"
 )
@@ -47,6 +48,9 @@ func run() error {
 		defer cancel()
 		ended <- server.Shutdown(limit)
 	}()
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		return err
+	}
 	if err := server.Serve(listeners[0]); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
