@@ -25,7 +25,10 @@ const (
 	// and what a crash loses in any case: connections of TLS, and very young
 	// ones.
 	underWay
-	// orphans is that, and what was sent after the last request on connections
+	// remaining is whatever the process still had, when it was handing over.
+	// net/http calls a connection idle until a whole header was read.
+	remaining
+	// orphans is what is underWay, and what was sent after the last request on connections
 	// that a successor had until systemd ended it, since the kill had made it
 	// no main process. That successor has told them to close.
 	orphans
@@ -47,10 +50,11 @@ type crowd struct {
 	*site
 	runs []*loadtest.Run
 
+	kills []*kill
+	spent int // requests that were broken, with good reason
+
 	mu     sync.Mutex
 	broken []broken // that nobody has looked at yet
-	kills  []*kill
-	spent  int // requests that were broken, with good reason
 }
 
 // Broken is what a client has to say of requests that broke.
@@ -142,20 +146,31 @@ func (c *crowd) verify(t *testing.T) {
 // kill kills a process. What that may break is harm.
 func (c *crowd) kill(pid int, sig syscall.Signal, harm harm) {
 	c.t.Helper()
-	k := &kill{harm: harm, began: time.Now()}
+	began := time.Now()
 	c.signal(pid, sig)
 	if !patience.Until(time.Minute, func() bool { return c.gone(pid) }) {
 		c.t.Fatalf("process %d does not end of signal %d", pid, sig)
 	}
-	k.ended = time.Now()
+	c.note(pid, began, harm)
+}
+
+// killed notes a process that may have died of itself since it was last known
+// to serve.
+func (c *crowd) killed(pid int, since time.Time, harm harm) {
+	c.t.Helper()
+	if c.gone(pid) {
+		c.note(pid, since, harm)
+	}
+}
+
+// note notes a process that was killed.
+func (c *crowd) note(pid int, began time.Time, harm harm) {
+	c.t.Helper()
 	text, err := os.ReadFile(c.log(pid))
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // it was not ready yet
 		c.t.Fatal(err)
 	}
-	k.States = kills.States(string(text))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.kills = append(c.kills, k)
+	c.kills = append(c.kills, &kill{Kill: kills.Kill{States: kills.States(string(text))}, harm: harm, began: began, ended: time.Now()})
 }
 
 // settle notes that one process serves.
@@ -217,23 +232,33 @@ func (c *crowd) explain(k *kill, b broken) string {
 		return "it was begun after the kill"
 	case k.harm == nothing:
 		return "the process that was killed had no connection"
-	case k.harm == everything || b.secure:
+	case k.harm == everything:
 		return ""
+	case b.err.Conn == nil && b.secure:
+		return "" // the handshake was under way
 	case b.err.Conn == nil:
 		return "connections without TLS are never refused"
 	}
-	if k.Judge(b.err) == kills.Rest && k.Cut == nil {
-		k.Cut, _ = kills.Cut(c.machine.Journal("-o", "cat", "-u", unit, fmt.Sprintf("--since=@%d", k.began.Unix())))
-	}
-	verdict := k.Judge(b.err)
 	// What a connection has to have lived for to be kept; see "Connections that
 	// outlive a crash" in docs/internals.md.
-	if age := k.ended.Sub(dialled); verdict == kills.Rest && age < patience.Of(time.Second) {
-		verdict = kills.Young
+	young := k.ended.Sub(dialled) < patience.Of(time.Second)
+	state := k.States[b.err.Conn.Local.String()]
+	if young || (b.secure || k.harm == remaining) && state != "" && state != "closed" {
+		return ""
 	}
+	if !b.secure && k.judge(c, b) != kills.Rest {
+		return ""
+	}
+	return fmt.Sprintf("its connection was %q at the kill", state)
+}
+
+// judge looks into the journal only if it has to: what the next process has
+// closed may not be there yet.
+func (k *kill) judge(c *crowd, b broken) kills.Verdict {
+	verdict := k.Judge(b.err)
 	if verdict == kills.Rest {
-		k.Cut = nil // look again
-		return fmt.Sprintf("its connection was %q at the kill", k.States[b.err.Conn.Local.String()])
+		k.Cut, _ = kills.Cut(c.machine.Journal("-o", "cat", "-u", unit, fmt.Sprintf("--since=@%d", k.began.Unix())))
+		verdict = k.Judge(b.err)
 	}
-	return ""
+	return verdict
 }

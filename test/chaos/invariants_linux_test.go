@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -48,6 +49,9 @@ func (d *driver) checkCounts() {
 		now, n = d.counts(), d.number(unit, "NFileDescriptorStore")
 		return now.descriptors <= d.before.descriptors && now.manager <= d.before.manager && n == stored
 	}) {
+		status, err := d.status()
+		text, _ := json.Marshal(status)
+		d.t.Logf("status %s, %v", text, err)
 		d.t.Errorf("%+v, and %d descriptors stored, want %+v and %d:\n%s\nsystemd has\n%s", now, n, d.before, stored, d.list(d.pid), d.list(1))
 	}
 }

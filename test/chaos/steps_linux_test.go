@@ -3,12 +3,9 @@ package chaos_test
 import (
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
@@ -40,6 +37,11 @@ func steps() []step {
 		{name: "kill in a reload", do: (*driver).doKillReload, harm: everything},
 		{name: "kill in a restart", do: (*driver).doKillRestart, harm: everything, next: true},
 
+		{name: "kill the predecessor", do: (*driver).doKillPredecessor, harm: remaining, next: true},
+		{name: "kill a predecessor that hangs", do: (*driver).doKillPaused, undo: (*driver).undoHold, harm: orphans, next: true,
+			on: []sdtest.Version{sdtest.V252, sdtest.V262}},
+		{name: "kill in place", do: (*driver).doKillInPlace, undo: (*driver).undoKillInPlace, harm: everything, next: true},
+
 		{name: "stop and continue", do: (*driver).doPause},
 		{name: "stop the successor and continue", do: (*driver).doPauseSuccessor, undo: (*driver).undoHold, next: true},
 		{name: "stop the predecessor and continue", do: (*driver).doPausePredecessor, undo: (*driver).undoHold, next: true},
@@ -55,11 +57,16 @@ func steps() []step {
 		{name: "D-Bus is gone", do: (*driver).doBusGone, undo: (*driver).undoBusGone, next: true},
 		{name: "D-Bus hangs", do: (*driver).doBusHangs, undo: (*driver).undoBusHangs, next: true},
 
+		{name: "varlink is gone", do: (*driver).doVarlinkGone, undo: (*driver).undoVarlink, next: true},
+		{name: "varlink hangs", do: (*driver).doVarlinkHangs, undo: (*driver).undoVarlink, next: true},
+
+		{name: "no tasks", do: (*driver).doNoTasks, undo: (*driver).undoNoTasks, harm: underWay},
 		{name: "no descriptors", do: (*driver).doNoDescriptors, undo: (*driver).undoNoDescriptors},
 		{name: "full disk", do: (*driver).doFullDisk, undo: (*driver).undoFullDisk},
 		{name: "no inodes", do: (*driver).doNoInodes, undo: (*driver).undoFullDisk},
 		{name: "a bad program", do: (*driver).doBad, undo: (*driver).undoProgram, next: true},
 		{name: "restart into a bad program", do: (*driver).doBadRestart, undo: (*driver).undoProgram, next: true},
+		{name: "another program in a reload", do: (*driver).doSwap, undo: (*driver).undoProgram, next: true},
 		{name: "older build", do: (*driver).doOlder, undo: (*driver).undoOlder, next: true},
 	}
 }
@@ -258,186 +265,4 @@ func (d *driver) doSignals() {
 	}
 	_, err := wait.Wait()
 	d.must(err)
-}
-
-func (d *driver) doKill() {
-	d.t.Helper()
-	d.grown()
-	d.while(100 * time.Millisecond)
-	d.kill(d.pid, syscall.SIGKILL, d.harm)
-}
-func (d *driver) doAbort() {
-	d.t.Helper()
-	d.grown()
-	d.while(100 * time.Millisecond)
-	d.kill(d.pid, syscall.SIGABRT, d.harm)
-}
-
-// doKillSuccessor has a reload fail.
-func (d *driver) doKillSuccessor() {
-	d.t.Helper()
-	successor, wait := d.starting()
-	d.kill(successor, syscall.SIGKILL, d.harm)
-	if err := wait(); err == nil {
-		d.t.Error("the reload succeeded, whose process was killed")
-	}
-}
-
-func (d *driver) doKillStarting() {
-	d.t.Helper()
-	d.grown()
-	_, wait := d.starting()
-	d.kill(d.pid, syscall.SIGKILL, d.harm)
-	d.undoHold()
-	_ = wait()
-}
-
-// doKillReload kills any process at any time of a reload.
-func (d *driver) doKillReload() {
-	d.t.Helper()
-	d.grown()
-	reload := d.machine.Start("systemctl", "reload", unit)
-	d.while(120 * time.Millisecond)
-	pids := d.processes()
-	d.kill(pids[d.random.IntN(len(pids))], syscall.SIGKILL, d.harm)
-	_, _ = reload.Wait()
-}
-
-func (d *driver) doKillRestart() {
-	d.t.Helper()
-	d.grown()
-	restart := d.machine.Start("systemctl", "restart", unit)
-	d.while(120 * time.Millisecond)
-	if pids := d.processes(); len(pids) > 0 {
-		d.kill(pids[d.random.IntN(len(pids))], syscall.SIGKILL, d.harm)
-	}
-	_, _ = restart.Wait()
-}
-
-// pidOf returns the main process of a unit.
-func (d *driver) pidOf(unit string) int { d.t.Helper(); return d.number(unit, "MainPID") }
-
-func (d *driver) doJournalRestart() {
-	d.t.Helper()
-	d.systemctl("--no-block", "restart", "systemd-journald.service")
-	d.while(50 * time.Millisecond)
-	d.replace()
-}
-
-func (d *driver) doJournalKill() {
-	d.t.Helper()
-	d.signal(d.pidOf("systemd-journald.service"), syscall.SIGKILL)
-	d.while(50 * time.Millisecond)
-	d.replace()
-}
-
-func (d *driver) doJournalHangs() {
-	d.t.Helper()
-	d.signal(d.pidOf("systemd-journald.service"), syscall.SIGSTOP)
-	d.replace()
-}
-
-func (d *driver) undoJournalHangs() {
-	d.t.Helper()
-	d.signal(d.pidOf("systemd-journald.service"), syscall.SIGCONT)
-}
-
-func (d *driver) doBusGone() {
-	d.t.Helper()
-	d.systemctl("stop", "dbus.socket", "dbus.service")
-	d.replace()
-}
-
-func (d *driver) undoBusGone() { d.t.Helper(); d.systemctl("start", "dbus.socket", "dbus.service") }
-
-func (d *driver) doBusHangs() {
-	d.t.Helper()
-	d.signal(d.pidOf("dbus.service"), syscall.SIGSTOP)
-	d.replace()
-}
-
-func (d *driver) undoBusHangs() { d.t.Helper(); d.signal(d.pidOf("dbus.service"), syscall.SIGCONT) }
-
-// doNoDescriptors leaves the process hardly any, and asks for a reload, which
-// may fail.
-func (d *driver) doNoDescriptors() {
-	d.t.Helper()
-	n := d.machine.Descriptors(d.pid) + d.random.IntN(8)
-	d.machine.MustRun("prlimit", "--pid", strconv.Itoa(d.pid), fmt.Sprintf("--nofile=%d:", n))
-	d.while(100 * time.Millisecond)
-	if d.random.IntN(2) == 0 {
-		_ = d.reload()
-	}
-	d.while(300 * time.Millisecond)
-}
-
-// undoNoDescriptors lets every process have as many again as it may.
-func (d *driver) undoNoDescriptors() {
-	d.t.Helper()
-	for _, pid := range d.processes() {
-		number := strconv.Itoa(pid)
-		hard, err := d.machine.Run("prlimit", "--pid", number, "--nofile", "--output", "HARD", "--noheadings")
-		out := ""
-		if err == nil {
-			out, err = d.machine.Run("prlimit", "--pid", number, "--nofile="+strings.TrimSpace(hard)+":")
-		}
-		if err != nil && !d.gone(pid) {
-			d.t.Errorf("process %d: %v: %s%s", pid, err, hard, out)
-		}
-	}
-}
-
-func (d *driver) doFullDisk() {
-	d.t.Helper()
-	_, _ = d.machine.Run("dd", "if=/dev/zero", "of="+runtimeDir+"/full", "bs=4k")
-	_ = d.try([]string{"reload", "restart"}[d.random.IntN(2)])
-}
-
-func (d *driver) doNoInodes() {
-	d.t.Helper()
-	_, _ = d.machine.Run("sh", "-c", "i=0; while mkdir -p "+runtimeDir+"/full/$i; do i=$((i+1)); done 2>/dev/null")
-	_ = d.try([]string{"reload", "restart"}[d.random.IntN(2)])
-}
-
-func (d *driver) undoFullDisk() { d.t.Helper(); d.machine.MustRun("rm", "-r", runtimeDir+"/full") }
-
-const bad = "#!/bin/sh\nexit 3\n"
-
-func (d *driver) doBad() {
-	d.t.Helper()
-	d.machine.WriteFile(installed, bad, 0o755)
-	if err := d.reload(); err == nil {
-		d.t.Error("a reload of a bad program succeeded")
-	}
-}
-
-func (d *driver) doBadRestart() {
-	d.t.Helper()
-	d.machine.WriteFile(installed, bad, 0o755)
-	_ = d.restart()
-	d.while(500 * time.Millisecond)
-}
-
-func (d *driver) undoProgram() {
-	d.t.Helper()
-	d.machine.Install(program(d.t, today), installed)
-	patience.Until(time.Minute, func() bool { _, err := d.status(); return err == nil })
-	d.replace()
-}
-
-func (d *driver) doOlder() {
-	d.t.Helper()
-	d.machine.Install(program(d.t, older), installed)
-	d.replace()
-	if s := d.settled(d.generation + 1); s.Version != older {
-		d.t.Errorf("%s serves", s.Version)
-	}
-}
-
-func (d *driver) undoOlder() {
-	d.t.Helper()
-	d.undoProgram()
-	if s := d.settled(d.generation + 2); s.Version != today {
-		d.t.Errorf("%s serves", s.Version)
-	}
 }
