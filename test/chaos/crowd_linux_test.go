@@ -25,8 +25,9 @@ const (
 	// and what a crash loses in any case: connections of TLS, and very young
 	// ones.
 	underWay
-	// remaining is whatever the process still had, when it was handing over.
-	// net/http calls a connection idle until a whole header was read.
+	// remaining is whatever the process still had, when it was handing over:
+	// all that its successor had not got. net/http calls a connection idle until
+	// a whole header was read.
 	remaining
 	// orphans is what is underWay, and what was sent after the last request on connections
 	// that a successor had until systemd ended it, since the kill had made it
@@ -51,7 +52,8 @@ type crowd struct {
 	runs []*loadtest.Run
 
 	kills []*kill
-	spent int // requests that were broken, with good reason
+	dead  map[int]bool // processes that were killed
+	spent int          // requests that were broken, with good reason
 
 	mu     sync.Mutex
 	broken []broken // that nobody has looked at yet
@@ -65,7 +67,7 @@ type broken struct {
 }
 
 func newCrowd(s *site) *crowd {
-	c := &crowd{site: s}
+	c := &crowd{site: s, dead: map[int]bool{}}
 	plain := loadtest.OfEach(1)
 	plain[loadtest.KeepAlive] = 8
 	secure := loadtest.OfEach(1)
@@ -170,6 +172,7 @@ func (c *crowd) note(pid int, began time.Time, harm harm) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // it was not ready yet
 		c.t.Fatal(err)
 	}
+	c.dead[pid] = true
 	c.kills = append(c.kills, &kill{Kill: kills.Kill{States: kills.States(string(text))}, harm: harm, began: began, ended: time.Now()})
 }
 
@@ -202,7 +205,7 @@ func (c *crowd) checkBroken() {
 			return len(c.kills) == 0
 		})
 		if why != "" || len(c.kills) == 0 {
-			c.t.Errorf("broken without a reason (%s; over TLS: %t): %v", why, b.secure, b.err)
+			c.t.Errorf("broken without a reason (%s; over TLS: %t): %v\n%s", why, b.secure, b.err, c.story(b))
 		}
 	}
 	const memory = time.Minute // is more than a client is silent
@@ -243,13 +246,37 @@ func (c *crowd) explain(k *kill, b broken) string {
 	// outlive a crash" in docs/internals.md.
 	young := k.ended.Sub(dialled) < patience.Of(time.Second)
 	state := k.States[b.err.Conn.Local.String()]
-	if young || (b.secure || k.harm == remaining) && state != "" && state != "closed" {
+	switch {
+	case young, b.secure && state != "" && state != "closed":
+		return ""
+	case k.harm == remaining && state != "" && !c.arrived(b.err.Conn.Local.String()):
 		return ""
 	}
 	if !b.secure && k.judge(c, b) != kills.Rest {
 		return ""
 	}
 	return fmt.Sprintf("its connection was %q at the kill", state)
+}
+
+// story is what the logs say of the connection, by process.
+func (c *crowd) story(b broken) string {
+	if b.err.Conn == nil {
+		return ""
+	}
+	out, _ := c.machine.Run("sh", "-c", "grep -F '"+b.err.Conn.Local.String()+" ' "+stateDir+"/log.* | tail -n 20")
+	return out
+}
+
+// arrived reports whether a process that lives has, or had, the connection of a
+// client.
+func (c *crowd) arrived(client string) bool {
+	for _, pid := range c.processes() {
+		text, err := os.ReadFile(c.log(pid))
+		if _, known := kills.States(string(text))[client]; err == nil && known {
+			return true
+		}
+	}
+	return false
 }
 
 // judge looks into the journal only if it has to: what the next process has
