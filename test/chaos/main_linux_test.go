@@ -19,8 +19,8 @@ import (
 // The flags of the longer runs: see make chaos and make soak.
 var (
 	seedFlag  = flag.Uint64("seed", 1, "what the steps of TestChaos follow from")
-	stepsFlag = flag.Int("steps", 20, "how many steps TestChaos takes on each systemd")
-	roundFlag = flag.Float64("soak", 0.01, "how much of 1,000 reloads, 1,000 restarts and 300 kills TestSoak does")
+	stepsFlag = flag.Int("steps", 15, "how many steps TestChaos takes on each systemd")
+	roundFlag = flag.Float64("soak", 0.002, "how much of 1,000 reloads, 1,000 restarts and 300 kills TestSoak does")
 	onlyFlag  = flag.String("only", "", "names of steps, with commas: TestChaos takes no others")
 	onFlag    = versions{sdtest.V262}
 )
