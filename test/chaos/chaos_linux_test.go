@@ -160,8 +160,12 @@ func (d *driver) checkJournal() {
 }
 
 // explained reports whether a line is about a kill: a successor may speak before
-// systemd has noticed the death of the main process, and afterwards.
+// systemd has noticed the death of the main process, and afterwards. 257 waits
+// for the end of a reload whose process was killed.
 func (d *driver) explained(line string) bool {
+	if d.version == sdtest.V257 && strings.Contains(line, "Reload operation timed out") {
+		return true
+	}
 	_, main, _ := strings.Cut(strings.TrimSpace(line), "reception only permitted for main PID ")
 	pid, err := strconv.Atoi(main)
 	return main == "which is currently not known" || err == nil && d.dead[pid]

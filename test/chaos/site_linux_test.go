@@ -169,12 +169,23 @@ func (s *site) gone(pid int) bool {
 	return err != nil || strings.Contains(string(stat), ") Z ")
 }
 
-// signal signals a process, if it is there.
+// signal signals a process, if it is there. One that is to stop has stopped then.
 func (s *site) signal(pid int, sig syscall.Signal) {
 	s.t.Helper()
-	if !s.gone(pid) {
-		_, _ = s.machine.Run("kill", "-"+strconv.Itoa(int(sig)), strconv.Itoa(pid))
+	if s.gone(pid) {
+		return
 	}
+	if out, err := s.machine.Run("kill", "-"+strconv.Itoa(int(sig)), strconv.Itoa(pid)); err != nil && !s.gone(pid) {
+		s.t.Errorf("signal %d to process %d: %v: %s", sig, pid, err, out)
+	}
+	if sig == syscall.SIGSTOP && !patience.Until(10*time.Second, func() bool { return s.gone(pid) || s.stopped(pid) }) {
+		s.t.Errorf("process %d does not stop", pid)
+	}
+}
+
+func (s *site) stopped(pid int) bool {
+	stat, err := os.ReadFile(s.proc(pid, "stat"))
+	return err == nil && strings.Contains(string(stat), ") T ")
 }
 
 // log is what a process has noted of its connections.
