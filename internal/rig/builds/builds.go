@@ -26,7 +26,7 @@ func Compile(tree, dir string, flags []string, names map[string]string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(built)
+	defer func() { _ = os.RemoveAll(built) }()
 	args := append([]string{"build", "-o", built}, flags...)
 	for path := range names {
 		args = append(args, path)
@@ -52,7 +52,7 @@ func CheckOut(root, commit, dir string) error {
 		return err
 	}
 	archive := dir + ".tar"
-	defer os.Remove(archive)
+	defer func() { _ = os.Remove(archive) }()
 	// git answers nobody but the owner of a checkout, unless it is told to.
 	git := exec.Command("git", "-c", "safe.directory=*", "archive", "-o", archive, commit)
 	git.Dir = root
