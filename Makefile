@@ -7,6 +7,8 @@
 # make demo-systemd   the same on a booted systemd, beside other libraries; as root, after make setup
 # make scale       how a daemon with thousands of idle connections is replaced, and what that costs; as root, after make setup
 # make tls-proof   the longest test of TLS connections that move: 50 clients of each kind, 50 reloads and restarts; as root
+# make chaos  everything that breaks services, at random and for long, on each systemd; as root
+# make soak   a thousand reloads, a thousand restarts and 300 kills, on each systemd; as root
 # make packages VERSION=1.2.0   hello and heirloom-units as .deb and .rpm, in dist
 
 GO ?= go
@@ -15,7 +17,7 @@ GO ?= go
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 .PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy other-systems demo demo-systemd \
-	scale tls-proof packages
+	scale tls-proof chaos soak packages
 
 all: check test
 
@@ -130,6 +132,14 @@ scale:
 tls-proof: setup
 	$(GO) test -C test/protocols -count=1 -timeout 3h -v $(if $(ARGS),$(ARGS),-run '^(TestTLSClients|TestTLSIdle)$$' \
 		-args -tls.clients 50 -tls.rounds 50 -tls.idle 5000)
+
+# What make test does in short. make chaos ARGS="-seed 7 -steps 1000 -systemd 252,262"; without a seed it takes the time.
+chaos: setup
+	$(GO) test ./test/chaos -count=1 -timeout 24h -v -run '^TestChaos$$' -args $(or $(ARGS),-seed $(shell date +%s) -steps 1000 -systemd 252,257,262)
+
+# make soak ARGS="-soak 0.1 -systemd 262" does a tenth of it.
+soak: setup
+	$(GO) test ./test/chaos -count=1 -timeout 24h -v -run '^TestSoak$$' -args $(or $(ARGS),-soak 1 -systemd 252,257,262)
 
 VERSION ?= 0.0.0~dev
 

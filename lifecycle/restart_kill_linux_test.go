@@ -75,6 +75,42 @@ func TestKillRestart(t *testing.T) {
 	}
 }
 
+// TestKillHandedOver kills a process in a reload when it has named its successor
+// the main process, and has not told it so. The successor's connections outlive
+// a crash nevertheless.
+func TestKillHandedOver(t *testing.T) {
+	t.Parallel()
+	for _, v := range sdtest.Versions() {
+		t.Run(v.String(), func(t *testing.T) {
+			t.Parallel()
+			machine := sdtest.Boot(t, v)
+			machine.Install(os.Args[0], "/usr/bin/daemon")
+			machine.WriteFile("/etc/systemd/system/daemon.service", storedService, 0o644)
+			machine.MustRun("systemctl", "daemon-reload")
+			machine.MustRun("systemctl", "start", "daemon.service")
+			d := &managedDaemon{t, machine}
+			machine.WriteFile("/run/daemon/kill", "1 handed over", 0o644)
+			_, _ = machine.Run("systemctl", "reload", "daemon.service") // may fail: nobody answers the command
+			d.awaitService("0", 2)
+			clients := d.connect(20)
+			if err := eventually(func() bool {
+				s, err := d.status()
+				return err == nil && s.Ledger != nil && s.Ledger.Kept == len(clients)
+			}); err != nil {
+				s, _ := d.status()
+				t.Fatalf("connections are not kept: %v", s.Ledger)
+			}
+			machine.MustRun("systemctl", "kill", "--kill-whom=main", "-s", "KILL", "daemon.service")
+			d.awaitService("1", 3)
+			for _, c := range clients {
+				if generation, err := c.exchange(); err != nil || generation != 3 {
+					t.Errorf("generation %d answers, %v, want 3", generation, err)
+				}
+			}
+		})
+	}
+}
+
 // A kept is a connection that is asked again and again.
 type kept struct {
 	net.Conn

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/drainbudget"
@@ -60,6 +61,7 @@ func (m *mainLoop) keep(entitled bool) {
 		return
 	case !entitled:
 		kept.Off = errOrphan
+		m.background.Go(m.askWhetherMain)
 		return
 	case left != nil:
 		kept.GoOn(left)
@@ -75,6 +77,24 @@ func (m *mainLoop) keep(entitled bool) {
 		kept.Begin(m.stored.Store, len(m.service.sockets.Stored()))
 		time.AfterFunc(fdstore.Doubt, func() { m.background.Post(m.checkKept) })
 	}
+}
+
+// askWhetherMain has an orphan keep connections if the predecessor had named it
+// the main process before it died: systemd then follows it, and nobody else
+// will ever have the right to the store.
+func (m *mainLoop) askWhetherMain() {
+	main, err := systemd.AskMainProcess(context.Background())
+	if err != nil {
+		m.log.Debug("cannot find out whether systemd follows this process", "error", err)
+	}
+	if err != nil || main.PID != os.Getpid() {
+		return
+	}
+	m.background.Post(func() {
+		if m.state == Ready && errors.Is(m.stored.kept.Off, errOrphan) {
+			m.keep(true)
+		}
+	})
 }
 
 // checkKept ends a ledger that the store has refused, as it has the handover

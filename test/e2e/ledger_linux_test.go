@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/rig/kills"
 	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
@@ -93,12 +94,7 @@ func (h *managed) lastStates() map[string]string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	states := make(map[string]string)
-	for line := range strings.Lines(string(text)) {
-		address, state, _ := strings.Cut(strings.TrimSpace(line), " ")
-		states[address] = state
-	}
-	return states
+	return kills.States(string(text))
 }
 
 // TestKillKeepsIdle kills the process under load, at any moment, again and
@@ -187,13 +183,10 @@ func checkKilled(t *testing.T, h *managed, loads []*loadtest.Run) (broken, gaps 
 	for _, run := range loads {
 		classes = append(classes, run.Stop().ByClass...)
 	}
-	states := h.lastStates()
-	for remote, read := range h.cut() {
-		states[remote] += ", " + read + " of a request"
-	}
+	kill := kills.Kill{States: h.lastStates(), Cut: h.cut()}
 	for _, class := range classes {
 		broken += class.Broken
-		gaps += checkUnderWay(t, class, states)
+		gaps += checkUnderWay(t, class, kill)
 	}
 	return broken, gaps
 }
@@ -205,23 +198,16 @@ func (h *managed) cut() map[string]string {
 	s := h.tookOver()
 	var cut map[string]string
 	h.wait("the log to have every connection that was cut", func() bool {
-		cut = make(map[string]string)
-		lines := 0
-		for line := range strings.Lines(h.machine.Journal("-o", "cat", "_PID="+itoa(s.PID))) {
-			if _, rest, found := strings.Cut(line, "closing a connection whose request died with its process: listener=http remote="); found {
-				remote, read, _ := strings.Cut(strings.TrimSpace(rest), " ")
-				cut[remote] = read
-				lines++
-			}
-		}
-		return lines == s.Ledger.Cut
+		n := 0
+		cut, n = kills.Cut(h.machine.Journal("-o", "cat", "_PID="+itoa(s.PID)))
+		return n == s.Ledger.Cut
 	})
 	return cut
 }
 
 // checkUnderWay checks that the broken requests of a class are of connections
 // that were serving one.
-func checkUnderWay(t *testing.T, class loadtest.ClassReport, states map[string]string) (gaps int) {
+func checkUnderWay(t *testing.T, class loadtest.ClassReport, kill kills.Kill) (gaps int) {
 	t.Helper()
 	known := 0
 	for _, err := range class.FirstErrors {
@@ -234,15 +220,15 @@ func checkUnderWay(t *testing.T, class loadtest.ClassReport, states map[string]s
 		if bytes.Count(e.Conn.Read.Begin, []byte("HTTP/1.1 ")) > 1 {
 			t.Errorf("a second response: %v", err)
 		}
-		switch state := states[e.Conn.Local.String()]; {
-		case strings.HasPrefix(state, "active"):
-		case class.Class == loadtest.ConnectThenWait && state == "new": // the kill came before it was kept
-			t.Logf("too young: %v", err)
-		case strings.HasSuffix(state, "of a request"): // the kernel says that it was read
+		switch verdict := kill.Judge(e); verdict {
+		case kills.UnderWay:
+		case kills.Read:
 			gaps++
-			t.Logf("%s: %v", state, err)
+			t.Logf("%s: %v", verdict, err)
+		case kills.Young:
+			t.Logf("%s: %v", verdict, err)
 		default:
-			t.Errorf("the connection was %s when the process was killed: %v", state, err)
+			t.Errorf("the connection was %s when the process was killed: %v", kill.States[e.Conn.Local.String()], err)
 		}
 	}
 	if known != class.Broken {

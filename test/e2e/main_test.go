@@ -4,13 +4,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/heirloom-go/heirloom/internal/rig/builds"
 	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 )
 
@@ -65,30 +65,9 @@ func run(m *testing.M) int {
 // root is this tree.
 var root = filepath.Join("..", "..")
 
-// compile builds the programs at these paths of a tree, by these names. One
-// call of go links several of them at a time.
+// compile builds the programs at these paths of a tree, by these names.
 func compile(tree string, flags []string, names map[string]string) error {
-	dir, err := os.MkdirTemp(programs, "build-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	args := append([]string{"build", "-o", dir}, flags...)
-	for path := range names {
-		args = append(args, path)
-	}
-	cmd := exec.Command("go", args...)
-	cmd.Dir = tree
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off") // without cgo for the roots with another libc
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go %q in %s: %w\n%s", args, tree, err, out)
-	}
-	for path, name := range names {
-		if err := os.Rename(filepath.Join(dir, filepath.Base(path)), program(name)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return builds.Compile(tree, programs, flags, names)
 }
 
 // program returns the path of a program under test.

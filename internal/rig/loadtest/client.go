@@ -207,7 +207,7 @@ func (c *client) fail(err error) {
 		broken.Conn = c.link.state()
 	}
 	c.run.tally.broken(c.results, broken.Unanswered, broken)
-	c.run.target.Observe(Observation{Class: c.class, At: time.Now(), Broken: broken.Unanswered})
+	c.run.target.Observe(Observation{Class: c.class, At: time.Now(), Broken: broken.Unanswered, Err: broken})
 	c.hangUp()
 }
 

@@ -172,6 +172,8 @@ type Observation struct {
 	Generation int
 	// Broken is how many requests are broken; zero for a right answer.
 	Broken int
+	// Err says why they are; nil for a right answer.
+	Err *BrokenError
 }
 
 // ErrUnknownClass is what the report holds for a class that Start was given and

@@ -36,7 +36,7 @@ func TestObserve(t *testing.T) {
 		if o.Broken == 0 {
 			generations[o.Generation]++
 		}
-		if (o.Generation == 0) != (o.Broken > 0) || (o.Took == 0) != (o.Broken > 0) || o.At.Before(began) || time.Since(o.At) < 0 {
+		if (o.Generation == 0) != (o.Broken > 0) || (o.Took == 0) != (o.Broken > 0) || (o.Err != nil) != (o.Broken > 0) || o.At.Before(began) || time.Since(o.At) < 0 {
 			t.Errorf("observed %+v", o)
 		}
 		if seen[loadtest.KeepAlive] >= 20 && seen[loadtest.Pipelined] >= 20 {
