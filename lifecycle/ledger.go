@@ -85,22 +85,22 @@ type Ledger struct {
 
 // String says what is kept, for people.
 func (l *Ledger) String() string {
-	parts := []string{fmt.Sprintf("%d connections would outlive a crash", l.Kept)}
+	parts := []string{fmt.Sprintf("connections that would outlive a crash: %d", l.Kept)}
 	if l.Off != "" {
-		parts[0] = "no connection would outlive a crash: " + l.Off
+		parts[0] += ": " + l.Off
 	}
 	for _, count := range []struct {
 		n    uint64
 		what string
 	}{
-		{l.Refused, "cannot"},
-		{uint64(l.Adopted), "have outlived one"},
-		{uint64(l.Cut), "were cut by it"},
-		{uint64(l.Answered), "of these were answered with 500"},
-		{uint64(l.Lost), "were lost by it"},
+		{l.Refused, "that would not"},
+		{uint64(l.Adopted), "that outlived the last one"},
+		{uint64(l.Cut), "cut by it"},
+		{uint64(l.Answered), "of these answered with 500"},
+		{uint64(l.Lost), "lost by it"},
 	} {
 		if count.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count.n, count.what))
+			parts = append(parts, fmt.Sprintf("%s: %d", count.what, count.n))
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -19,10 +19,14 @@ const progressInterval = time.Second
 // time to come, late as it may be.
 const extendBy = 3 * progressInterval
 
+// longDrain is how long a stop lasts before the log says what it waits for.
+const longDrain = 5 * time.Second
+
 // A progress is the report to the service manager, once a second, of a drain
 // here or in an older generation.
 type progress struct {
 	running bool
+	logged  bool // what a long stop waits for
 	timer   *time.Timer
 }
 
@@ -72,7 +76,12 @@ func (m *mainLoop) onReports(predecessors []Predecessor) {
 	if m.successor != nil || m.state == Starting {
 		return
 	}
-	m.service.manager.Say(servicemanager.Status, m.statusLine(m.waitLine(predecessors)))
+	line := m.waitLine(predecessors)
+	m.service.manager.Say(servicemanager.Status, m.statusLine(line))
+	if m.state == Draining && !m.report.logged && time.Since(m.drain.Began()) > longDrain {
+		m.report.logged = true
+		m.log.Info("the stop takes long", "status", line)
+	}
 }
 
 // waitLine says in one line what this generation and the older ones wait for.

@@ -37,6 +37,20 @@ func TestStatusForPeople(t *testing.T) {
 	}
 }
 
+// TestLedgerForPeople has counts that are not there left out.
+func TestLedgerForPeople(t *testing.T) {
+	for want, l := range map[string]lifecycle.Ledger{
+		"connections that would outlive a crash: 1":           {Kept: 1},
+		"connections that would outlive a crash: 0: no store": {Off: "no store"},
+		"connections that would outlive a crash: 9, that would not: 2, that outlived the last one: 7, cut by it: 3, " +
+			"of these answered with 500: 1, lost by it: 4": {Kept: 9, Refused: 2, Adopted: 7, Cut: 3, Answered: 1, Lost: 4},
+	} {
+		if got := l.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // TestReasonUnderSystemd has successors fail for a reason that holds anything:
 // the service is ready again, serves on, and reloads with the next good one.
 func TestReasonUnderSystemd(t *testing.T) {

@@ -67,6 +67,9 @@ func checkStopping(t *testing.T, h *managed) {
 	if display := h.display(); !strings.Contains(display, `Status: "generation 7, finishing: 1 request, `) {
 		t.Errorf("systemctl status shows:\n%s", display)
 	}
+	h.wait("the journal to say what the stop waits for", func() bool {
+		return strings.Contains(h.machine.Journal("-u", "hello.service"), `the stop takes long: status="finishing: 1 request, `)
+	})
 }
 
 func (h *managed) statusLine() string { return h.machine.Property("hello.service", "StatusText") }
