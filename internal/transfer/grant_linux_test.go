@@ -210,14 +210,15 @@ func TestGrantIsForWhatWaited(t *testing.T) {
 		fdutil.CloseAll(fds)
 		return m, len(fds)
 	}
-	question, n := receive()
+	question, _ := receive()
 	g.Accepted(question.Count, false) // room for all of them
 	for range 2 {
-		_, n = receive()
+		_, n := receive()
 		g.Accepted(n, false)
 	}
 	pass(secure) // later, when there may be no room any more
-	if _, n = receive(); n > 0 {
+	_, n := receive()
+	if n > 0 {
 		t.Error("a session is sent without a question")
 	}
 	g.Accepted(n, false)
