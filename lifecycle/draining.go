@@ -123,7 +123,7 @@ func (m *mainLoop) drainToSink() {
 			p.SetPhase(conntrack.Serving)
 		case !p.Movable || sink == nil || !sink.Serves(p):
 			p.SetPhase(conntrack.Lingering)
-		case m.successor != nil && m.successor.Conns.IsFull():
+		case m.successor != nil && m.successor.Conns.IsFull() && !m.conns.IsLate():
 			p.SetPhase(conntrack.Serving)
 		default:
 			p.SetPhase(conntrack.Moving)

@@ -78,7 +78,7 @@ func (m *mainLoop) onReports(predecessors []Predecessor) {
 	}
 	line := m.waitLine(predecessors)
 	m.service.manager.Say(servicemanager.Status, m.statusLine(line))
-	if m.state == Draining && !m.report.logged && time.Since(m.drain.Began()) > longDrain {
+	if m.told.toStop && m.state == Draining && !m.report.logged && time.Since(m.drain.Began()) > longDrain {
 		m.report.logged = true
 		m.log.Info("the stop takes long", "status", line)
 	}

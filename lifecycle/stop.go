@@ -121,6 +121,7 @@ func (m *mainLoop) giveUp() {
 		return
 	}
 	if m.state != Draining { // a lame duck
+		m.leaveToStore()
 		m.service.sockets.UnlinkOnClose(m.queue() != nil)
 		m.drainToSink()
 	}

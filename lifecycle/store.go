@@ -46,6 +46,7 @@ func (m *mainLoop) forget(e *fdstore.Entry) {
 		m.store()
 	case m.state == Draining && m.told.toStop && m.successor == nil:
 		m.tryStoreAgain()
+		m.service.sockets.UnlinkOnClose(m.queue() != nil)
 		m.drainToSink()
 	}
 	m.next()

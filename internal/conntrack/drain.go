@@ -85,6 +85,9 @@ func (r *Registry) endLinger() {
 // where connections move: those that never rest would not leave otherwise.
 func (r *Registry) LateIn(d time.Duration) { r.drain.lateness.Reset(d) }
 
+// IsLate reports whether that time is over.
+func (r *Registry) IsLate() bool { return r.drain.late.Load() }
+
 // watchSilence sets the timer of Silence, unless it is set.
 func (r *Registry) watchSilence() {
 	if !r.drain.watching.Load() && !r.drain.watching.Swap(true) {
@@ -122,7 +125,7 @@ func (r *Registry) TakeBack(conns []Conn) {
 // their clients need not know. Late in a drain that is too much to hope for,
 // and they are taken back.
 func (r *Registry) ServeMeanwhile(conns []Conn) {
-	if r.drain.late.Load() {
+	if r.IsLate() {
 		r.TakeBack(conns)
 		return
 	}

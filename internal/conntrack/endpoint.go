@@ -60,11 +60,11 @@ func (e *Endpoint) Phase() Phase { return Phase(e.phase.Load()) }
 // Registry.ReleaseAtRest, the others when they come to rest.
 func (e *Endpoint) SetPhase(p Phase) { e.phase.Store(int32(p)) }
 
-// StopMoving has connections that would move do as in phase p instead. Whoever
-// sets the phase hears of it by Registry.Again, since the reason may be over: it
-// was found in another goroutine.
+// StopMoving has connections that would move do as in phase p instead. If they
+// are served meanwhile, whoever sets the phase hears of it by Registry.Again:
+// the lack of room was seen in another goroutine, and may be over.
 func (e *Endpoint) StopMoving(p Phase) {
-	if e.phase.CompareAndSwap(int32(Moving), int32(p)) {
+	if e.phase.CompareAndSwap(int32(Moving), int32(p)) && p == Serving {
 		e.Registry.LookAgain()
 	}
 }

@@ -138,7 +138,8 @@ func New(config Config) *Registry {
 func (r *Registry) Empty() <-chan struct{} { return r.empty }
 
 // Again receives, with room for one, after LookAgain, and when an Endpoint has
-// stopped moving: the phases are to be set again, by what the Sink takes now.
+// stopped moving for a while: the phases are to be set again, by what the Sink
+// takes now.
 func (r *Registry) Again() <-chan struct{} { return r.again }
 
 // LookAgain says that the Sink may take what it could not take before.

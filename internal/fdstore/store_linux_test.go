@@ -1,6 +1,7 @@
 package fdstore
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -97,6 +98,46 @@ func TestStore(t *testing.T) {
 	third.Taken(found.Entries[0])
 	third.Forget()
 	m.check("when the queue is taken over", "heirloom-3", "web")
+}
+
+// A deaf is a manager that takes what it is told, and reads nothing of it while
+// deaf is set.
+type deaf struct {
+	*manager
+	deaf bool
+}
+
+func (d *deaf) Await() error {
+	if d.deaf {
+		return context.DeadlineExceeded
+	}
+	return d.manager.Await()
+}
+
+// TestStoreSlow has a service manager that is slow when the handover socket is
+// stored. It is relied on once it has read of that, and not before.
+func TestStoreSlow(t *testing.T) {
+	for max, kept := range map[int]bool{0: false, 16: true} {
+		m := &deaf{newManager(t, max), true}
+		m.refuseLate()
+		s := m.generation(1, &Found{})
+		s.Manager = m
+		if !s.Save(nil, nil) || s.NeededQueue() != nil {
+			t.Fatal("what it has not read of is refused, or relied on")
+		}
+		m.deaf = false
+		_ = m.names() // it has read
+		m.closeRefused()
+		if q := s.NeededQueue(); (q != nil) != kept {
+			t.Errorf("with room for %d the queue is %v", max, q)
+		}
+		m.deaf = true
+		if s.TryAgain(); s.NeededQueue() != nil {
+			t.Error("at the end it is relied on without having read")
+		}
+		_ = m.names()
+		m.closeRefused()
+	}
 }
 
 // TestStoreFull has no room for the handover socket, or for two of them at

@@ -2,6 +2,7 @@ package fdstore
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -45,7 +46,11 @@ type Store struct {
 	opened  time.Time // when pending was
 	crowded bool      // Entries may have left no room for pending, unseen
 	unsure  bool      // so may what the generation before has in the store
+	unread  bool      // the Manager had not read of pending when it was needed first
 }
+
+// errUnread says that the Manager takes too long to read of a handover socket.
+var errUnread = errors.New("the service manager is slow")
 
 // Doubt is for how long a refusal may not have shown yet.
 const Doubt = time.Second
@@ -129,9 +134,18 @@ func (s *Store) removeOlder() bool {
 // in the background. So this is certain only later, when it matters.
 func (s *Store) open() error {
 	s.Close()
-	s.opened = time.Now()
+	s.unread = false
+	opening := true
 	var err error
-	s.pending, err = transfer.NewQueue(s.Hello, s.keep, s.Owner, s.Log)
+	s.pending, err = transfer.NewQueue(s.Hello, func(end int) error {
+		err := s.keep(end)
+		if opening && errors.Is(err, errUnread) { // it may have room, and is asked when that matters
+			s.unread, err = true, nil
+		}
+		return err
+	}, s.Owner, s.Log)
+	opening = false
+	s.opened = time.Now()
 	switch _, has := os.LookupEnv("FDSTORE"); {
 	case err == nil:
 	case len(s.found.Entries) > 0: // what they take up is about to be given back
@@ -152,8 +166,8 @@ func (s *Store) keep(end int) error {
 	if err != nil {
 		return err
 	}
-	if s.Manager.Await() != nil { // it is slow, and says later whether it has room
-		s.unsure = true
+	if err := s.Manager.Await(); err != nil { // until then nothing shows
+		return fmt.Errorf("%w: %w", errUnread, err)
 	}
 	return nil
 }
@@ -172,6 +186,12 @@ func (s *Store) Queue() *transfer.Queue {
 // that may be on its way.
 func (s *Store) NeededQueue() *transfer.Queue {
 	q := s.Queue()
+	if q != nil && s.unread {
+		if s.Manager.Await() != nil {
+			return nil
+		}
+		s.unread, s.unsure, s.opened = false, true, time.Now()
+	}
 	if q != nil && (s.crowded || s.unsure) && time.Since(s.opened) < Doubt && q.WasRefused() {
 		return nil
 	}
@@ -188,7 +208,12 @@ func (s *Store) IsExpected() bool {
 // once, so it waits for a refusal.
 func (s *Store) TryAgain() {
 	err := s.open()
-	if err == nil && s.pending.WasRefused() {
+	switch {
+	case err != nil:
+	case s.unread: // nobody may ever read what would be queued
+		s.Close()
+		s.pending, err = nil, errUnread
+	case s.pending.WasRefused():
 		err = transfer.ErrNotKept
 	}
 	if err != nil {

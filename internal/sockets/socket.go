@@ -19,7 +19,7 @@ type Socket struct {
 	bound  *handover.Bound // nil if it is systemd's
 
 	closing sync.Mutex // also guards whether that removes a Unix path
-	unlink  bool       // on Close, also if it was closed before
+	unlink  bool       // once, on Close, also if it was closed before
 }
 
 // Name returns the name by which it was asked for.
@@ -41,6 +41,7 @@ func (s *Socket) Close() error {
 	defer s.closing.Unlock()
 	err := s.socket.Close()
 	if s.unlink && s.bound != nil {
+		s.unlink = false         // it may be another's later, with the same inode number
 		_ = RemovePath(*s.bound) // a listener that was closed before has left it
 	}
 	return err
