@@ -233,29 +233,32 @@ func divided(t *testing.T, clients []*client, least int) (stay, moved []*client)
 }
 
 // TestRoomElsewhere: a listener that the successor does not have has nothing to
-// wait for when that has no room, and its clients are told to close.
+// wait for when that has no room, and its clients are told to close. Late in the
+// drain those of the others are as well.
 func TestRoomElsewhere(t *testing.T) {
-	ours, end, err := handover.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(end)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	client, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	nc, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	if first, second := lifecycle.DrainFull(ours, nc); !first || second {
-		t.Errorf("serves on: %v the successor's listener, %v another; want only the first", first, second)
+	for _, late := range []bool{false, true} {
+		ours, end, err := handover.Pair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(end)
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		client, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		nc, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		if first, second := lifecycle.DrainFull(ours, nc, late); first == late || second {
+			t.Errorf("late: %v, serves on: %v the successor's listener, %v another", late, first, second)
+		}
 	}
 }
