@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -128,7 +129,7 @@ func environmentOptions() (lifecycle.Options, error) {
 // killAtStep has a file named kill in the RuntimeDirectory say at which step of
 // a handover which generation kills itself, as in "2 serving", one named freeze
 // when it stops itself, and one named hold which step lasts until that is gone:
-// meanwhile there is one named held.
+// see holdWhile.
 func killAtStep(service *lifecycle.Service) {
 	service.SetTestHook(func(step string) {
 		at := fmt.Sprintf("%d %s", service.Generation(), step)
@@ -136,10 +137,7 @@ func killAtStep(service *lifecycle.Service) {
 			text, err := os.ReadFile(inRuntimeDirectory(file))
 			return err == nil && strings.TrimSpace(string(text)) == at
 		}
-		for says("hold") {
-			_ = os.WriteFile(inRuntimeDirectory("held"), nil, 0o644)
-			time.Sleep(time.Millisecond)
-		}
+		holdWhile(func() bool { return says("hold") })
 		for file, sig := range map[string]syscall.Signal{"kill": syscall.SIGKILL, "freeze": syscall.SIGSTOP} {
 			if says(file) {
 				_ = os.Remove(inRuntimeDirectory(file)) // the same generation may come again
@@ -150,6 +148,24 @@ func killAtStep(service *lifecycle.Service) {
 		}
 	})
 }
+
+// holdWhile makes a file named held, and one named told when the process has got
+// a signal to stop meanwhile.
+func holdWhile(says func() bool) {
+	told := make(chan os.Signal, 1)
+	for says() {
+		signal.Notify(told, syscall.SIGTERM)
+		touch("held")
+		select {
+		case <-told:
+			touch("told")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	signal.Stop(told)
+}
+
+func touch(file string) { _ = os.WriteFile(inRuntimeDirectory(file), nil, 0o644) }
 
 // daemon serves on the socket named http. A file named listen in its
 // RuntimeDirectory changes what it listens on, as a configuration file would.

@@ -102,6 +102,7 @@ func TestStopInHandOver(t *testing.T) {
 			if err := syscall.Kill(d.first, syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
+			d.awaitFile("told")
 			d.goOn()
 			d.eventually("all processes to end", func() bool { return len(d.processes()) == 0 })
 		})
