@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/heirloom-go/heirloom/internal/profile"
 )
@@ -97,9 +96,7 @@ func (c Caught) Release() {
 // StopSignal returns a signal to stop that waits, nil if there is none. Those
 // that package signal has by now, and has not delivered, count.
 func (c Caught) StopSignal() os.Signal {
-	flush := make(chan os.Signal, 1)
-	signal.Notify(flush, syscall.SIGWINCH) // whose default is to do nothing
-	signal.Stop(flush)                     // which waits until all that are on their way are delivered
+	settle()
 	select {
 	case sig := <-c.Stop:
 		return sig

@@ -9,3 +9,5 @@ var (
 	defaultStop   = []os.Signal{os.Interrupt}
 	defaultStacks = []os.Signal{}
 )
+
+func settle() {}
