@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,11 +22,22 @@ var (
 	seedFlag  = flag.Uint64("seed", 1, "what the steps of TestChaos follow from")
 	stepsFlag = flag.Int("steps", 15, "how many steps TestChaos takes on each systemd")
 	roundFlag = flag.Float64("soak", 0.002, "how much of 1,000 reloads, 1,000 restarts and 300 kills TestSoak does")
-	onlyFlag  = flag.String("only", "", "names of steps, with commas: TestChaos takes no others")
+	onlyFlag  []string // all if there are none
 	onFlag    = versions{sdtest.V262}
 )
 
-func init() { flag.Var(&onFlag, "systemd", "versions of systemd, with commas") }
+func init() {
+	flag.Var(&onFlag, "systemd", "versions of systemd, with commas")
+	flag.Func("only", "names of steps, with commas: TestChaos takes no others", func(text string) error {
+		onlyFlag = strings.Split(text, ",")
+		for _, name := range onlyFlag {
+			if !slices.ContainsFunc(steps(), func(s step) bool { return s.name == name }) {
+				return fmt.Errorf("there is no step %q", name)
+			}
+		}
+		return nil
+	})
+}
 
 // Versions is a flag.
 type versions []sdtest.Version

@@ -202,20 +202,24 @@ func (d *driver) other() int {
 	return 0
 }
 
+// pause stops a process for a while, which begins with what is done meanwhile.
+func (d *driver) pause(pid int, meanwhile func()) {
+	d.t.Helper()
+	d.signal(pid, syscall.SIGSTOP)
+	meanwhile()
+	d.while(300 * time.Millisecond)
+	d.signal(pid, syscall.SIGCONT)
+}
+
 func (d *driver) doPause() {
 	d.t.Helper()
-	d.signal(d.pid, syscall.SIGSTOP)
-	d.while(300 * time.Millisecond)
-	d.signal(d.pid, syscall.SIGCONT)
+	d.pause(d.pid, func() {})
 }
 
 func (d *driver) doPauseSuccessor() {
 	d.t.Helper()
 	successor, wait := d.starting()
-	d.signal(successor, syscall.SIGSTOP)
-	d.undoHold()
-	d.while(300 * time.Millisecond)
-	d.signal(successor, syscall.SIGCONT)
+	d.pause(successor, d.undoHold)
 	d.must(wait())
 }
 
@@ -223,10 +227,7 @@ func (d *driver) doPausePredecessor() {
 	d.t.Helper()
 	predecessor := d.pid
 	_, wait := d.starting()
-	d.signal(predecessor, syscall.SIGSTOP)
-	d.undoHold()
-	d.while(300 * time.Millisecond)
-	d.signal(predecessor, syscall.SIGCONT)
+	d.pause(predecessor, d.undoHold)
 	d.must(wait())
 }
 

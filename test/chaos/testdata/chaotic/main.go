@@ -3,14 +3,14 @@
 // RuntimeDirectory has a file named hold-start, no process gets ready, and one
 // that started while there was a file named in-place is replaced in place.
 //
-// It is built of older trees as well: it uses what they have.
+// It is built of older trees as well, so it uses no helpers of the tests: those
+// may be younger.
 //
 //	chaotic
 //	chaotic reload | status [-json]
 package main
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -39,38 +39,25 @@ func main() {
 		Logger:  hclog.New(&hclog.LoggerOptions{Name: "hello", Level: hclog.Debug}),
 		MoveTLS: true,
 	}
-	err := error(nil)
-	if len(os.Args) > 1 {
-		err = lifecycle.Command(context.Background(), options, os.Args[1:], os.Stdout)
-	} else {
-		err = serve(options)
+	if _, err := os.Stat(runtimeFile("in-place")); err == nil {
+		options.ReloadMode = lifecycle.Exec
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "chaotic:", err)
-		os.Exit(1)
-	}
+	os.Exit(lifecycle.Main(options, os.Args[1:], serve))
 }
 
 func runtimeFile(name string) string {
 	return filepath.Join(os.Getenv("RUNTIME_DIRECTORY"), name)
 }
 
-func serve(options lifecycle.Options) error {
-	if _, err := os.Stat(runtimeFile("in-place")); err == nil {
-		options.ReloadMode = lifecycle.Exec
-	}
-	service, err := lifecycle.New(options)
-	if err != nil {
-		return err
-	}
+func serve(service *lifecycle.Service) error {
 	config, err := selfSigned()
 	if err != nil {
-		return service.Fail(err)
+		return err
 	}
 	path := filepath.Join(os.Getenv("STATE_DIRECTORY"), fmt.Sprint("log.", os.Getpid()))
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return service.Fail(err)
+		return err
 	}
 	note := func(nc net.Conn, state http.ConnState) { fmt.Fprintln(log, nc.RemoteAddr(), state) }
 	for name, config := range map[string]*tls.Config{"http": nil, "https": config} {
@@ -85,10 +72,9 @@ func serve(options lifecycle.Options) error {
 	}
 	for held := runtimeFile("hold-start"); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(held); err != nil {
-			break
+			return nil
 		}
 	}
-	return service.Run(context.Background())
 }
 
 func selfSigned() (*tls.Config, error) {
