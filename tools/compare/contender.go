@@ -9,7 +9,8 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-//go:embed contenders/*/*.service contenders/*/*.socket contenders/*/*.conf.in contenders/next-generation
+//go:embed contenders/*/*.service contenders/*/*.socket
+//go:embed contenders/*/*.conf.in contenders/next-generation
 var unitFiles embed.FS
 
 // A contender is a service as one writes it with some library.

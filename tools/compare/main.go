@@ -2,9 +2,9 @@
 // service is replaced: examples/hello beside the same service by
 // cloudflare/tableflip, facebookgo/grace, fvbock/endless, jpillora/overseer,
 // and net/http alone, and nginx, haproxy and caddy of Debian, which are
-// downloaded for that, and not installed on the host. Each of them is reloaded, restarted, killed and upgraded
-// time and again, under the same load. It needs root, Linux, and what `make
-// setup` installs on Debian.
+// downloaded for that, and not installed on the host. Each of them is reloaded,
+// restarted, killed and upgraded time and again, under the same load. It needs
+// root, Linux, and what `make setup` installs on Debian.
 //
 //	make demo-systemd
 //	dist/compare [-systemd 262] [-rounds 10] [-pause 300ms]
@@ -21,10 +21,11 @@
 //
 // has requests under way that are longer than a reload takes, and
 // connect-then-wait=20 new connections that have sent nothing yet. The verb
-// burst, which has to be asked for, is 20 reloads, 20 ms apart. A client asks again after its pause, whether its last
-// request broke or not, so where connections are refused for a while, many
-// requests are. The programs and units of the others are in contenders: each as
-// its own README has it, as far as that goes.
+// burst, which has to be asked for, is 20 reloads, 20 ms apart. A client asks
+// again after its pause, whether its last request broke or not, so where
+// connections are refused for a while, many requests are. The programs and
+// units of the others are in contenders: each as its own README has it, as far
+// as that goes.
 //
 // It ends with pictures of how heirloom fared, and tables. It exits with status
 // 1 if heirloom broke a request, but for those that a process which was killed

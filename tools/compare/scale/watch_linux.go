@@ -171,8 +171,8 @@ func (w *watch) gained(n int) bool {
 	return false
 }
 
-// CPUTime returns how much processor time all threads of a process took, those that have
-// ended as well: clock_getcpuclockid(3).
+// CPUTime returns how much processor time all threads of a process took, those
+// that have ended as well: clock_getcpuclockid(3).
 func CPUTime(pid int) (time.Duration, error) {
 	const processClock = 2 // CPUCLOCK_SCHED
 	var t unix.Timespec
