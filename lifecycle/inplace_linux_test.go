@@ -79,6 +79,7 @@ func TestInPlaceFinishesFirst(t *testing.T) {
 	idle.ask("/")
 	late := d.dial()
 	late.ask("/")
+	idle.staysUnanswered(patience.Of(time.Second))
 	d.release()
 	slow.answer(1)
 	for _, c := range []*client{idle, late} {
@@ -109,7 +110,8 @@ func TestInPlaceStopped(t *testing.T) {
 	slow := d.hold()
 	result := d.reloadInBackground()
 	d.drains()
-	idle[0].ask("/") // perhaps in the queue
+	idle[0].ask("/")
+	idle[0].staysUnanswered(patience.Of(time.Second))
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +186,7 @@ func TestInPlaceProgramVanishes(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.ask("/")
+	c.staysUnanswered(patience.Of(time.Second))
 	d.release()
 	slow.answer(1)
 	c.answer(2)
