@@ -34,7 +34,7 @@ RuntimeDirectoryPreserve=yes
 	h.machine.MustRun("mkdir", "-p", "/etc/systemd/user/default.target.wants")
 	h.machine.MustRun("ln", "-s", "../hello.service", "/etc/systemd/user/default.target.wants/hello.service")
 	h.machine.MustRun("systemctl", "start", "user@990.service")
-	await := func(generation, kept int) (s lifecycle.Status) {
+	await := func(generation, kept, adopted int) (s lifecycle.Status) {
 		t.Helper()
 		h.wait("the generation and what it keeps", func() bool {
 			var out bytes.Buffer
@@ -43,21 +43,21 @@ RuntimeDirectoryPreserve=yes
 				return false
 			}
 			s = parseStatus(t, out.String())
-			return s.State == lifecycle.Ready && s.Generation == generation && s.Ledger.Kept >= kept
+			return s.State == lifecycle.Ready && s.Generation == generation && s.Ledger.Kept >= kept && s.Ledger.Adopted >= adopted
 		})
 		return s
 	}
-	await(1, 0)
+	await(1, 0, 0)
 	const clients = 20
 	idle := call(t, h.target(), clients)
-	h.kill(await(1, clients).PID, syscall.SIGKILL)
-	s := await(2, clients)
+	h.kill(await(1, clients, 0).PID, syscall.SIGKILL)
+	s := await(2, clients, clients) // it counts them when it has all
 	if s.Ledger.Adopted != clients || s.Ledger.Cut+s.Ledger.Lost > 0 {
 		t.Errorf("%+v", s.Ledger)
 	}
 	idle.expect(2)
-	h.kill(await(2, clients).PID, syscall.SIGHUP)
-	h.kill(await(3, clients).PID, syscall.SIGKILL)
-	await(4, clients)
+	h.kill(s.PID, syscall.SIGHUP)
+	h.kill(await(3, clients, 0).PID, syscall.SIGKILL)
+	await(4, clients, clients)
 	idle.expect(4)
 }
