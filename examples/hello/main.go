@@ -1,8 +1,5 @@
-// Hello is a web server that can be reloaded under full load.
-//
-//	hello [-listen ADDRESS]      serve
-//	hello reload                 replace the running process by a new one
-//	hello status [-json]         tell where it stands
+// Hello is a web server that "hello reload" replaces under full load, and of
+// which "hello status" tells.
 package main
 
 import (
