@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"io"
@@ -118,6 +119,11 @@ func handler(generation int) http.Handler {
 	mux.HandleFunc("/poison/fault", func(http.ResponseWriter, *http.Request) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
 		select {}
+	})
+	mux.HandleFunc("/poison/memory", func(http.ResponseWriter, *http.Request) {
+		for all := [][]byte(nil); ; {
+			all = append(all, bytes.Repeat([]byte{1}, 1<<20))
+		}
 	})
 	mux.HandleFunc("/poison/half", func(w http.ResponseWriter, _ *http.Request) {
 		half(w)
