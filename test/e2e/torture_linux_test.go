@@ -169,7 +169,7 @@ func TestTorture(t *testing.T) {
 			h.start()
 			a := newTorturers(t, h)
 			target := h.target()
-			target.Limit = time.Minute
+			target.Limit = patience.Of(time.Minute)
 			load := loadtest.Start(target, crowd())
 			for i := range sdtest.Rounds(v, reloads) {
 				if i%5 == 0 {
