@@ -163,10 +163,10 @@ func loadToKill(h *managed, others ...loadtest.Class) []*loadtest.Run {
 const keepers = 20
 
 // checkKilled ends the load of a kill, which came so long after the load began,
-// and checks that all that is broken was under way. It returns how many requests
-// are, and of how many of them only the kernel knows that they were read: the
-// server was killed before it could say so, or between its response and its
-// rest.
+// and checks that all that is broken was under way. It returns how many
+// requests are, and of how many of them only the kernel knows that they were
+// read: the server was killed before it could say so, or between its response
+// and its rest.
 func checkKilled(t *testing.T, h *managed, loads []*loadtest.Run, killed time.Duration) (broken, gaps int) {
 	t.Helper()
 	var classes []loadtest.ClassReport
