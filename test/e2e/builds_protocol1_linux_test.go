@@ -42,8 +42,12 @@ func TestBuildsProtocol1(t *testing.T) {
 				t.Errorf("status %+v, want %s", s, test.second)
 			}
 			const dropped = "dropping what a process of an older version stored"
-			if journal := h.machine.Journal("-u", "hello.service"); strings.Count(journal, dropped) != 1 && first == protocol1 {
-				t.Errorf("not one line %q in the journal", dropped)
+			count := func() int { return strings.Count(h.machine.Journal("-u", "hello.service"), dropped) }
+			if first == protocol1 {
+				h.wait("the journal to say what is dropped", func() bool { return count() > 0 })
+				if n := count(); n != 1 {
+					t.Errorf("%d lines %q in the journal, want one", n, dropped)
+				}
 			}
 			h.stop()
 		})

@@ -3,8 +3,10 @@ package e2e_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
 
@@ -61,7 +63,11 @@ func TestFailure(t *testing.T) {
 			if s.PID != before.PID || s.LastReload == nil || s.LastReload.Result != "failed" || !strings.Contains(s.LastReload.Reason, f.reason) {
 				t.Errorf("%s: status %+v, last reload %+v, want process %d and a reason with %q", f.name, s, s.LastReload, before.PID, f.reason)
 			}
-			if text := h.display(); !strings.Contains(text, f.reason) {
+			text := ""
+			if !patience.Until(30*time.Second, func() bool { // systemd may hear it later than who asked for the reload
+				text = h.display()
+				return strings.Contains(text, f.reason)
+			}) {
 				t.Errorf("%s: the operator is shown no %q:\n%s", f.name, f.reason, text)
 			}
 		}

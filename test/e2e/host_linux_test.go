@@ -41,6 +41,7 @@ type host interface {
 	stop()
 	processes() []process
 	kill(pid int, sig syscall.Signal)
+	proc(pid int) string // its folder
 	descriptors(pid int) int
 	threads(pid int) int
 	target() loadtest.Target
@@ -141,9 +142,11 @@ func checkThreads(t *testing.T, h host, pid, before int) {
 }
 
 // idleDescriptors counts the descriptors of a process that has nothing to do.
-// Nobody tells when the connection of the status command is closed, so the
-// fewest of a while count.
-func idleDescriptors(h host, pid int) int {
+// Nobody tells when the connection of the status command is closed, so it is
+// waited for until it is at rest, and then the fewest of a while count.
+func idleDescriptors(t *testing.T, h host, pid int) int {
+	t.Helper()
+	atRest(t, h, pid)
 	fewest := h.descriptors(pid)
 	for range 20 {
 		time.Sleep(patience.Of(5 * time.Millisecond))

@@ -35,7 +35,7 @@ func TestInPlace(t *testing.T) {
 	everyPlace(t, func(t *testing.T, h *terminal) {
 		mustReload(t, h)
 		first := settled(t, h)
-		descriptors, threads := idleDescriptors(h, first.PID), h.threads(first.PID)
+		descriptors, threads := idleDescriptors(t, h, first.PID), h.threads(first.PID)
 		run := loadtest.Start(brisk(h), crowd())
 		const reloads = 50
 		for i := 2; i <= reloads; i++ {
@@ -52,7 +52,7 @@ func TestInPlace(t *testing.T) {
 		verify(t, run)
 		mustReload(t, h) // for a process that has had no load, like the first
 		last := settled(t, h)
-		if d := idleDescriptors(h, last.PID); d != descriptors {
+		if d := idleDescriptors(t, h, last.PID); d != descriptors {
 			t.Errorf("%d descriptors, after the first reload it were %d", d, descriptors)
 		}
 		checkThreads(t, h, last.PID, threads)
@@ -66,10 +66,12 @@ func TestInPlaceStorm(t *testing.T) {
 		run := loadtest.Start(brisk(h), crowd())
 		waitGeneration(t, run, 1)
 		for range 3 {
+			before := h.status().Generation
 			for range 30 {
 				h.kill(h.first, syscall.SIGHUP)
 				time.Sleep(5 * time.Millisecond) // the interval is what is tested
 			}
+			h.wait("a reload to begin and end", func() bool { return h.status().Generation > before })
 			if s := settled(t, h); s.PID != h.first {
 				t.Errorf("process %d serves, want %d", s.PID, h.first)
 			}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/heirloom-go/heirloom/internal/rig/kills"
 	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 	"github.com/heirloom-go/heirloom/units"
@@ -69,21 +68,10 @@ func (h *managed) awaitGeneration(generation int) int {
 }
 
 // atRest waits until all connections of a process are at rest after the requests
-// that it has answered. A client has its response a moment before that, in which
-// a busy machine may stop the thread that serves it: so until no thread runs.
+// that it has answered.
 func (h *managed) atRest(pid int) {
 	h.t.Helper()
-	h.wait("no thread of the process to run", func() bool {
-		threads, err := filepath.Glob(fmt.Sprintf("%s/proc/%d/task/*/stat", h.machine.Root(), pid))
-		if err != nil || len(threads) == 0 {
-			h.t.Fatalf("threads of process %d: %v, %v", pid, threads, err)
-		}
-		return !slices.ContainsFunc(threads, func(path string) bool {
-			text, err := os.ReadFile(path) // fails if the thread has ended
-			_, state, _ := strings.Cut(string(text), ") ")
-			return err == nil && !strings.HasPrefix(state, "S")
-		})
-	})
+	atRest(h.t, h, pid)
 }
 
 // lastStates returns the last state of each connection, by the address of its
@@ -149,10 +137,11 @@ func killOnce(t *testing.T, h *managed, generation int) (broken, gaps int) {
 		return loads[0].Snapshot().Requests > enough && time.Since(began) > 1200*time.Millisecond // see ledger.Adopted.Dropped
 	})
 	h.kill(pid, syscall.SIGKILL)
+	killed := time.Since(began)
 	for _, run := range loads {
 		waitGeneration(t, run, generation+1)
 	}
-	return checkKilled(t, h, loads)
+	return checkKilled(t, h, loads, killed)
 }
 
 // loadToKill starts the load of one kill: keepers that keep their connections,
@@ -173,11 +162,12 @@ func loadToKill(h *managed, others ...loadtest.Class) []*loadtest.Run {
 
 const keepers = 20
 
-// checkKilled ends the load of a kill, and checks that all that is broken was
-// under way. It returns how many requests are, and of how many of them only the
-// kernel knows that they were read: the server was killed before it could say
-// so, or between its response and its rest.
-func checkKilled(t *testing.T, h *managed, loads []*loadtest.Run) (broken, gaps int) {
+// checkKilled ends the load of a kill, which came so long after the load began,
+// and checks that all that is broken was under way. It returns how many
+// requests are, and of how many of them only the kernel knows that they were
+// read: the server was killed before it could say so, or between its response
+// and its rest.
+func checkKilled(t *testing.T, h *managed, loads []*loadtest.Run, killed time.Duration) (broken, gaps int) {
 	t.Helper()
 	var classes []loadtest.ClassReport
 	for _, run := range loads {
@@ -186,7 +176,7 @@ func checkKilled(t *testing.T, h *managed, loads []*loadtest.Run) (broken, gaps 
 	kill := kills.Kill{States: h.lastStates(), Cut: h.cut()}
 	for _, class := range classes {
 		broken += class.Broken
-		gaps += checkUnderWay(t, class, kill)
+		gaps += checkUnderWay(t, class, kill, killed)
 	}
 	return broken, gaps
 }
@@ -206,10 +196,10 @@ func (h *managed) cut() map[string]string {
 }
 
 // checkUnderWay checks that the broken requests of a class are of connections
-// that were serving one.
-func checkUnderWay(t *testing.T, class loadtest.ClassReport, kill kills.Kill) (gaps int) {
+// that were serving one, or that the server had accepted and had not named yet.
+func checkUnderWay(t *testing.T, class loadtest.ClassReport, kill kills.Kill, killed time.Duration) (gaps int) {
 	t.Helper()
-	known := 0
+	known, newest := 0, killed-patience.Of(time.Second)
 	for _, err := range class.FirstErrors {
 		var e *loadtest.BrokenError
 		if !errors.As(err, &e) || e.Conn == nil {
@@ -220,15 +210,16 @@ func checkUnderWay(t *testing.T, class loadtest.ClassReport, kill kills.Kill) (g
 		if bytes.Count(e.Conn.Read.Begin, []byte("HTTP/1.1 ")) > 1 {
 			t.Errorf("a second response: %v", err)
 		}
-		switch verdict := kill.Judge(e); verdict {
-		case kills.UnderWay:
-		case kills.Read:
+		state, named := kill.States[e.Conn.Local.String()]
+		switch verdict := kill.Judge(e); {
+		case verdict == kills.UnderWay:
+		case verdict == kills.Read:
 			gaps++
 			t.Logf("%s: %v", verdict, err)
-		case kills.Young:
-			t.Logf("%s: %v", verdict, err)
+		case verdict == kills.Young, !named && e.After-e.Conn.Age > newest:
+			t.Logf("%s: %v", kills.Young, err)
 		default:
-			t.Errorf("the connection was %s when the process was killed: %v", kill.States[e.Conn.Local.String()], err)
+			t.Errorf("the connection was %q when the process was killed: %v", state, err)
 		}
 	}
 	if known != class.Broken {
@@ -249,8 +240,9 @@ func TestPoison(t *testing.T) {
 			for i, poison := range []string{"kill", "panic", "exit", "fault", "half"} {
 				began := time.Now()
 				poisoner := call(t, h.target(), 1)
-				h.keeps(51)
+				pid := h.keeps(51).PID
 				poll(t, "the process to be no newborn", func() bool { return time.Since(began) > 1200*time.Millisecond })
+				h.atRest(pid)
 				poisoner.write("GET /poison/" + poison + " HTTP/1.1\r\nHost: hello\r\n\r\n")
 				h.awaitGeneration(i + 2)
 				idle.expect(i + 2)
@@ -363,6 +355,7 @@ func TestCrashFewDescriptors(t *testing.T) {
 			if s.Ledger.Adopted != room || s.Ledger.Lost+s.Ledger.Cut > 0 {
 				t.Errorf("%+v", s.Ledger)
 			}
+			h.machine.WaitActive("hello.service") // systemd reloads no service that is not ready to it
 			mustReload(t, h)
 			h.awaitGeneration(generation + 1)
 			h.keeps(room)

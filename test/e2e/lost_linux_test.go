@@ -69,6 +69,9 @@ func (h *managed) begin(pid int, requests map[*callers]string) {
 	for c, text := range requests {
 		c.write(text)
 	}
+	for c := range requests {
+		h.taken(c)
+	}
 	h.atRest(pid)
 }
 
@@ -145,8 +148,9 @@ func TestLostPoison(t *testing.T) {
 	for i, poison := range []string{"kill", "panic", "exit", "fault"} {
 		began := time.Now()
 		poisoner := call(t, h.target(), 1)
-		h.keeps(11)
+		pid := h.keeps(11).PID
 		poll(t, "the process to be no newborn", func() bool { return time.Since(began) > 1200*time.Millisecond })
+		h.atRest(pid)
 		poisoner.write("GET /poison/" + poison + " HTTP/1.1\r\nHost: hello\r\n\r\n")
 		poisoner.lost("")
 		idle.expect(i + 2)
@@ -168,6 +172,7 @@ func TestLostWhileDraining(t *testing.T) {
 	h.kill(pid, syscall.SIGKILL)
 	whole.lost("")
 	h.tookOver()
+	h.machine.WaitActive("hello.service") // systemd reloads no service that is not ready to it
 	mustReload(t, h)
 	settled(t, h)
 	idle.expect(3)

@@ -189,6 +189,7 @@ func (h *managed) processes() []process {
 }
 
 func (h *managed) kill(pid int, sig syscall.Signal) { h.machine.Kill(pid, sig) }
+func (h *managed) proc(pid int) string              { return fmt.Sprintf("%s/proc/%d", h.machine.Root(), pid) }
 func (h *managed) descriptors(pid int) int          { return h.machine.Descriptors(pid) }
 func (h *managed) threads(pid int) int              { return h.machine.Threads(pid) }
 

@@ -17,7 +17,7 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 		first := settled(t, h)
-		descriptors, threads := idleDescriptors(h, first.PID), h.threads(first.PID)
+		descriptors, threads := idleDescriptors(t, h, first.PID), h.threads(first.PID)
 
 		run := loadtest.Start(h.target(), crowd())
 		reloads := p.rounds(100)
@@ -40,7 +40,7 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := settled(t, h)
-		if d := idleDescriptors(h, last.PID); d != descriptors {
+		if d := idleDescriptors(t, h, last.PID); d != descriptors {
 			t.Errorf("%d descriptors, after the first reload it were %d", d, descriptors)
 		}
 		checkThreads(t, h, last.PID, threads)

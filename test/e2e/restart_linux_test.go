@@ -60,7 +60,7 @@ func measure(t *testing.T, h *managed) int {
 	}
 	s := settled(t, h)
 	h.wait(fmt.Sprintf("%d descriptors to be stored", want), func() bool { return h.stored() == want })
-	return idleDescriptors(h, s.PID)
+	return idleDescriptors(t, h, s.PID)
 }
 
 // checkMeasure wants what measure says to be as it was before. Connections that

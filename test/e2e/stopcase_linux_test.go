@@ -10,9 +10,13 @@ import (
 	"github.com/heirloom-go/heirloom/units"
 )
 
-// slowSuccessor is how long a successor takes to be ready that a stop is to
-// find half-way.
-const slowSuccessor = 2 * time.Second
+const (
+	// slowSuccessor is how long a successor takes to be ready that a stop is to
+	// find half-way: somewhat less than a reload may take.
+	slowSuccessor = 8 * time.Second
+	// halfWay is how long after the reload the stop comes.
+	halfWay = 500 * time.Millisecond
+)
 
 // second is what the cases count in: more than one where the machine is slow,
 // of which the drain's margin for instance is to be enough for thirty services

@@ -148,14 +148,14 @@ func (s *stops) stop(c stopCase) error {
 		if err := s.systemctl("reload", "--no-block", c.unit); err != nil {
 			return err
 		}
-		time.Sleep(slowSuccessor / 4)
+		time.Sleep(halfWay)
 	}
 	from := time.Now()
 	if err := s.systemctl("stop", "--no-block", c.unit); err != nil {
 		return err
 	}
 	if c.again {
-		time.Sleep(slowSuccessor / 4) // or two signals are one
+		time.Sleep(halfWay) // or two signals are one
 		if err := s.systemctl("kill", "--kill-whom=all", "--signal=TERM", c.unit); err != nil {
 			return err
 		}

@@ -203,11 +203,19 @@ func (h *terminal) launch(cmd *exec.Cmd) error {
 
 func (h *terminal) signal() {
 	h.t.Helper()
-	pid := h.first
-	if !h.inPlace {
-		pid = h.status().PID
+	if h.inPlace {
+		h.kill(h.first, syscall.SIGHUP)
+		return
 	}
-	h.kill(pid, syscall.SIGHUP)
+	for { // until it is the one that serves: it may have been replaced, and have ended
+		switch err := syscall.Kill(h.status().PID, syscall.SIGHUP); err {
+		case nil:
+			return
+		case syscall.ESRCH:
+		default:
+			h.t.Fatal(err)
+		}
+	}
 }
 
 func (h *terminal) reload() error {
@@ -291,12 +299,13 @@ func (h *terminal) kill(pid int, sig syscall.Signal) {
 	}
 }
 
+func (h *terminal) proc(pid int) string     { return fmt.Sprintf("/proc/%d", pid) }
 func (h *terminal) descriptors(pid int) int { return h.count(pid, "fd") }
 func (h *terminal) threads(pid int) int     { return h.count(pid, "task") }
 
 func (h *terminal) count(pid int, what string) int {
 	h.t.Helper()
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/%s", pid, what))
+	entries, err := os.ReadDir(h.proc(pid) + "/" + what)
 	if err != nil {
 		h.t.Fatal(err)
 	}

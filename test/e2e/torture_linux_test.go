@@ -169,7 +169,7 @@ func TestTorture(t *testing.T) {
 			h.start()
 			a := newTorturers(t, h)
 			target := h.target()
-			target.Limit = time.Minute
+			target.Limit = patience.Of(time.Minute)
 			load := loadtest.Start(target, crowd())
 			for i := range sdtest.Rounds(v, reloads) {
 				if i%5 == 0 {
@@ -189,7 +189,7 @@ func TestTorture(t *testing.T) {
 			a.attack()
 			busy := connect(t, h.target(), 1)
 			busy.write("GET /?d=2s HTTP/1.1\r\nHost: hello\r\n\r\n")
-			h.wait("the request to arrive", func() bool { return h.status().Requests >= 4*tortures+1 })
+			h.taken(busy)
 			h.stop()
 			checkAnswered(t, busy.conns[0])
 			checkNothingLeft(t, h)

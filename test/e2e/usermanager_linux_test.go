@@ -50,8 +50,10 @@ RuntimeDirectoryPreserve=yes
 	await(1, 0, 0)
 	const clients = 20
 	idle := call(t, h.target(), clients)
-	h.kill(await(1, clients, 0).PID, syscall.SIGKILL)
-	s := await(2, clients, clients) // it counts them when it has all
+	s := await(1, clients, 0)
+	h.atRest(s.PID)
+	h.kill(s.PID, syscall.SIGKILL)
+	s = await(2, clients, clients) // it counts them when it has all
 	if s.Ledger.Adopted != clients || s.Ledger.Cut+s.Ledger.Lost > 0 {
 		t.Errorf("%+v", s.Ledger)
 	}

@@ -119,6 +119,10 @@ func (m *Machine) process(hostPID int) (Process, error) {
 		return p, err
 	}
 	if p.PID, err = insidePID(string(status)); err != nil {
+		// One that was just waited for has only zeros there.
+		if _, statErr := os.Stat(fmt.Sprintf("/proc/%d", hostPID)); gone(statErr) {
+			err = statErr
+		}
 		return p, err
 	}
 	stat, err := os.ReadFile(m.proc(p.PID) + "/stat")
