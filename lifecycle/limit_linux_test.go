@@ -74,7 +74,7 @@ func TestNearLimit(t *testing.T) {
 }
 
 func testNearLimit(t *testing.T, limit, idle, busy int) {
-	d := startLocal(t, "tcp", fmt.Sprint("HEIRLOOM_TEST_NOFILE=", limit), "HEIRLOOM_TEST_LINGER=100ms")
+	d := startLocal(t, "tcp", fmt.Sprint("HEIRLOOM_TEST_NOFILE=", limit), "HEIRLOOM_TEST_LINGER=100ms", "HEIRLOOM_TEST_DRAIN=1h")
 	first := d.processes()[0]
 	var working []*client
 	for range busy {
@@ -189,7 +189,7 @@ func descriptors(t *testing.T, pid int) []os.DirEntry {
 // TestRoomLater has a successor without room for all connections: the others
 // stay, are served as ever, and move when some of those have ended.
 func TestRoomLater(t *testing.T) {
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_NOFILE=256", "HEIRLOOM_TEST_LINGER=100ms")
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_NOFILE=256", "HEIRLOOM_TEST_LINGER=100ms", "HEIRLOOM_TEST_DRAIN=1h")
 	clients := d.idleClients(230) // so many that some stay, and few enough for the reload itself
 	d.reload()
 	stay, moved := divided(t, clients, 100)

@@ -83,9 +83,9 @@ func TestMainProgram(t *testing.T) {
 			d.reload()
 			c.ask("/")
 			c.answer(2)
-			if !strings.Contains(d.logged(), "[INFO]  daemon: ready: generation=2") {
-				t.Errorf("it does not log to standard error:\n%s", d.logged())
-			}
+			d.eventually("a line on standard error", func() bool { // which may come after the answer
+				return strings.Contains(d.logged(), "[INFO]  daemon: ready: generation=2")
+			})
 
 			const reason = "the configuration is bad"
 			writeConfig(t, config, "bad.txt", reason)

@@ -79,7 +79,7 @@ func TestPacketReload(t *testing.T) {
 // predecessor that serves on.
 func TestPacketReloadFails(t *testing.T) {
 	t.Parallel()
-	d, dial := startPackets(t, "udp", "HEIRLOOM_TEST_RELOAD="+span(3*time.Second))
+	d, dial := startPackets(t, "udp", "HEIRLOOM_TEST_RELOAD="+span(10*time.Second))
 	clients := askPackets(t, 4, 10*time.Millisecond, dial)
 	clients.await(1)
 	for _, file := range []string{"exit", "kill", "hang"} {

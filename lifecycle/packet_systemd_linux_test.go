@@ -132,15 +132,24 @@ func killPackets(t *testing.T, d *managedDaemon) {
 		d.machine.Wait(kill.command+": the kill of the "+kill.who+" at "+kill.step, func() bool {
 			return !exists(d.machine.Root() + "/run/daemon/kill")
 		})
-		d.machine.Wait("one process, that serves", func() bool {
-			return len(d.machine.Processes("daemon.service")) == 1 && d.generation() > 0
-		})
+		d.machine.Wait("one process, that serves and that systemd knows", d.isSettled)
 	}
 	clients.hearMore()
 	clients.verifyKills(len(packetKills), d.notes)
 	if n := d.dropped(); n > 0 {
 		t.Errorf("the kernel has dropped %d datagrams: the test asks too much", n)
 	}
+}
+
+// isSettled reports whether the only process serves and is the main one. An
+// orphan that systemd is about to stop serves as well.
+func (d *managedDaemon) isSettled() bool {
+	d.t.Helper()
+	s, err := d.status()
+	return err == nil && s.State == lifecycle.Ready &&
+		d.machine.Property("daemon.service", "MainPID") == strconv.Itoa(s.PID) &&
+		d.machine.Property("daemon.service", "SubState") == "running" &&
+		len(d.machine.Processes("daemon.service")) == 1
 }
 
 // notes is what all generations say they have read.

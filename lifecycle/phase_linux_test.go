@@ -39,14 +39,18 @@ func phases(options lifecycle.Options) error {
 		<-service.LameDuck()
 		handler(service.Generation()).ServeHTTP(w, r)
 	})
-	mux.HandleFunc("/nothing", func(_ http.ResponseWriter, r *http.Request) { untilCancelled(r, "nothing") })
+	mux.HandleFunc("/nothing", func(_ http.ResponseWriter, r *http.Request) {
+		noteBegun(r)
+		untilCancelled(r, "nothing")
+	})
 	mux.HandleFunc("/chunks", answerInChunks)
 	mux.HandleFunc("/length", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "20")
 		answerInChunks(w, r)
 	})
-	mux.HandleFunc("/stubborn", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/stubborn", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "what it says it will")
+		noteBegun(r)
 		waitStubbornly()
 	})
 	if err := service.HTTP(listener, &http.Server{Handler: mux}); err != nil {
@@ -108,6 +112,7 @@ func untilCancelled(r *http.Request, name string) {
 func answerInChunks(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "first ")
 	_ = http.NewResponseController(w).Flush()
+	noteBegun(r)
 	untilCancelled(r, r.URL.Path)
 }
 
@@ -133,12 +138,11 @@ func TestCutOff(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=phases", "HEIRLOOM_TEST_DRAIN="+span(time.Second), "HEIRLOOM_TEST_LINGER=50ms")
 	nothing, chunks, length, stubborn, busy := d.dial(), d.dial(), d.dial(), d.dial(), d.dial()
-	nothing.ask("/nothing")
-	chunks.ask("/chunks")
-	length.ask("/length")
-	stubborn.ask("/stubborn")
 	busy.ask("/?d=400ms")
-	d.eventually("the requests to arrive", func() bool { return d.status().Requests >= 4 })
+	d.underWay(nothing, "/nothing")
+	d.underWay(chunks, "/chunks")
+	d.underWay(length, "/length")
+	d.underWay(stubborn, "/stubborn")
 	busy.answer(1)
 	d.signal(syscall.SIGTERM)
 	nothing.closed()

@@ -55,6 +55,8 @@ func TestDropsRoot(t *testing.T) {
 			}
 			d.machine.MustRun("systemctl", "kill", "-s", "HUP", "--kill-whom=main", "daemon.service")
 			journal := d.awaitJournal("ready: generation=2")
+			// It says so before the predecessor lets go of connections.
+			d.machine.Wait("the predecessor to end", func() bool { return len(d.machine.Processes("daemon.service")) == 1 })
 			d.mustExchange(clients, 2)
 			if n := strings.Count(journal, warning); n != 1 {
 				t.Errorf("%d warnings, want one: the successor was nobody from the start", n)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestOtherNetHTTP reloads daemons built with a net/http that behaves otherwise
@@ -21,7 +22,7 @@ func TestOtherNetHTTP(t *testing.T) {
 // reloadOtherHTTP1 has nothing move, so clients are told to close, and the idle
 // ones are not waited for.
 func reloadOtherHTTP1(t *testing.T, program string) {
-	d := startProgram(t, program, "tcp", "HEIRLOOM_TEST_LINGER=5s", "HEIRLOOM_TEST_DRAIN=10m")
+	d := startProgram(t, program, "tcp", "HEIRLOOM_TEST_LINGER="+span(5*time.Second), "HEIRLOOM_TEST_DRAIN=10m")
 	busy, asking, idle := d.dial(), d.dial(), d.dial()
 	for _, c := range []*client{asking, idle} {
 		c.ask("/")

@@ -49,19 +49,23 @@ func signals(list ...os.Signal) []os.Signal { return append([]os.Signal{}, list.
 // the service drains.
 func TestStacks(t *testing.T) {
 	p := newPatient(t, lifecycle.Options{})
-	release := make(chan struct{})
-	if err := p.service.Go("hangs", func(context.Context) error { hangForTheTest(release); return nil }); err != nil {
+	hangs, release := make(chan struct{}), make(chan struct{})
+	if err := p.service.Go("hangs", func(context.Context) error { hangForTheTest(hangs, release); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	p.run()
 	p.awaitState(lifecycle.Ready)
+	<-hangs
 	signalSelf(t, syscall.SIGUSR1)
 	p.awaitLog("lifecycle_test.hangForTheTest(")
 	p.stop()
 	p.awaitState(lifecycle.Draining)
-	before := len(p.log.String())
-	signalSelf(t, syscall.SIGUSR1)
-	if err := eventually(func() bool { return len(p.log.String()) > before+1000 }); err != nil {
+	logged := func() int { return strings.Count(p.log.String(), "stacks of all goroutines") }
+	before := logged()
+	if err := eventually(func() bool {
+		signalSelf(t, syscall.SIGUSR1) // perhaps not the first, while it has to do with the stacks before
+		return logged() > before
+	}); err != nil {
 		t.Errorf("no stacks are logged while the service drains: %v", err)
 	}
 	close(release)
@@ -69,7 +73,10 @@ func TestStacks(t *testing.T) {
 }
 
 //go:noinline
-func hangForTheTest(release <-chan struct{}) { <-release }
+func hangForTheTest(hangs chan<- struct{}, release <-chan struct{}) {
+	close(hangs)
+	<-release
+}
 
 func signalSelf(t *testing.T, sig syscall.Signal) {
 	t.Helper()

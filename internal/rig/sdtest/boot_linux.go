@@ -137,9 +137,16 @@ func (p *pid1) start() error {
 // the script.
 func (p *pid1) waitBooted() error {
 	defer func() { _, _ = p.stdin.Close(), p.stdout.Close() }()
-	limit := patience.Of(bootTimeout)
-	ctx, cancel := context.WithTimeoutCause(p.exited, limit, fmt.Errorf("not up after %v", limit))
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(p.exited)
+	defer cancel(nil)
+	go func() {
+		// Until goes by how slow the machine is when the limit is over. It may
+		// have been quick when the boot began.
+		began := time.Now()
+		if !patience.Until(bootTimeout, func() bool { return ctx.Err() != nil }) {
+			cancel(fmt.Errorf("not up after %v", time.Since(began).Round(time.Second)))
+		}
+	}()
 	err := p.waitMounted(ctx)
 	if err == nil {
 		err = p.waitReady(ctx)
