@@ -272,7 +272,8 @@ func TestManyStreams(t *testing.T) {
 func TestStreamLate(t *testing.T) {
 	d := startEcho(t, "tcp", "HEIRLOOM_TEST_REPLACE=beside")
 	c := d.dial()
-	c.say("leave late\n")
+	c.say("one\nleave late\n")
+	c.expect("1 one")
 	c.say("hal")
 	d.reload()
 	d.reload()
