@@ -127,7 +127,7 @@ func TestRequestOnTheWay(t *testing.T) {
 // the successor, and not new.
 func TestTimeoutsOfMovedConnections(t *testing.T) {
 	t.Parallel()
-	header := patience.Of(4 * time.Second)
+	header := patience.Of(3 * time.Second)
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_HEADER="+header.String(), "HEIRLOOM_TEST_IDLE="+(4*header).String())
 	kept, idle, slow, pieces := d.dial(), d.dial(), d.dial(), d.dial()
 	for _, c := range []*client{kept, idle, slow, pieces} {
