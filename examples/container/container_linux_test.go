@@ -148,6 +148,12 @@ func (c *container) clients() []string {
 // connections is how many wrk has.
 const connections = 20
 
+// wrkArgs have wrk ask over so many connections, until it is told to end.
+func wrkArgs(connections int) []string {
+	timeout := min(patience.Of(10*time.Second), time.Minute) // a longer one takes a lot of memory
+	return []string{"-t1", "-c" + strconv.Itoa(connections), "-d10h", "--timeout", fmt.Sprintf("%.0fs", timeout.Seconds())}
+}
+
 // A load is wrk at work.
 type load struct {
 	t   *testing.T
@@ -157,7 +163,7 @@ type load struct {
 
 func (c *container) load() *load {
 	c.t.Helper()
-	l := &load{t: c.t, cmd: c.Command("wrk", "-t1", "-c"+strconv.Itoa(connections), "-d60s", "--timeout", "10s", "--latency", site+"/docs")}
+	l := &load{t: c.t, cmd: c.Command("wrk", append(wrkArgs(connections), "--latency", site+"/docs")...)}
 	l.cmd.Stdout, l.cmd.Stderr = &l.out, &l.out
 	if err := l.cmd.Start(); err != nil {
 		c.t.Fatal(err)

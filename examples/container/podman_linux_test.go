@@ -190,7 +190,7 @@ func (r *run) askStatus() (s lifecycle.Status, err error) {
 // configuration.
 func (r *run) live(init bool) {
 	r.t.Helper()
-	load := r.Start("wrk", "-t1", "-c20", "-d60s", "--timeout", "10s", r.site()+"/docs")
+	load := r.Start("wrk", append(wrkArgs(20), r.site()+"/docs")...)
 	r.Wait("wrk to connect", func() bool { c := r.status().Connections; return c.Active+c.Idle >= 20 })
 	first, before := r.status(), r.outside()
 	if (first.PID == 1) == init {
