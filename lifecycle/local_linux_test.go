@@ -282,8 +282,8 @@ func (c *client) closed() {
 	c.closedAfter(0)
 }
 
-// closedAfter is closed where the server is to wait for so long before. That may
-// have been stretched when the machine was slower than it is now.
+// closedAfter is closed where the server is to wait for so long before. That
+// may have been stretched when the machine was slower than it is now.
 func (c *client) closedAfter(long time.Duration) {
 	c.t.Helper()
 	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second).Add(long))

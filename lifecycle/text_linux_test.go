@@ -80,8 +80,8 @@ func testReason(t *testing.T, d *managedDaemon) {
 		if !utf8.ValidString(out) || strings.ContainsAny(out, "\x00\x1b") {
 			t.Errorf("%.30q: systemctl shows %.200q", reason, out)
 		}
-		// The service says so on its way. The command does not wait until systemd
-		// has read that.
+		// The service tells systemd, and the command does not wait until that
+		// is read.
 		first, _, _ := strings.Cut(reason, " ")
 		d.machine.Wait("the service to be ready again, and to say why the reload failed", func() bool {
 			said := d.machine.Property("daemon.service", "StatusText")

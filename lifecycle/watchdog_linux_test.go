@@ -320,8 +320,9 @@ func TestWatchdog(t *testing.T) {
 	p.checkFailuresLogged()
 }
 
-// checkFailuresLogged checks that of failures in a row the first is logged, and
-// no other. There were two rows at least: more, where checks were told too late.
+// checkFailuresLogged checks that of failures in a row the first is logged,
+// and no other. There were two rows at least, and more where checks were told
+// too late.
 func (p *patient) checkFailuresLogged() {
 	p.t.Helper()
 	rows, fails := 0, false

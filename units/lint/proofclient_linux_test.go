@@ -33,8 +33,8 @@ func (s *scene) within(limit time.Duration) *scene {
 	return s
 }
 
-// longerThan is a limit that is to run out where that is what the proof wants to
-// see. Where it is not, nothing is to depend on how slow the machine is.
+// longerThan is a limit that is to run out where that is what the proof wants
+// to see. Where it is not, nothing is to depend on how slow the machine is.
 func (s *scene) longerThan(limit time.Duration, wanted string) time.Duration {
 	if s.want() == wanted {
 		return patience.Of(limit)
