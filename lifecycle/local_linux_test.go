@@ -279,7 +279,14 @@ func (c *client) answer(generation int) (closes bool) {
 // more.
 func (c *client) closed() {
 	c.t.Helper()
-	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
+	c.closedAfter(0)
+}
+
+// closedAfter is closed where the server is to wait for so long before. That
+// may have been stretched when the machine was slower than it is now.
+func (c *client) closedAfter(long time.Duration) {
+	c.t.Helper()
+	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second).Add(long))
 	if b, err := c.reader.ReadByte(); !errors.Is(err, io.EOF) {
 		c.t.Errorf("read %q, %v, want the end of the connection", b, err)
 	}

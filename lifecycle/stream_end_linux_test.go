@@ -123,7 +123,7 @@ func TestStreamNeverLeaves(t *testing.T) {
 		checkDrainTimeout(t, d)
 	})
 	replacements(t, func(t *testing.T, network, replace string) {
-		d := startEcho(t, network, replace, "HEIRLOOM_TEST_DRAIN="+span(500*time.Millisecond))
+		d := startEcho(t, network, replace, "HEIRLOOM_TEST_DRAIN="+span(3*time.Second)) // within which the other one leaves
 		c, other := d.dial(), d.dial()
 		c.say("one\nnever leave\n")
 		c.expect("1 one")

@@ -28,6 +28,10 @@ func replacements(t *testing.T, test func(t *testing.T, network, replace string)
 	}
 }
 
+// longDrain is for tests in which no drain is to come to its deadline, or near
+// to it, when clients are told to close.
+const longDrain = "HEIRLOOM_TEST_DRAIN=1h"
+
 // startEcho starts an echoServer, which must not write of anything BAD to its
 // log, to the very end.
 func startEcho(t *testing.T, network string, env ...string) *local {
@@ -39,7 +43,7 @@ func startEcho(t *testing.T, network string, env ...string) *local {
 			t.Errorf("the log says what should not be so:\n%s", d.logged())
 		}
 	})
-	env = append(env, "HEIRLOOM_TEST_ROLE=echo")
+	env = append([]string{"HEIRLOOM_TEST_ROLE=echo", longDrain}, env...)
 	if network == "tls" {
 		d = startLocal(t, "tcp", append(env, "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_MOVE_TLS=yes")...)
 		d.secure = true
@@ -272,7 +276,8 @@ func TestManyStreams(t *testing.T) {
 func TestStreamLate(t *testing.T) {
 	d := startEcho(t, "tcp", "HEIRLOOM_TEST_REPLACE=beside")
 	c := d.dial()
-	c.say("leave late\n")
+	c.say("one\nleave late\n")
+	c.expect("1 one")
 	c.say("hal")
 	d.reload()
 	d.reload()

@@ -92,7 +92,7 @@ func drainUnfinishedTLS(t *testing.T, kind string) {
 	if kind == "moving" {
 		move = "yes"
 	}
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_TLS="+kind, "HEIRLOOM_TEST_MOVE_TLS="+move, "HEIRLOOM_TEST_LINGER=3s", "HEIRLOOM_TEST_DRAIN=10m", "HEIRLOOM_TEST_SILENCE=10m")
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_TLS="+kind, "HEIRLOOM_TEST_MOVE_TLS="+move, "HEIRLOOM_TEST_LINGER="+span(3*time.Second), "HEIRLOOM_TEST_DRAIN=10m", "HEIRLOOM_TEST_SILENCE=10m")
 	idle, busy := d.dialTLS(), d.dialTLS()
 	idle.ask("/")
 	idle.answer(1)

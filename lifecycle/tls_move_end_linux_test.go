@@ -144,7 +144,7 @@ func (a *askers) end() []error {
 // until the time of the predecessor is over. What was sent is the successor's
 // alone, which answers when it goes on.
 func TestMoveTLSFrozen(t *testing.T) {
-	d := startMovingTLS(t, "tcp", "HEIRLOOM_TEST_DRAIN=2s")
+	d := startMovingTLS(t, "tcp", "HEIRLOOM_TEST_DRAIN="+span(4*time.Second))
 	clients := d.idleTLS(50)
 	first := d.status().PID
 	d.put("freeze", "2 main")

@@ -22,7 +22,7 @@ import (
 // startMovingTLS starts the daemon with Options.MoveTLS.
 func startMovingTLS(t *testing.T, network string, env ...string) *local {
 	t.Helper()
-	return startLocal(t, network, append([]string{"HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_MOVE_TLS=yes"}, env...)...)
+	return startLocal(t, network, append([]string{"HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_MOVE_TLS=yes", longDrain}, env...)...)
 }
 
 // dialWith makes a connection of TLS with another configuration.

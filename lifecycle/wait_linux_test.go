@@ -127,8 +127,8 @@ func TestRequestOnTheWay(t *testing.T) {
 // the successor, and not new.
 func TestTimeoutsOfMovedConnections(t *testing.T) {
 	t.Parallel()
-	header := patience.Of(2 * time.Second)
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_HEADER="+header.String(), "HEIRLOOM_TEST_IDLE="+(6*header).String())
+	header := patience.Of(3 * time.Second)
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_HEADER="+header.String(), "HEIRLOOM_TEST_IDLE="+(4*header).String())
 	kept, idle, slow, pieces := d.dial(), d.dial(), d.dial(), d.dial()
 	for _, c := range []*client{kept, idle, slow, pieces} {
 		c.ask("/")
@@ -150,6 +150,6 @@ func TestTimeoutsOfMovedConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	pieces.answer(2)
-	slow.closed() // ReadHeaderTimeout counts from the first byte
-	idle.closed() // IdleTimeout
+	slow.closedAfter(header)     // ReadHeaderTimeout counts from the first byte
+	idle.closedAfter(4 * header) // IdleTimeout
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
@@ -37,7 +38,7 @@ func receive(t testing.TB, address string) *receiver {
 	}
 	r := &receiver{t: t, fd: fd}
 	t.Cleanup(r.close)
-	limit := unix.Timeval{Sec: 20}
+	limit := unix.NsecToTimeval(patience.Of(limit).Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
 		t.Fatal(err)
 	}

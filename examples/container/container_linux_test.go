@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,22 +95,33 @@ func (c *container) leadsTo(want string) {
 
 func (c *container) status() lifecycle.Status {
 	c.t.Helper()
+	s, err := c.askStatus()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return s
+}
+
+// askStatus may be too late for one program, and too early for the next.
+func (c *container) askStatus() (s lifecycle.Status, err error) {
 	out, err := c.Exec("status", "-json")
-	var s lifecycle.Status
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &s)
 	}
 	if err != nil {
-		c.t.Fatalf("%v: %s", err, out)
+		err = fmt.Errorf("%w: %s", err, out)
 	}
-	return s
+	return s, err
 }
 
 // serves waits until that generation serves, in the same process.
 func (c *container) serves(generation int) {
 	c.t.Helper()
 	pod.Wait(c.t, "the next program", func() bool {
-		s := c.status()
+		s, err := c.askStatus()
+		if err != nil {
+			return false
+		}
 		if s.PID != 1 {
 			c.t.Errorf("process %d serves", s.PID)
 		}
@@ -136,6 +148,12 @@ func (c *container) clients() []string {
 // connections is how many wrk has.
 const connections = 20
 
+// wrkArgs have wrk ask over so many connections, until it is told to end.
+func wrkArgs(connections int) []string {
+	timeout := min(patience.Of(10*time.Second), time.Minute) // a longer one takes a lot of memory
+	return []string{"-t1", "-c" + strconv.Itoa(connections), "-d10h", "--timeout", fmt.Sprintf("%.0fs", timeout.Seconds())}
+}
+
 // A load is wrk at work.
 type load struct {
 	t   *testing.T
@@ -145,14 +163,14 @@ type load struct {
 
 func (c *container) load() *load {
 	c.t.Helper()
-	l := &load{t: c.t, cmd: c.Command("wrk", "-t1", "-c"+strconv.Itoa(connections), "-d60s", "--timeout", "10s", "--latency", site+"/docs")}
+	l := &load{t: c.t, cmd: c.Command("wrk", append(wrkArgs(connections), "--latency", site+"/docs")...)}
 	l.cmd.Stdout, l.cmd.Stderr = &l.out, &l.out
 	if err := l.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
 	pod.Wait(c.t, "wrk to connect", func() bool {
 		conns := c.status().Connections
-		return conns.Active+conns.Idle >= connections
+		return conns.Active+conns.Idle >= connections && len(c.clients()) == connections
 	})
 	return l
 }
@@ -215,7 +233,7 @@ func TestReload(t *testing.T) {
 // TestStop is what happens when Kubernetes takes a pod away: it serves on until
 // whoever sends it requests has seen that it will not, and is gone in time.
 func TestStop(t *testing.T) {
-	lameDuck := min(patience.Of(4*time.Second), 99*time.Second) // half of what there is, at most
+	lameDuck := min(patience.Of(10*time.Second), 99*time.Second) // half of what there is, at most
 	c := start(t, "-lame-duck", lameDuck.String())
 	load := c.load()
 	begin := time.Now()

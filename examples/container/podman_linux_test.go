@@ -167,22 +167,30 @@ func (r *run) exec(args ...string) (string, error) {
 
 func (r *run) status() lifecycle.Status {
 	r.t.Helper()
+	s, err := r.askStatus()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+// askStatus may be too late for one program, and too early for the next.
+func (r *run) askStatus() (s lifecycle.Status, err error) {
 	out, err := r.exec("status", "-json")
-	var s lifecycle.Status
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &s)
 	}
 	if err != nil {
-		r.t.Fatalf("%v: %s", err, out)
+		err = fmt.Errorf("%w: %s", err, out)
 	}
-	return s
+	return s, err
 }
 
 // live reloads it under load, by its command and by a signal, also with a bad
 // configuration.
 func (r *run) live(init bool) {
 	r.t.Helper()
-	load := r.Start("wrk", "-t1", "-c20", "-d60s", "--timeout", "10s", r.site()+"/docs")
+	load := r.Start("wrk", append(wrkArgs(20), r.site()+"/docs")...)
 	r.Wait("wrk to connect", func() bool { c := r.status().Connections; return c.Active+c.Idle >= 20 })
 	first, before := r.status(), r.outside()
 	if (first.PID == 1) == init {
@@ -203,7 +211,10 @@ func (r *run) live(init bool) {
 
 	r.write("https://example.org/three")
 	r.MustRun("podman", "kill", "--signal", "HUP", r.name)
-	r.Wait("the third", func() bool { s := r.status(); return s.Generation == 3 && s.State == lifecycle.Ready })
+	r.Wait("the third", func() bool {
+		s, err := r.askStatus()
+		return err == nil && s.Generation == 3 && s.State == lifecycle.Ready
+	})
 	r.leadsTo("https://example.org/three")
 	if s := r.status(); s.PID != first.PID || r.outside() != before {
 		r.t.Errorf("process %d serves, it was %d; outside it looks like %s, it was %s", s.PID, first.PID, r.outside(), before)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os/exec"
 	"regexp"
@@ -18,12 +19,15 @@ import (
 // dig asks the server in the machine.
 func dig(t *testing.T, m *sdtest.Machine, args ...string) string {
 	t.Helper()
-	out, err := exampletest.Command(t, m, "dig", append([]string{"+norec", "+tries=1", "+time=5"}, args...)...).CombinedOutput()
+	out, err := exampletest.Command(t, m, "dig", append([]string{"+norec", "+tries=1", "+time=" + seconds(10*time.Second)}, args...)...).CombinedOutput()
 	if err != nil {
 		t.Errorf("dig %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
 }
+
+// seconds is a limit in time for this machine, as programs are told it.
+func seconds(d time.Duration) string { return fmt.Sprint(int(patience.Of(d).Seconds())) }
 
 // A perf is a dnsperf at work.
 type perf struct {
@@ -46,7 +50,7 @@ var questions = "www.example.org AAAA\nftp.example.org A\nexample.org SOA\nlong.
 func ask(t *testing.T, m *sdtest.Machine, args ...string) *perf {
 	t.Helper()
 	p := &perf{t: t, answered: make(chan struct{}), ended: make(chan struct{})}
-	p.cmd = exampletest.Command(t, m, "dnsperf", append([]string{"-s", "127.0.0.1", "-e", "-Q", "4000", "-S", "0.02"}, args...)...)
+	p.cmd = exampletest.Command(t, m, "dnsperf", append([]string{"-s", "127.0.0.1", "-e", "-Q", "4000", "-S", "0.02", "-t", seconds(10 * time.Second)}, args...)...)
 	p.cmd.Stdout = p
 	p.cmd.Stderr = p
 	var err error
@@ -111,7 +115,8 @@ var (
 )
 
 // judge has both end when all that they have asked was answered, or was not for
-// 5 seconds, and fails the test if one query was lost or one connection.
+// 10 seconds or more, and fails the test if one query was lost or one
+// connection.
 func judge(udp, tcp *perf) {
 	udp.t.Helper()
 	for _, p := range []*perf{udp, tcp} {

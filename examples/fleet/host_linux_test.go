@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -79,7 +80,8 @@ func (h *host) begin() {
 		ThinkTime: 60 * time.Millisecond, Observe: h.observe,
 	}, crowd)
 	h.WriteFile("/root/pace.lua", pace, 0o644)
-	h.wrk = h.Start("wrk", "-t1", "-c4", "-d10m", "--timeout", "10s", "-s", "/root/pace.lua", "http://127.0.0.1:8080/")
+	timeout := min(patience.Of(10*time.Second), time.Minute) // a longer one takes a lot of memory
+	h.wrk = h.Start("wrk", "-t1", "-c4", "-d10h", "--timeout", fmt.Sprintf("%.0fs", timeout.Seconds()), "-s", "/root/pace.lua", "http://127.0.0.1:8080/")
 	h.served(1)
 }
 

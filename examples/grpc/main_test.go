@@ -6,8 +6,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	limit "github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
@@ -118,7 +120,8 @@ func testCommands(t *testing.T, m *sdtest.Machine) {
 // testLameDuck has load balancers told before a stop. Whoever stays is served
 // all the same.
 func testLameDuck(t *testing.T, m *sdtest.Machine, grpcurl string, published *editions) {
-	m.WriteFile("/etc/systemd/system/grpc.service.d/lame.conf", "[Service]\nExecStart=\nExecStart=/usr/bin/grpc -lame-duck 500ms\n", 0o644)
+	lame := fmt.Sprintf("[Service]\nExecStart=\nExecStart=/usr/bin/grpc -lame-duck %v\n", limit.Of(time.Second))
+	m.WriteFile("/etc/systemd/system/grpc.service.d/lame.conf", lame, 0o644)
 	m.MustRun("systemctl", "daemon-reload")
 	published.publish(t, m)
 	m.MustRun("systemctl", "restart", "grpc.service")

@@ -124,7 +124,12 @@ func failReload(t *testing.T, m *sdtest.Machine) {
 	if out, err := m.Run("systemctl", "reload", "hello"); err == nil {
 		t.Errorf("the reload succeeded: %s", out)
 	}
-	if after := m.Property("hello.service", "MainPID"); after != before || m.Property("hello.service", "ActiveState") != "active" {
+	// The daemon tells systemd that it is ready again, and why. systemctl does
+	// not wait until that is read.
+	m.Wait("the daemon to be ready again", func() bool {
+		return m.Property("hello.service", "ActiveState") == "active" && strings.Contains(m.Property("hello.service", "StatusText"), "failed")
+	})
+	if after := m.Property("hello.service", "MainPID"); after != before {
 		t.Errorf("the main process is %s, was %s", after, before)
 	}
 	display, _ := m.Run("systemctl", "status", "--no-pager", "hello") // its exit status tells of the unit

@@ -36,6 +36,9 @@ type writers struct {
 	known    [3]map[string]bool // whether a key is there, by loop
 }
 
+// seconds is a limit in time for this machine, as programs are told it.
+func seconds(d time.Duration) string { return fmt.Sprint(int(patience.Of(d).Seconds())) }
+
 // batch is how many keys one curl writes, on one connection. It removes the
 // first tenth of them again.
 const batch = 50
@@ -69,7 +72,7 @@ func write(t *testing.T, m *sdtest.Machine, prefix string) *writers {
 // not, or by another connection than the first: curl repeats requests that were
 // broken on a connection that had been used before.
 func (w *writers) curl(loop int, method, want, name string, n int) (problems []string) {
-	args := []string{"-sS", "-m", "20", "-X", method, "-o", "/dev/null", "-w", "%{http_code} %{num_connects} %{url}\n", fmt.Sprintf("%s/keys/%s[1-%d]", site, name, n)}
+	args := []string{"-sS", "-m", seconds(time.Minute), "-X", method, "-o", "/dev/null", "-w", "%{http_code} %{num_connects} %{url}\n", fmt.Sprintf("%s/keys/%s[1-%d]", site, name, n)}
 	if method == http.MethodPut {
 		args = append(args, "-d", "value of "+name)
 	}
@@ -218,7 +221,9 @@ func read(t *testing.T, m *sdtest.Machine) *reader {
 	if got := <-put(t, m, "read"); got != "201" {
 		t.Fatal(got)
 	}
-	r := &reader{t: t, cmd: exampletest.Command(t, m, "wrk", "-t1", "-c4", "-d60s", "--timeout", "10s", "--latency", site+"/keys/read")}
+	timeout := min(patience.Of(10*time.Second), time.Minute) // a longer one takes a lot of memory
+	r := &reader{t: t, cmd: exampletest.Command(t, m, "wrk", "-t1", "-c4", "-d10h", "--timeout", fmt.Sprintf("%.0fs", timeout.Seconds()),
+		"--latency", site+"/keys/read")}
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -244,7 +249,7 @@ func (r *reader) judge() {
 func put(t *testing.T, m *sdtest.Machine, key string) <-chan string {
 	t.Helper()
 	answer := make(chan string, 1)
-	cmd := exampletest.Command(t, m, "curl", "-sS", "-m", "20", "-X", "PUT", "-d", "value", "-o", "/dev/null", "-w", "%{http_code}", site+"/keys/"+key)
+	cmd := exampletest.Command(t, m, "curl", "-sS", "-m", seconds(time.Minute), "-X", "PUT", "-d", "value", "-o", "/dev/null", "-w", "%{http_code}", site+"/keys/"+key)
 	go func() {
 		out, err := cmd.CombinedOutput()
 		if err != nil {

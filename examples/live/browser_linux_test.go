@@ -49,7 +49,7 @@ func openPage(t *testing.T, m *sdtest.Machine, scheme string) *tab {
 	t.Cleanup(end)
 	ctx, cancel := chromedp.NewContext(allocated)
 	t.Cleanup(cancel)
-	ctx, cancel = limit.Context(ctx, time.Minute)
+	ctx, cancel = limit.Context(ctx, 5*time.Minute)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx, chromedp.Navigate(scheme+"://127.0.0.1:8080/"), chromedp.WaitEnabled("button")); err != nil {
 		t.Fatalf("open the page: %v", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -35,7 +36,7 @@ func replaced(t *testing.T, secure string, prepare func(*sdtest.Machine)) {
 	page := openPage(t, m, "http"+secure)
 	var voting sync.WaitGroup
 	defer voting.Wait()
-	ctx, cancel := limit.Context(t.Context(), time.Minute)
+	ctx, cancel := limit.Context(t.Context(), 5*time.Minute)
 	defer cancel()
 	voters, done := make([]*voter, 8), make(chan struct{})
 	for i := range voters {
@@ -50,10 +51,12 @@ func replaced(t *testing.T, secure string, prepare func(*sdtest.Machine)) {
 			}
 		})
 	}
-	want := []int{0, 0, 0}
+	want, generation := []int{0, 0, 0}, 1
 	for range rounds {
 		for _, how := range []string{"reload", "restart"} {
 			awaitVotes(t, m, voters)
+			page.await(fmt.Sprint("seen.generations.length === ", generation))
+			generation++
 			page.click()
 			m.MustRun("systemctl", how, "live")
 			page.click()

@@ -141,9 +141,10 @@ func testRefused(t *testing.T, m *sdtest.Machine) {
 		if s := status(t, m); s.PID != before.PID || s.LastReload == nil || !strings.Contains(s.LastReload.Reason, tt.want) {
 			t.Errorf("status is %+v, last reload %+v, want %s", s, s.LastReload, tt.want)
 		}
-		if out, _ := m.Run("systemctl", "status", "site.service"); !strings.Contains(out, tt.want) {
-			t.Errorf("systemctl status does not say %s:\n%s", tt.want, out)
-		}
+		m.Wait("systemctl status to say "+tt.want, func() bool { // systemctl does not wait until systemd has read that
+			out, _ := m.Run("systemctl", "status", "site.service")
+			return strings.Contains(out, tt.want)
+		})
 		if out, err := m.Run("env", noWait, "site", "check"); err == nil || !strings.Contains(out, tt.want) {
 			t.Errorf("site check answers %s, %v", out, err)
 		}

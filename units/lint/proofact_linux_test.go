@@ -5,8 +5,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // seen joins what an act has seen.
@@ -122,7 +120,7 @@ func reloadBroken(s *scene) string {
 }
 
 // reloadSlowly reloads into a program that takes more than two seconds to be
-// ready.
+// ready, or for as long as the reload lasts where that is to fail.
 func reloadSlowly(s *scene) string {
 	s.start()
 	program := s.slowDown()
@@ -130,7 +128,7 @@ func reloadSlowly(s *scene) string {
 	program.waits()
 	select {
 	case <-command.Done():
-	case <-time.After(patience.Of(2500 * time.Millisecond)):
+	case <-time.After(s.longerThan(2500*time.Millisecond, "reload 0, 2")):
 	}
 	program.release()
 	code := "reload 0"

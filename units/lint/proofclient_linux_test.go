@@ -19,12 +19,27 @@ import (
 )
 
 // patience is how long clients wait. It is over only where something is wrong.
-func (s *scene) patience() time.Duration { return cmp.Or(s.limit, patience.Of(8*time.Second)) }
+func (s *scene) patience() time.Duration { return cmp.Or(s.limit, patience.Of(30*time.Second)) }
 
-// within has clients that come wait for less, as package patience stretches it.
+// within has clients that come wait for less, as package patience stretches it,
+// where the proof wants them to wait in vain. Where it does not, an answer may
+// take as long as it takes.
 func (s *scene) within(limit time.Duration) *scene {
-	s.limit = patience.Of(limit)
+	for _, vain := range []string{"silence", "no answer", "not all"} {
+		if strings.Contains(s.want(), vain) {
+			s.limit = patience.Of(limit)
+		}
+	}
 	return s
+}
+
+// longerThan is a limit that is to run out where that is what the proof wants
+// to see. Where it is not, nothing is to depend on how slow the machine is.
+func (s *scene) longerThan(limit time.Duration, wanted string) time.Duration {
+	if s.want() == wanted {
+		return patience.Of(limit)
+	}
+	return s.patience()
 }
 
 // A client has one connection and never asks twice.

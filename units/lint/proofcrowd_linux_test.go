@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // crowd has n clients come, and stay.
@@ -32,8 +30,9 @@ func queue(n int) func(*scene) string {
 		s.start()
 		s.halt(s.main())
 		defer s.signal(syscall.SIGCONT)
+		s.within(200 * time.Millisecond)
 		for range n {
-			ctx, cancel := patience.Context(context.Background(), 200*time.Millisecond)
+			ctx, cancel := context.WithTimeout(context.Background(), s.patience())
 			_, err := s.dial(ctx)
 			cancel()
 			if err != nil {

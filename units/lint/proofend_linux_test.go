@@ -50,7 +50,7 @@ func (s *scene) leftAfterStop() string {
 	select {
 	case <-command.Done():
 		return fmt.Sprint("stopped, ", len(s.processes()), " left")
-	case <-time.After(patience.Of(600 * time.Millisecond)):
+	case <-time.After(s.longerThan(600*time.Millisecond, "waits")):
 		return "waits"
 	}
 }
@@ -66,7 +66,7 @@ func stopStubborn(s *scene) string {
 	defer func() { _ = child.Signal(syscall.SIGKILL) }()
 	select {
 	case <-command.Done():
-	case <-time.After(patience.Of(2 * time.Second)):
+	case <-time.After(s.longerThan(2*time.Second, "waits")):
 		return "waits"
 	}
 	if len(s.processes()) > 0 {
@@ -164,11 +164,11 @@ func restartsLater(n int) func(*scene) string {
 	}
 }
 
-// runs tells what has become of a service after more than a second.
+// runs tells what has become of a service after more than three seconds.
 func runs(s *scene) string {
 	s.start()
 	c := s.connect()
-	return seen(c.get(), s.idles(c, 1500*time.Millisecond), c.get(), s.restarted(), "restarts")
+	return seen(c.get(), s.idles(c, 3500*time.Millisecond), c.get(), s.restarted(), "restarts")
 }
 
 // crash kills the main process and tells whether there is another one.
@@ -216,7 +216,7 @@ func crashAndRetry(s *scene) string {
 	main := s.main()
 	s.m.Kill(main, syscall.SIGKILL)
 	s.m.Wait("systemd to notice", func() bool { return s.main() != main })
-	for enough := time.After(patience.Of(1500 * time.Millisecond)); ; {
+	for enough := time.After(s.longerThan(1500*time.Millisecond, "refused")); ; {
 		answer := s.ask()
 		if answer != "refused" {
 			return answer
@@ -269,12 +269,17 @@ func crashDuringDrainLeaves(s *scene) string {
 	return s.leftAfterStop()
 }
 
-// freeze has the main process do nothing for half a second or more.
+// freeze has the main process do nothing for half a second or more, or for as
+// long as systemd bears it.
 func freeze(s *scene) string {
 	s.start()
 	main := s.main()
 	s.m.Kill(main, syscall.SIGSTOP)
-	time.Sleep(patience.Of(500 * time.Millisecond))
+	if s.want() == "killed" {
+		s.m.Wait("systemd to lose patience", func() bool { return s.main() != main })
+	} else {
+		time.Sleep(patience.Of(500 * time.Millisecond))
+	}
 	_, _ = s.m.Run("kill", "-CONT", fmt.Sprint(main)) // if there still is one
 	if s.ask(); s.main() != main {
 		return "killed"

@@ -23,7 +23,7 @@ var (
 )
 
 // impatient is for starts that would take long to fail.
-var impatient = "[Service]\nTimeoutStartSec=" + span(2*time.Second)
+var impatient = "[Service]\nTimeoutStartSec=" + span(4*time.Second)
 
 // span is a limit in time for this machine, as systemd writes it.
 func span(d time.Duration) string { return fmt.Sprintf("%dms", patience.Of(d).Milliseconds()) }
@@ -96,7 +96,7 @@ func reloadProofs() []proof {
 		{rule: "exec-reload-ignore", bad: "[Service]\nExecReload=\nExecReload=-PROGRAM reload", act: reloadBroken, breaks: "reload 0, 1", holds: "reload 1, 1"},
 		{rule: "exec-reload-twice", bad: "[Service]\nType=notify-reload", on: only257, act: reload, breaks: "1, reload 0, 3, 3", holds: "1, reload 0, 2, 2"},
 		{
-			rule: "reload-signal", bad: "[Service]\nReloadSignal=SIGUSR1", also: "[Service]\nType=notify-reload\nExecReload=\nTimeoutStartSec=" + span(2*time.Second),
+			rule: "reload-signal", bad: "[Service]\nReloadSignal=SIGUSR1", also: "[Service]\nType=notify-reload\nExecReload=\nTimeoutStartSec=" + span(4*time.Second),
 			on: only262, act: reloadAndAsk, breaks: "reload 1, 1", holds: "reload 0, 2",
 		},
 		{rule: "timeout-start", bad: "[Service]\nTimeoutStartSec=2s", also: byCopy, act: reloadSlowly, breaks: "reload failed, 2", holds: "reload 0, 2"},
@@ -173,7 +173,7 @@ func restartProofs() []proof {
 		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=1min", act: restarts(2), breaks: "restart 1, refused, failed", holds: "restart 0, 3, active"},
 		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=5\nStartLimitIntervalSec=10min", act: restarts(5), breaks: "restart 1, refused, failed", holds: "restart 0, 6, active"},
 		{rule: "start-limit", bad: "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=" + fmt.Sprintf("%dms", laterStart.Milliseconds()), act: restartsLater(2), breaks: "restart 0, restart 1, refused, failed", holds: "restart 0, restart 0, 4, active"},
-		{rule: "runtime-max", bad: "[Service]\nRestart=no\nRuntimeMaxSec=" + span(time.Second), good: "[Service]\nRestart=no", act: runs, breaks: "1, closed, broken, 0, restarts", holds: "1, open, 1, 0, restarts"},
+		{rule: "runtime-max", bad: "[Service]\nRestart=no\nRuntimeMaxSec=" + span(3*time.Second), good: "[Service]\nRestart=no", act: runs, breaks: "1, closed, broken, 0, restarts", holds: "1, open, 1, 0, restarts"},
 		{rule: "limit-cpu", bad: "[Service]\nLimitCPU=1", program: "proof", act: burn, breaks: "broken", holds: "1"},
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/internal/rig/exampletest"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // User is who the program is, and its group.
@@ -342,9 +343,7 @@ func (p *Pod) end() {
 // Wait waits for something to be true of another process.
 func Wait(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
+	if !patience.Until(30*time.Second, is) {
+		t.Fatalf("waited in vain for %s", what)
 	}
 }
