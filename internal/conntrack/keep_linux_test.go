@@ -119,6 +119,14 @@ func (k *keeping) send(nc net.Conn, path, header string) {
 	}
 }
 
+// begins waits until a request has begun.
+func (k *keeping) begins() {
+	k.t.Helper()
+	if !patience.Until(time.Minute, func() bool { return slices.Contains(k.tracked.States(), http.StateActive) }) {
+		k.t.Fatal("the request does not begin")
+	}
+}
+
 // ended expects text, and then the end of the connection.
 func (k *keeping) ended(nc net.Conn, text string) {
 	k.t.Helper()
@@ -142,11 +150,15 @@ func TestKeep(t *testing.T) {
 }
 
 // TestKeepReused does not keep a connection during its first request, but
-// afterwards.
+// afterwards. The ledger comes when the request has begun: until then the
+// connection is at rest, and is kept if that takes a while.
 func TestKeepReused(t *testing.T) {
 	k := keep(t)
+	k.tracked.Registry().StopKeeping()
 	slow := k.dial()
 	k.send(slow, "/slow", "")
+	k.begins()
+	k.tracked.Registry().KeepIn(k.ledger, func(err error) { t.Error(err) })
 	for range 3 { // each takes a tick or two
 		nc := k.dial()
 		k.awaits(1)
@@ -203,9 +215,7 @@ func TestKeepYoung(t *testing.T) {
 	slow := k.dial()
 	k.send(slow, "/slow", "")
 	k.due(1, 0)
-	if !patience.Until(time.Minute, func() bool { return slices.Contains(k.tracked.States(), http.StateActive) }) {
-		t.Fatal("the request does not begin")
-	}
+	k.begins()
 	k.ticks(0)
 	k.ticks(0)
 	k.due(0, 0)

@@ -50,9 +50,11 @@ func (s *Server) AnswerLost(f *ledger.Found) bool {
 	c.Raw, c.Endpoint = nc, &s.Endpoint
 	c.cut.Store(true)
 	_ = nc.SetDeadline(time.Now().Add(lostTime))
+	// At once: in a drain the time may be over before a goroutine has begun.
+	rest := lostResponse[fdutil.TryWrite(nc, lostResponse):]
 	s.Registry.Add(c)
 	c.Release()
-	go c.answer(nc)
+	go c.answer(nc, rest)
 	return true
 }
 
@@ -62,11 +64,15 @@ func (s *Server) knowsHTTP2() bool {
 	return s.HTTP.Protocols != nil && s.HTTP.Protocols.UnencryptedHTTP2()
 }
 
-// answer writes the response, and reads what the client still sends until that
-// closes the connection: bytes that nobody reads would have the kernel reset it,
-// and the client lose the response.
-func (c *lostConn) answer(nc *net.TCPConn) {
-	if _, err := io.WriteString(nc, lostResponse); err == nil && nc.CloseWrite() == nil {
+// answer writes the rest of the response, and reads what the client still sends
+// until that closes the connection: bytes that nobody reads would have the
+// kernel reset it, and the client lose the response.
+func (c *lostConn) answer(nc *net.TCPConn, rest string) {
+	var err error
+	if rest != "" { // a Write of nothing fails as well when the time is over
+		_, err = io.WriteString(nc, rest)
+	}
+	if err == nil && nc.CloseWrite() == nil {
 		_, _ = io.Copy(io.Discard, nc)
 	}
 	fdutil.ShutDown(nc) // the ledger may have a duplicate

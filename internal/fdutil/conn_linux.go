@@ -21,6 +21,15 @@ func Peek(nc net.Conn, p []byte) int {
 // has read. Where it cannot be known, there are none.
 func HasUnread(nc net.Conn) bool { return Peek(nc, make([]byte, 1)) > 0 }
 
+// TryWrite writes as much of text as there is room for, and returns how much
+// that is. It does not wait, and heeds no deadline.
+func TryWrite(nc net.Conn, text string) (n int) {
+	Control(nc, func(fd int) {
+		n, _ = unix.SendmsgN(fd, []byte(text), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	})
+	return max(n, 0)
+}
+
 // SendStalled reports whether the other end does not read what was written: for
 // so long the kernel could send nothing of it, or has heard nothing of the
 // other end. A Unix socket has no such clock: there it is enough that its

@@ -38,6 +38,9 @@ func Peek(net.Conn, []byte) int { return 0 }
 // HasUnread reports false: the connection is taken to be silent.
 func HasUnread(net.Conn) bool { return false }
 
+// TryWrite writes nothing.
+func TryWrite(net.Conn, string) int { return 0 }
+
 // SendStalled reports false: the other end is taken to read.
 func SendStalled(net.Conn, time.Duration) bool { return false }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/gate"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // A pair is a socket with a gate, with another one to send to it.
@@ -235,11 +236,13 @@ func TestReadWakes(t *testing.T) {
 	}
 }
 
+// many is how many datagrams TestNothingIsLost sends.
+const many = 100
+
 // TestNothingIsLost shuts a socket under several readers while datagrams
 // come and deadlines change: each datagram was read, or is there for the next
 // process.
 func TestNothingIsLost(t *testing.T) {
-	const many = 100
 	eachReader(t, func(t *testing.T, g *pair, read func(p []byte) (int, error)) {
 		seen := make(chan string, 2*many)
 		var busy sync.WaitGroup
@@ -306,24 +309,25 @@ func (g *pair) rest(t *testing.T, busy *sync.WaitGroup, sent <-chan struct{}, se
 	}
 	_ = c.SetReadDeadline(time.Time{})
 	p := make([]byte, 10)
-	for all := false; ; {
-		n, err := readRaw(c, true, p)
-		switch {
-		case err == nil:
-			seen <- string(p[:n])
-			continue
-		case !errors.Is(err, syscall.EAGAIN):
-			t.Fatal(err)
-		case all:
-			return
-		}
-		select {
-		case <-sent:
-			all = true
-		default:
-			runtime.Gosched()
+	isAll := func() bool { // of what is here by now
+		for {
+			n, err := readRaw(c, true, p)
+			switch {
+			case err == nil:
+				seen <- string(p[:n])
+				continue
+			case !errors.Is(err, syscall.EAGAIN):
+				t.Fatal(err)
+			}
+			select {
+			case <-sent: // and may be on its way
+				return len(seen) >= many
+			default:
+				runtime.Gosched()
+			}
 		}
 	}
+	patience.Until(30*time.Second, isAll)
 }
 
 // TestReadCosts compares the allocations with those of package net.

@@ -153,7 +153,7 @@ func (l *Ledger) countDeath() bool {
 	l.page.field(fieldDeaths).Store(deaths)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.young = time.AfterFunc(youth, func() { l.page.field(fieldDeaths).Store(0) })
+	l.young = time.AfterFunc(l.youth, func() { l.page.field(fieldDeaths).Store(0) })
 	return deaths > maxDeaths || deaths == 0
 }
 

@@ -69,7 +69,7 @@ func TestAnswerOnce(t *testing.T) {
 // answered any more either.
 func TestAnswerLoop(t *testing.T) {
 	c := newChain(t, "tcp", "127.0.0.1:0")
-	c.answers = true
+	c.answers, c.young = true, true
 	_ = c.start()
 	for range 20 {
 		a := c.dial()

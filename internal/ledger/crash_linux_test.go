@@ -123,6 +123,7 @@ func closeWrite(t *testing.T, c *client) {
 // closed.
 func TestCrashLoop(t *testing.T) {
 	c := newChain(t, "tcp", "127.0.0.1:0")
+	c.young = true
 	_ = c.start()
 	a := c.dial()
 	dropped := false

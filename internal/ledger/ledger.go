@@ -29,7 +29,7 @@ type Ledger struct {
 	queue queue
 	limit int // RLIMIT_NOFILE, 0 if it is not known
 
-	tidyAfter time.Duration
+	tidyAfter, youth time.Duration // the constants, but for tests
 
 	mu       sync.Mutex
 	unused   []uint32   // slots
@@ -98,7 +98,7 @@ func Open(f Files) (*Ledger, error) {
 }
 
 func newLedger(p page, q queue, f Files) *Ledger {
-	l := &Ledger{files: f, page: p, queue: q, limit: fdutil.Limit(), tidyAfter: tidyAfter, growth: spareMessages}
+	l := &Ledger{files: f, page: p, queue: q, limit: fdutil.Limit(), tidyAfter: tidyAfter, youth: youth, growth: spareMessages}
 	l.compact = time.AfterFunc(time.Hour, l.compactSome)
 	l.compact.Stop()
 	return l

@@ -48,6 +48,9 @@ func serve() error {
 	if err != nil {
 		return err
 	}
+	if os.Getenv("HEIRLOOM_TEST_YOUNG") != "" {
+		l.StayYoung()
+	}
 	taker := ledger.Taker{Take: func(f *ledger.Found) bool {
 		m := newMark()
 		f.Keep(m)
@@ -144,6 +147,7 @@ type chain struct {
 	files      []*os.File
 	generation int
 	answers    bool // the servers that are started do
+	young      bool // they are young when they are killed, whenever that is
 	process    *exec.Cmd
 	output     *bufio.Reader
 }
@@ -200,6 +204,9 @@ func (c *chain) launch() {
 	c.process.Env = append(os.Environ(), "HEIRLOOM_TEST_ROLE=server", fmt.Sprintf("HEIRLOOM_TEST_GENERATION=%d", c.generation))
 	if c.answers {
 		c.process.Env = append(c.process.Env, "HEIRLOOM_TEST_ANSWERS=true")
+	}
+	if c.young {
+		c.process.Env = append(c.process.Env, "HEIRLOOM_TEST_YOUNG=true")
 	}
 	c.process.ExtraFiles = append([]*os.File{c.listener}, c.files...)
 	c.process.Stderr = os.Stderr

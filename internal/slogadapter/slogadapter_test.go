@@ -8,10 +8,12 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/heirloom-go/heirloom/internal/boundedlog"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/slogadapter"
 )
 
@@ -136,7 +138,9 @@ func TestAttributes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out sink
 			grouped := slogadapter.New(out.handler(slog.LevelInfo).WithAttrs([]slog.Attr{slog.String("program", "p")}).WithGroup("heirloom"))
-			test.say(boundedlog.New(grouped)) // as lifecycle has it
+			log := boundedlog.New(grouped) // as lifecycle has it
+			test.say(log)
+			log.Flush(patience.Of(time.Minute)) // it does not wait for long by itself
 			want := []map[string]any{{"level": "INFO", "msg": "said", "program": "p", "heirloom": test.want}}
 			if got := out.lines(t); !reflect.DeepEqual(got, want) {
 				t.Errorf("wrote %v, want %v", got, want)

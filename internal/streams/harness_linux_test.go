@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 
 	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 	"github.com/heirloom-go/heirloom/internal/transfer"
@@ -274,6 +276,14 @@ func (v *valve) release() {
 	v.hold = false
 	_, _ = v.Conn.Write(v.held)
 	v.held = nil
+}
+
+// isOnItsWay reports whether the other end's kernel has yet to get some of what
+// has passed. The socket is one of TCP.
+func (v *valve) isOnItsWay() bool {
+	left := -1
+	fdutil.Control(v.Conn, func(fd int) { left, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
+	return left != 0
 }
 
 // A client speaks TLS if its world does.

@@ -42,7 +42,7 @@ func TestKeyUpdate(t *testing.T) {
 							defer v.mu.Unlock()
 							return len(v.held) > 0
 						})
-						w.now.awaitTaken()
+						w.now.awaitTaken(v)
 						if update == "K\n" {
 							v.release()
 							c.say("after\n")

@@ -193,9 +193,9 @@ func TestPanic(t *testing.T) {
 	w.now.await("the connection to go", func() bool { return w.now.conns.Len() == 0 })
 }
 
-// TestSilentHandshake drains while a client has not completed its handshake: it
-// has a while to do so, and is not counted as work.
-func TestSilentHandshake(t *testing.T) {
+// TestSlowHandshake drains while clients have not completed their handshakes:
+// they have a while to do so, and are not counted as work.
+func TestSlowHandshake(t *testing.T) {
 	w := newWorld(t, "tcp", selfSigned())
 	slow, silent := w.dial(nil), w.dial(nil)
 	slow.holdAfter(10)
@@ -209,6 +209,17 @@ func TestSilentHandshake(t *testing.T) {
 	}
 	slow.release()
 	slow.expect("served")
+	_ = silent.Close()
+}
+
+// TestSilentHandshake drains while a client does not begin its handshake, for
+// longer than it has.
+func TestSilentHandshake(t *testing.T) {
+	impatient(t)
+	w := newWorld(t, "tcp", selfSigned())
+	silent, p := w.dial(nil), w.now
+	p.await("it", func() bool { return p.conns.Count().New == 1 })
+	w.replace()
 	_ = silent.valve.SetReadDeadline(patience.Deadline(limit))
 	if n, err := silent.valve.Read(make([]byte, 100)); err == nil {
 		t.Errorf("the silent client is told %d bytes", n)
@@ -240,7 +251,7 @@ func TestCloseWhileHandingOver(t *testing.T) {
 	p.await("the handler", func() bool { return p.conns.Count().Streams == 1 })
 	c.holdAfter(50)
 	c.say(strings.Repeat("x", 99) + "\n")
-	p.awaitTaken()
+	p.awaitTaken(c.valve)
 	w.replace()
 	if err := p.handedOver(); err == nil {
 		t.Error("handed over")

@@ -150,7 +150,7 @@ func TestCurl(t *testing.T) {
 	s := newSite(t, a.serverConfig(), answer)
 	s.moving.Store(true)
 	_, port, _ := net.SplitHostPort(s.Addr().String())
-	args := []string{"--silent", "--show-error", "--http1.1", "--max-time", "60", "--cacert", a.file(t), "--resolve", "localhost:" + port + ":127.0.0.1"}
+	args := []string{"--silent", "--show-error", "--http1.1", "--max-time", fmt.Sprint(int(patience.Of(time.Minute).Seconds())), "--cacert", a.file(t), "--resolve", "localhost:" + port + ":127.0.0.1"}
 	const requests = 20
 	for i := range requests {
 		args = append(args, fmt.Sprintf("https://localhost:%s/%d", port, i))

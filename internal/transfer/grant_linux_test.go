@@ -34,7 +34,7 @@ func newSecure(t *testing.T) *giving {
 // next receives a message, with its sessions.
 func (g *giving) next(t *testing.T) handover.Message {
 	t.Helper()
-	_ = g.there.SetReadDeadline(time.Now().Add(time.Minute))
+	_ = g.there.SetReadDeadline(patience.Deadline(time.Minute))
 	m, fds, err := g.there.Receive()
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ type vice struct {
 	// any.
 	reason func(error) bool
 	limit  time.Duration
+	idle   time.Duration // how long clients are silent, if it is not a tenth of a second
 }
 
 var (
@@ -122,13 +123,15 @@ var carelessness = []vice{
 			_ = c.SetReadDeadline(time.Time{})
 			c.answer(c.body())
 		}
-	}, notice: []loadtest.Class{loadtest.ConnectThenWait}, reason: lost},
+		c.giveUp()
+	}, notice: []loadtest.Class{loadtest.ConnectThenWait}, reason: lost, idle: time.Hour},
 	{name: "gives silent used connections up", serve: func(c *rawConn) {
 		for c.next() {
 			c.answer(c.body())
 			_ = c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		}
-	}, notice: []loadtest.Class{loadtest.Idle}, reason: lost},
+		c.giveUp()
+	}, notice: []loadtest.Class{loadtest.Idle}, reason: lost, idle: time.Hour},
 	{name: "cuts a slow answer short", serve: always(func(c *rawConn) { c.write(formatAnswer(200, len(c.body()), c.body())) }),
 		notice: []loadtest.Class{loadtest.Slow}, others: true, reason: wrongAnswer},
 	{name: "reads a body in part", serve: func(c *rawConn) {
@@ -207,7 +210,7 @@ func (v vice) test(t *testing.T) {
 		}
 		servers[class] = startRawServer(t, v.serve)
 		target := brisk(servers[class].listener.Addr().String())
-		target.IdleFor = 100 * time.Millisecond
+		target.IdleFor = max(v.idle, 100*time.Millisecond)
 		if slices.Contains(v.notice, class) {
 			target.Limit = v.limit
 			// The short limit is for answers; a busy machine may need longer
@@ -220,8 +223,8 @@ func (v vice) test(t *testing.T) {
 	}
 	for class, run := range runs {
 		// A client opens its third connection after two broken requests, or
-		// keeps asking on its first.
-		servers[class].wait(t, map[string]int{"accepted": 3, "served": 8})
+		// keeps asking on its first, or is silent until it is stopped.
+		servers[class].wait(t, map[string]int{"accepted": 3, "served": 8, "given up": 1})
 		v.check(t, class, run.Stop())
 	}
 }

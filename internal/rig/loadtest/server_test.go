@@ -208,6 +208,12 @@ func (c *rawConn) write(wire string) {
 	c.server.add("served")
 }
 
+// giveUp closes the connection, and counts that as "given up".
+func (c *rawConn) giveUp() {
+	_ = c.Close()
+	c.server.add("given up")
+}
+
 // hang waits until the client gives up, or the test ends.
 func (c *rawConn) hang() { _, _ = io.Copy(io.Discard, c.reader) }
 
