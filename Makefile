@@ -135,7 +135,7 @@ demo-systemd:
 	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
 	@dist/compare $(ARGS)
 
-# make scale ARGS="-rounds 5 -connections 10000 -json scale.json"
+# make scale ARGS="-rounds 5 -connections 5000,10000 -json scale.json -plot scale.svg"
 scale:
 	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
 	@dist/compare scale $(ARGS)
