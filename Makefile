@@ -2,13 +2,14 @@
 # make unit   the tests that need neither root nor systemd, in less than a minute
 # make systemd  those that boot a systemd
 # make load   those of whole daemons: under load, of other protocols, of packages
-# make check  format, vet, linters, tidy, structure, other systems
+# make check  format, vet, linters, tidy, structure, bill of materials, other systems
 # make demo   replace a server twenty times under load, and count the broken requests
 # make demo-systemd   the same on a booted systemd, beside other libraries; as root, after make setup
 # make scale       how a daemon with thousands of idle connections is replaced, and what that costs; as root, after make setup
 # make tls-proof   the longest test of TLS connections that move: 50 clients of each kind, 50 reloads and restarts; as root
 # make chaos  everything that breaks services, at random and for long, on each systemd; as root
 # make soak   a thousand reloads, a thousand restarts and 300 kills, on each systemd; as root
+# make sbom   the library's bill of materials, in dist
 # make packages VERSION=1.2.0   hello and heirloom-units as .deb and .rpm, in dist
 
 GO ?= go
@@ -16,7 +17,7 @@ GO ?= go
 # git answers nobody but the owner of a checkout, and go would fail for want of an answer.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy other-systems demo demo-systemd \
+.PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy sbom other-systems demo demo-systemd \
 	scale tls-proof chaos soak packages
 
 all: check test
@@ -77,11 +78,11 @@ setup:
 INSTALL_CC = { command -v cc >/dev/null || command -v gcc >/dev/null || \
 	{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends gcc libc6-dev; }; }
 
-check: format vet lint tidy structure other-systems
+check: format vet lint tidy structure sbom other-systems
 
 # As the tests build programs, so that it is done once.
-vet lint structure: export CGO_ENABLED = 0
-vet lint tidy other-systems: modules
+vet lint structure sbom: export CGO_ENABLED = 0
+vet lint tidy sbom other-systems: modules
 
 # With the checks of staticcheck and go vet.
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
@@ -108,6 +109,17 @@ structure:
 tidy:
 	$(call in_each_module,$(GO) mod tidy -diff)
 
+# The tool of the CycloneDX project. It takes the modules that packages import on any system, and not those of tests.
+CYCLONEDX = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
+# Without a time, a serial number and the system that it was made on, so that two bills can be compared.
+# The standard library is that of the Go which compiles the daemon. The licences that the tool finds are not all right.
+sbom:
+	@$(call again,$(GO) run $(CYCLONEDX) version >/dev/null)
+	@mkdir -p dist
+	$(GO) run $(CYCLONEDX) mod -type library -json -noserial -notimestamp -short-purls -output dist/heirloom.cdx.json
+	$(GO) run ./tools/sbom dist/heirloom.cdx.json
+
 # Elsewhere than on Linux the packages build, and their tests too. What is in a nested module tells Linux from the others, and
 # no more, but for the one that daemons import.
 other-systems:
@@ -123,7 +135,7 @@ demo-systemd:
 	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
 	@dist/compare $(ARGS)
 
-# make scale ARGS="-rounds 5 -connections 10000 -json scale.json"
+# make scale ARGS="-rounds 5 -connections 5000,10000 -json scale.json -plot scale.svg"
 scale:
 	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
 	@dist/compare scale $(ARGS)

@@ -20,8 +20,9 @@ import (
 func TestScale(t *testing.T) {
 	t.Parallel()
 	const connections = 60
-	file := filepath.Join(t.TempDir(), "scale.json")
-	c := start(t, "scale", "-connections", "60", "-rounds", "1", "-json", file)
+	dir := t.TempDir()
+	file, plot := filepath.Join(dir, "scale.json"), filepath.Join(dir, "scale.svg")
+	c := start(t, "scale", "-connections", "60", "-rounds", "1", "-json", file, "-plot", plot)
 	c.waitFor(`^ +60 connections, reload: `)
 	c.end(0)
 	text, err := os.ReadFile(file)
@@ -58,6 +59,9 @@ func TestScale(t *testing.T) {
 		t.Errorf("figures of %q with TLS, want %q", secure, want)
 	}
 	c.check(&c.stdout, "| 60 | reload, TLS | ")
+	if drawn, err := os.ReadFile(plot); err != nil || string(drawn) != scale.Plot(results) {
+		t.Errorf("the plot is not that of the same figures: %v\n%s", err, drawn)
+	}
 }
 
 // TestScaleArguments has those that are wrong.

@@ -22,6 +22,7 @@ type scaleOptions struct {
 	scale.Options
 	systemd sdtest.Version
 	json    string
+	plot    string
 }
 
 func parseScale(args []string) (scaleOptions, error) {
@@ -29,6 +30,7 @@ func parseScale(args []string) (scaleOptions, error) {
 	set := flag.NewFlagSet("scale", flag.ExitOnError)
 	set.IntVar(&o.Rounds, "rounds", 3, "how many times each is done")
 	set.StringVar(&o.json, "json", "", "a `FILE` for all figures")
+	set.StringVar(&o.plot, "plot", "", "a `FILE` for a plot of them, as SVG")
 	systemd := set.String("systemd", "262", "the version of systemd, one of "+strings.Join(versionNames(), ", "))
 	connections := set.String("connections", "1000,5000,10000,19000", "a `LIST` of how many clients there are")
 	verbs := set.String("verbs", strings.Join(scale.Verbs(), ","), "a `LIST` of them")
@@ -76,7 +78,7 @@ func parseScale(args []string) (scaleOptions, error) {
 	return o, nil
 }
 
-// runScale measures, and prints a table.
+// runScale measures, and prints tables: of the figures, and of how they grow.
 func runScale(ctx context.Context, o scaleOptions, out *show.Screen) (err error) {
 	dir, err := os.MkdirTemp("", "heirloom-compare-")
 	if err != nil {
@@ -102,6 +104,12 @@ func runScale(ctx context.Context, o scaleOptions, out *show.Screen) (err error)
 		return err
 	})
 	out.Print(scale.Markdown(results))
+	if slopes := scale.Slopes(results); slopes != "" {
+		out.Print("\n" + slopes)
+	}
+	if o.plot != "" {
+		err = errors.Join(err, os.WriteFile(o.plot, []byte(scale.Plot(results)), 0o644))
+	}
 	if o.json != "" {
 		text, jsonErr := json.MarshalIndent(results, "", "  ")
 		if jsonErr == nil {

@@ -39,6 +39,18 @@ type Cost struct {
 	Memory int           `json:"memory"` // at its peak
 }
 
+// name says what was done, and with which program.
+func (r *Result) name() string {
+	name := r.Verb
+	if r.TLS {
+		name += ", TLS"
+	}
+	if r.Program != "" {
+		name += ", " + filepath.Base(r.Program)
+	}
+	return name
+}
+
 // Markdown is a table of the results: of each the median, and the least and the
 // most if there are several rounds.
 func Markdown(results []*Result) string {
@@ -54,14 +66,7 @@ func Markdown(results []*Result) string {
 		for _, round := range r.Rounds {
 			broken += round.Broken
 		}
-		name := r.Verb
-		if r.TLS {
-			name += ", TLS"
-		}
-		if r.Program != "" {
-			name += ", " + filepath.Base(r.Program)
-		}
-		cells := []string{fmt.Sprint(r.Connections), name,
+		cells := []string{fmt.Sprint(r.Connections), r.name(),
 			milliseconds(r.Rounds, func(r Round) time.Duration { return r.Owned }),
 			milliseconds(r.Rounds, func(r Round) time.Duration { return r.Moving }),
 			milliseconds(r.Rounds, func(r Round) time.Duration { return r.Waiting }),
