@@ -279,7 +279,7 @@ func (c *client) answer(generation int) (closes bool) {
 // more.
 func (c *client) closed() {
 	c.t.Helper()
-	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
+	_ = c.SetReadDeadline(patience.Deadline(long))
 	if b, err := c.reader.ReadByte(); !errors.Is(err, io.EOF) {
 		c.t.Errorf("read %q, %v, want the end of the connection", b, err)
 	}
@@ -290,7 +290,7 @@ func (d *local) awaitExit() error {
 	select {
 	case err := <-d.exited:
 		return err
-	case <-time.After(patience.Of(30 * time.Second)):
+	case <-time.After(patience.Of(long)):
 		d.t.Fatalf("the process does not end\n%s", d.logged())
 		return nil
 	}
