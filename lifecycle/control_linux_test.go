@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -68,7 +69,7 @@ func TestControlRefusesOthers(t *testing.T) {
 	if err := os.Chmod(d.dir+"/control", 0o777); err != nil {
 		t.Fatal(err)
 	}
-	program := "/tmp/" + strings.ReplaceAll(t.Name(), "/", "-")
+	program := fmt.Sprintf("/tmp/%s-%d", t.Name(), os.Getpid())
 	data, err := os.ReadFile(os.Args[0])
 	if err == nil {
 		err = writeProgram(program, data)

@@ -23,7 +23,7 @@ func TestStopAnswersWithinLinger(t *testing.T) {
 	idle.answer(1)
 	busy := d.hold()
 	d.signal(syscall.SIGTERM)
-	d.eventually("the service to stop", func() bool { return strings.Contains(d.logged(), "stopping") })
+	d.drains() // no sooner are clients told: "stopping" is logged before that
 	for _, c := range []*client{idle, fresh} {
 		c.ask("/")
 		if !c.answer(1) {
@@ -101,7 +101,7 @@ func TestStopTwiceInReload(t *testing.T) {
 	first := d.status().PID
 	d.write("freeze", "2 take over")
 	go func() { _, _ = d.command("reload") }()
-	d.eventually("the successor to be about to serve", func() bool { return !exists(d.dir+"/freeze") && len(d.processes()) == 2 })
+	d.awaitFrozen() // the successor, which is about to serve
 	_ = syscall.Kill(first, syscall.SIGTERM)
 	d.eventually("the stop", func() bool { return strings.Contains(d.logged(), "stopping") })
 	for _, pid := range d.processes() {

@@ -104,6 +104,7 @@ func TestListenAll(t *testing.T) {
 			}
 			for generation, change := range []func(){func() {}, d.reload, d.restart, d.reload, d.restart} {
 				change()
+				d.awaitService("0", generation+1) // alone: the one before may answer what was sent just then
 				for i, c := range clients {
 					c.servedAt(t, generation+1, familiesClients[i%len(familiesClients)].server)
 				}

@@ -68,7 +68,7 @@ func testUserManager(t *testing.T, m *sdtest.Machine) {
 // TestWatchdog of test/e2e for 262.
 func TestPrivatePIDsWatchdog(t *testing.T) {
 	t.Parallel()
-	d := startWatched(t, sdtest.V257, "PrivatePIDs=yes", "WatchdogSec="+span(3*time.Second), "Environment=HEIRLOOM_TEST_REPLACE=automatic")
+	d := startWatched(t, sdtest.V257, "PrivatePIDs=yes", "WatchdogSec="+span(8*time.Second), "Environment=HEIRLOOM_TEST_REPLACE=automatic")
 	first := d.machine.Property("daemon.service", "WatchdogTimestampMonotonic")
 	// The manager takes note of each sign.
 	d.machine.Wait("a sign of life", func() bool {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,28 +41,40 @@ func sockets(pid int) map[string]bool {
 	return found
 }
 
+// awaitFrozen waits until a process has stopped itself, as the file named freeze
+// tells it to, and returns which. The file goes a moment before that.
+func (d *local) awaitFrozen() (pid int) {
+	d.t.Helper()
+	d.eventually("a process to be stopped", func() bool {
+		pids := slices.DeleteFunc(d.processes(), func(pid int) bool { return !isStopped(pid) })
+		if len(pids) > 0 {
+			pid = pids[0]
+		}
+		return len(pids) > 0
+	})
+	return pid
+}
+
+func isStopped(pid int) bool {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return strings.Contains(string(stat), ") T ")
+}
+
 // TestFrozenSuccessor stops the successor when it has become the main process.
 // Connections are on their way to it when the time of the predecessor's drain
 // is over: they are the successor's, which answers when it goes on. None of
 // them may be served by the predecessor for a last moment, which would lose the
 // request.
 func TestFrozenSuccessor(t *testing.T) {
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_DRAIN="+span(3*time.Second))
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_DRAIN="+span(6*time.Second))
 	clients := d.idleClients(600) // more than may be unacknowledged before
-	first := d.status().PID
 	d.write("freeze", "2 main")
 	reloaded := make(chan struct{})
 	go func() {
 		defer close(reloaded)
 		_, _ = d.command("reload")
 	}()
-	d.eventually("the successor to be stopped", func() bool { return !exists(d.dir + "/freeze") })
-	successor := 0
-	for _, pid := range d.processes() {
-		if pid != first {
-			successor = pid
-		}
-	}
+	successor := d.awaitFrozen()
 	t.Cleanup(func() { _ = syscall.Kill(successor, syscall.SIGCONT) })
 	for _, c := range clients {
 		c.ask("/")

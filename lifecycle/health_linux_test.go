@@ -22,7 +22,8 @@ func TestReadiness(t *testing.T) {
 	if err := os.WriteFile(hang, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p := newPatient(t, lifecycle.Options{Program: hang, ReloadMode: lifecycle.NewProcess, LameDuck: time.Hour, DrainTimeout: patience.Of(500 * time.Millisecond)})
+	drain := patience.Of(6 * time.Second) // half of it is the lame duck's
+	p := newPatient(t, lifecycle.Options{Program: hang, ReloadMode: lifecycle.NewProcess, LameDuck: time.Hour, DrainTimeout: drain})
 	release := make(chan struct{})
 	p.service.Defer("wait", func(context.Context) error { <-release; return nil })
 	want := func(status int, text string) {
@@ -64,7 +65,7 @@ func TestLiveness(t *testing.T) {
 	liveness := p.service.Liveness()
 	first := make(chan int)
 	go func() { status, _ := probe(liveness); first <- status }()
-	p.beAsked()
+	<-p.asked // beAsked may take longer, to measure its limit, than liveness waits
 	impatient, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("gone home"))
 	for range 20 {
@@ -78,7 +79,10 @@ func TestLiveness(t *testing.T) {
 	if status := <-first; status != http.StatusOK {
 		t.Errorf("liveness is %d for who asked first", status)
 	}
-	go p.say(errors.New("sick"))
+	go func() {
+		<-p.asked
+		p.verdict <- errors.New("sick")
+	}()
 	if status, text := probe(liveness); status != http.StatusServiceUnavailable || text != "sick" {
 		t.Errorf("liveness is %d %q, want the error of another run", status, text)
 	}
@@ -107,7 +111,7 @@ func (a *answer) Write(b []byte) (int, error) { a.text += string(b); return len(
 // with what its check says.
 func TestUnwellSuccessor(t *testing.T) {
 	t.Parallel()
-	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=watched", "HEIRLOOM_TEST_RELOAD="+span(3*time.Second))
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=watched", "HEIRLOOM_TEST_RELOAD="+span(10*time.Second))
 	for _, test := range []struct{ health, says string }{
 		{"the database is gone", "health check: the database is gone"},
 		{"dead", "health check: the disk is on fire: the service is dead"},

@@ -19,7 +19,7 @@ func TestHealthUnderSystemd(t *testing.T) {
 	for _, v := range sdtest.Versions() {
 		tests.Go(func() {
 			t.Run("sick-"+v.String(), func(t *testing.T) {
-				testSick(t, startWatched(t, v, "WatchdogSec="+span(2*time.Second), "Environment=HEIRLOOM_TEST_LAST="+span(2500*time.Millisecond)))
+				testSick(t, startWatched(t, v, "WatchdogSec="+span(4*time.Second), "Environment=HEIRLOOM_TEST_LAST="+span(5*time.Second)))
 			})
 		})
 		tests.Go(func() {
@@ -108,9 +108,9 @@ func (d *managedDaemon) say(file, text string) {
 // testSlowStart has a new program, in place of the old one, take longer to
 // start than the watchdog would wait.
 func testSlowStart(t *testing.T) {
-	d := startWatched(t, sdtest.V262, "WatchdogSec="+span(time.Second), "Environment=HEIRLOOM_TEST_REPLACE=in-place")
+	d := startWatched(t, sdtest.V262, "WatchdogSec="+span(4*time.Second), "Environment=HEIRLOOM_TEST_REPLACE=in-place")
 	pid := d.machine.Property("daemon.service", "MainPID")
-	d.say("slow", span(1500*time.Millisecond))
+	d.say("slow", span(6*time.Second))
 	d.reload()
 	d.awaitService("0", 2)
 	if now := d.machine.Property("daemon.service", "MainPID"); now != pid {

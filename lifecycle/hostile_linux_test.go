@@ -174,6 +174,7 @@ func startUnfinished(t *testing.T, protocol string) *local {
 	case "half a handshake":
 		hello := clientHello(t)
 		d.leave(protocol, hello[:3], hello[:50], hello)
+		d.eventually("the connections to be accepted", func() bool { return d.status().Connections.New == 3 })
 	default:
 		d.leave(protocol, halfLine, halfHeader, wholeGet+halfLine, wholeGet+halfHeader)
 	}
@@ -210,6 +211,7 @@ func TestSlowRequest(t *testing.T) {
 	d := startHostile(t, "tcp", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE="+silence.String())
 	c := d.dial()
 	c.write(halfHeader)
+	d.eventually("the connection to be accepted", func() bool { return d.status().Connections.New == 1 })
 	d.signal(syscall.SIGTERM)
 	for began := time.Now(); time.Since(began) < silence*3/2; time.Sleep(silence / 20) {
 		c.write("x")
@@ -246,8 +248,8 @@ func startWaiting(t *testing.T, network string) *local {
 	t.Helper()
 	// The time ends after a client is taken to be silent, and well before it
 	// has been for three times as long, since before the drain for instance.
-	drain := patience.Of(3 * time.Second)
-	env := []string{"HEIRLOOM_TEST_DRAIN=" + drain.String(), "HEIRLOOM_TEST_SILENCE=" + (drain * 4 / 5).String()}
+	drain := patience.Of(8 * time.Second)
+	env := []string{"HEIRLOOM_TEST_DRAIN=" + drain.String(), "HEIRLOOM_TEST_SILENCE=" + (drain / 2).String()}
 	if network == "https" {
 		network, env = "tcp", append(env, "HEIRLOOM_TEST_TLS=yes")
 	}

@@ -108,6 +108,7 @@ func TestHTTPBy(t *testing.T) {
 					c.framed(generation)
 					d.reload()
 					d.eventually("the next generation", func() bool { s := d.status(); return s.Generation == generation+1 && s.State == lifecycle.Ready })
+					d.awaitAlone()
 				}
 				c.ask("/")
 				c.framed(4)

@@ -100,7 +100,7 @@ func TestInPlaceFinishesFirst(t *testing.T) {
 // TestInPlaceStopped is told to stop while it drains in order to be replaced:
 // what was queued is served here, for the last time.
 func TestInPlaceStopped(t *testing.T) {
-	d, _ := startInPlace(t)
+	d, _ := startInPlace(t, "HEIRLOOM_TEST_LINGER="+span(5*time.Second)) // within which a client asks
 	pid := d.status().PID
 	idle := []*client{d.dial(), d.dial(), d.dial()}
 	for _, c := range idle {

@@ -284,9 +284,9 @@ func (c *client) closed() {
 
 // closedAfter is closed where the server is to wait for so long before. That
 // may have been stretched when the machine was slower than it is now.
-func (c *client) closedAfter(long time.Duration) {
+func (c *client) closedAfter(after time.Duration) {
 	c.t.Helper()
-	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second).Add(long))
+	_ = c.SetReadDeadline(patience.Deadline(long).Add(after))
 	if b, err := c.reader.ReadByte(); !errors.Is(err, io.EOF) {
 		c.t.Errorf("read %q, %v, want the end of the connection", b, err)
 	}
@@ -297,7 +297,7 @@ func (d *local) awaitExit() error {
 	select {
 	case err := <-d.exited:
 		return err
-	case <-time.After(patience.Of(30 * time.Second)):
+	case <-time.After(patience.Of(long)):
 		d.t.Fatalf("the process does not end\n%s", d.logged())
 		return nil
 	}
