@@ -1,13 +1,16 @@
 package leakcheck_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
 // roleVariable makes the test binary a test run that leaves something behind.
@@ -35,12 +38,21 @@ func leave(what string) int {
 	case "grandchild": // its parent ends
 		_ = exec.Command("sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!; exit 0").Run()
 	case "zombie":
-		_ = exec.Command("true").Start()
+		cmd := exec.Command("true")
+		if err := cmd.Start(); err == nil {
+			patience.Until(10*time.Second, func() bool { return hasEnded(cmd.Process.Pid) })
+		}
 	case "failure":
 		go func() { select {} }()
 		return 3
 	}
 	return 0
+}
+
+// hasEnded reports whether a process that nobody has waited for has ended.
+func hasEnded(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(stat), ") Z ")
 }
 
 // TestRun leaves something on purpose, and looks for it in what is said.
