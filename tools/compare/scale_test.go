@@ -22,8 +22,9 @@ func TestScale(t *testing.T) {
 	const connections = 60
 	file := filepath.Join(t.TempDir(), "scale.json")
 	c := start(t, "scale", "-connections", "60", "-rounds", "1", "-json", file)
+	machine := c.boots()
 	c.waitFor(`^ +60 connections, reload: `)
-	c.end(0)
+	c.end(0, machine)
 	text, err := os.ReadFile(file)
 	var results []*scale.Result
 	if err == nil {
