@@ -25,6 +25,7 @@ type vice struct {
 	// any.
 	reason func(error) bool
 	limit  time.Duration
+	slow   time.Duration // that Slow asks for, if it is not that of brisk
 }
 
 var (
@@ -130,7 +131,7 @@ var carelessness = []vice{
 		}
 	}, notice: []loadtest.Class{loadtest.Idle}, reason: lost},
 	{name: "cuts a slow answer short", serve: always(func(c *rawConn) { c.write(formatAnswer(200, len(c.body()), c.body())) }),
-		notice: []loadtest.Class{loadtest.Slow}, others: true, reason: wrongAnswer},
+		notice: []loadtest.Class{loadtest.Slow}, others: true, reason: wrongAnswer, slow: time.Hour},
 	{name: "reads a body in part", serve: func(c *rawConn) {
 		for c.nextHeader() && c.nextBody(1000) {
 			c.answer(c.body())
@@ -208,6 +209,7 @@ func (v vice) test(t *testing.T) {
 		servers[class] = startRawServer(t, v.serve)
 		target := brisk(servers[class].listener.Addr().String())
 		target.IdleFor = 100 * time.Millisecond
+		target.SlowFor = max(target.SlowFor, v.slow)
 		if slices.Contains(v.notice, class) {
 			target.Limit = v.limit
 			// The short limit is for answers; a busy machine may need longer

@@ -156,12 +156,13 @@ func holders(namespace string) []string {
 	return found
 }
 
-// waitForEnd waits, ten seconds at most, until a process has ended.
+// waitForEnd waits until a process has ended.
 func waitForEnd(t *testing.T, pidfd int) {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds, 10_000)
+	limit := int(patience.Of(30 * time.Second).Milliseconds())
+	n, err := unix.Poll(fds, limit)
 	for errors.Is(err, unix.EINTR) {
-		n, err = unix.Poll(fds, 10_000)
+		n, err = unix.Poll(fds, limit)
 	}
 	if n != 1 || err != nil {
 		t.Fatalf("PID 1 outlives the test that booted it (%v)", err)
