@@ -53,6 +53,7 @@ func TestSoak(t *testing.T) {
 			d.doRestart() // a process that has served as long as the first
 			d.generation++
 			d.check()
+			d.since = time.Now()
 			d.compare(before, d.weigh())
 			d.verify(t)
 			d.checkJournal()

@@ -3,8 +3,8 @@ package protocols_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -43,7 +43,7 @@ func (s *site) startBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) 
 			cmd.Args = append(s.command(t.Context(), "chromium").Args, cmd.Args[1:]...)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		}),
-		chromedp.UserDataDir(filepath.Join(t.TempDir(), "profile")),
+		chromedp.UserDataDir(makeProfile(t)),
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.IgnoreCertErrors,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
@@ -56,6 +56,23 @@ func (s *site) startBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) 
 		t.Fatalf("start the browser: %v", err)
 	}
 	return ctx
+}
+
+// makeProfile makes a folder for a browser. Some of the browser's processes
+// write there for a moment after it has ended, so what is in the folder may not
+// be gone at once, as it has to be in that of t.TempDir.
+func makeProfile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "heirloom-protocols-browser-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !patience.Until(30*time.Second, func() bool { err = os.RemoveAll(dir); return err == nil }) {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // A record is what a page has seen.

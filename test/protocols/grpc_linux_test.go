@@ -44,6 +44,10 @@ func (l *load) connect(address string) (*grpc.ClientConn, error) {
 	)
 }
 
+// streamLimit is for a stream, which ends only with the generation that serves
+// it: that is replaced when all clients have been served.
+const streamLimit = 10 * time.Minute
+
 // calling is the context of calls that may take that long.
 func (l *load) calling(limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx := metadata.AppendToOutgoingContext(l.done, "client", l.peer.name)
@@ -140,7 +144,7 @@ func grpcEvents(name, address string) peer {
 
 // followEvents follows events until the stream ends well.
 func (l *load) followEvents(client testgrpc.TestServiceClient, last *int64) (events int, err error) {
-	ctx, cancel := l.calling(time.Minute)
+	ctx, cancel := l.calling(streamLimit)
 	defer cancel()
 	request := &testgrpc.StreamingOutputCallRequest{Payload: &testgrpc.Payload{Body: strconv.AppendInt(nil, *last, 10)}}
 	stream, err := client.StreamingOutputCall(ctx, request)
@@ -189,7 +193,7 @@ func grpcEcho(name, address string) peer {
 // echoMessages sends numbers from first on until the server ends the stream,
 // and returns how many were echoed.
 func (l *load) echoMessages(client testgrpc.TestServiceClient, first int) (echoed int, err error) {
-	ctx, cancel := l.calling(time.Minute)
+	ctx, cancel := l.calling(streamLimit)
 	defer cancel()
 	stream, err := client.FullDuplexCall(ctx)
 	if err != nil {

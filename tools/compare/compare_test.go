@@ -14,8 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	compare "github.com/heirloom-go/heirloom/tools/compare"
 )
@@ -82,15 +84,9 @@ func (c *comparison) waitFor(pattern string) {
 	c.t.Fatalf("it ended (%v) without a line like %s:\n%s%s", err, pattern, &c.stdout, &c.stderr)
 }
 
-// end reads the rest, and looks at the exit status and for what is left.
-func (c *comparison) end(status int) {
-	c.t.Helper()
-	machine := c.machine()
-	c.ended(status, machine)
-}
-
-// ended is end of a machine that is known.
-func (c *comparison) ended(status int, machine string) {
+// end reads the rest, and looks at the exit status and for what is left: of the
+// machine with that control group too.
+func (c *comparison) end(status int, machine string) {
 	c.t.Helper()
 	for c.lines.Scan() {
 		fmt.Fprintln(&c.stdout, c.lines.Text())
@@ -107,8 +103,19 @@ func (c *comparison) ended(status int, machine string) {
 	}
 }
 
+// boots waits until the program boots its machine, and returns the control
+// group of that. Later the machine may be gone already.
+func (c *comparison) boots() (machine string) {
+	c.t.Helper()
+	c.waitFor("^booting ")
+	if !patience.Until(time.Minute, func() bool { machine = c.machine(); return machine != "" }) {
+		c.t.Fatalf("process %d has booted no machine", c.cmd.Process.Pid)
+	}
+	return machine
+}
+
 // machine is the control group of the machine that the program has booted, with
-// all its processes.
+// all its processes, or "" if there is none.
 func (c *comparison) machine() string {
 	c.t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -130,7 +137,6 @@ func (c *comparison) machine() string {
 			return regexp.MustCompile(`(?m)^\S+ (\S+) cgroup2 `).FindStringSubmatch(string(mounts))[1] + string(parts[1])
 		}
 	}
-	c.t.Fatalf("process %d has booted no machine", c.cmd.Process.Pid)
 	return ""
 }
 
@@ -181,8 +187,9 @@ func TestWhole(t *testing.T) {
 		args, verbs = nil, []string{"systemctl reload", "systemctl restart", "kill -9", "package upgrade"}
 	}
 	c := start(t, append(args, "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms")...)
+	machine := c.boots()
 	c.waitFor("^heirloom +" + verbs[1] + " +1 times: ")
-	c.end(0)
+	c.end(0, machine)
 	for _, verb := range verbs {
 		own, other := c.row(verb, "heirloom"), c.row(verb, "net/http")
 		// A kill breaks the requests under way, of which there may be none.
@@ -215,8 +222,9 @@ func TestWrong(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	c := start(t, "-program", wrong, "-contenders", "heirloom", "-verbs", "reload,kill", "-rounds", "1", "-pause", "100ms")
+	machine := c.boots()
 	c.waitFor("^heirloom +systemctl reload +1 times: .* 1 broken$")
-	c.end(1)
+	c.end(1, machine)
 	for _, verb := range []string{"systemctl reload", "kill -9"} {
 		c.check(&c.stderr, "heirloom, "+verb+": 1 of ")
 	}
@@ -254,13 +262,14 @@ func TestInterrupted(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := start(t, "-contenders", "net/http", "-verbs", "reload,restart,reload", "-rounds", "1", "-pause", "400ms")
+			verbs := strings.Repeat("reload,restart,", 20) // far more than are done meanwhile
+			c := start(t, "-contenders", "net/http", "-verbs", verbs+"reload", "-rounds", "1", "-pause", "400ms")
+			machine := c.boots()
 			c.waitFor("^net/http +systemctl reload ")
-			machine := c.machine()
 			if err := test.do(c); err != nil {
 				t.Fatal(err)
 			}
-			c.ended(1, machine)
+			c.end(1, machine)
 			c.check(&c.stderr, "interrupted")
 		})
 	}

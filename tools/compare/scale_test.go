@@ -23,8 +23,9 @@ func TestScale(t *testing.T) {
 	dir := t.TempDir()
 	file, plot := filepath.Join(dir, "scale.json"), filepath.Join(dir, "scale.svg")
 	c := start(t, "scale", "-connections", "60", "-rounds", "1", "-json", file, "-plot", plot)
+	machine := c.boots()
 	c.waitFor(`^ +60 connections, reload: `)
-	c.end(0)
+	c.end(0, machine)
 	text, err := os.ReadFile(file)
 	var results []*scale.Result
 	if err == nil {

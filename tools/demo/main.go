@@ -34,12 +34,12 @@ import (
 )
 
 // How long the first start, the last stop, a command, and the first answer of a
-// new generation may take.
+// new generation may take. It is a fault that they are for, not a busy machine.
 const (
-	startTimeout   = 10 * time.Second
-	stopTimeout    = 10 * time.Second
-	commandTimeout = 20 * time.Second
-	answerTimeout  = 5 * time.Second
+	startTimeout   = time.Minute
+	stopTimeout    = time.Minute
+	commandTimeout = time.Minute
+	answerTimeout  = 30 * time.Second
 )
 
 type options struct {

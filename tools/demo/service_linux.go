@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/freeport"
 	"github.com/heirloom-go/heirloom/tools/demo/show"
 )
 
@@ -46,7 +47,7 @@ func startService(program, dir string, managed bool) (_ *service, err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, os.NewSyscallError("prctl", err)
 	}
-	address, err := freeAddress()
+	address, err := freeport.Find("tcp")
 	if err != nil {
 		return nil, err
 	}
@@ -90,16 +91,6 @@ func startService(program, dir string, managed bool) (_ *service, err error) {
 	_ = cmd.Process.Release() // reap waits for it
 	go s.reap()
 	return s, nil
-}
-
-// freeAddress is free now. Only a program that binds a port by chance in the
-// next milliseconds makes it wrong.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // environ names the folder for the control socket, and leaves out what a

@@ -14,7 +14,6 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
-	"testing"
 )
 
 // lowest is beyond the ports of well-known services.
@@ -39,18 +38,33 @@ func rangeStart() int {
 	return max(first, lowest+1000)
 }
 
+// TB is the part of testing.TB that Address needs. A program that imports this
+// package does not import testing.
+type TB interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // Address returns an address of this machine, with a port of network, "tcp" or
 // "udp", that nobody has.
-func Address(t testing.TB, network string) string {
+func Address(t TB, network string) string {
 	t.Helper()
+	address, err := Find(network)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return address
+}
+
+// Find is Address for programs that are no tests.
+func Find(network string) (string, error) {
 	for range above - lowest {
 		address := fmt.Sprintf("127.0.0.1:%d", lowest+int(given.Add(1))%(above-lowest))
 		if isFree(network, address) {
-			return address
+			return address, nil
 		}
 	}
-	t.Fatalf("no port of %s is free from %d to %d", network, lowest, above)
-	return ""
+	return "", fmt.Errorf("no port of %s is free from %d to %d", network, lowest, above)
 }
 
 func isFree(network, address string) bool {

@@ -2,6 +2,7 @@ package leakcheck
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,20 +19,29 @@ const killLimit = 30 * time.Second
 // process may start another with a lower number, and end, during a look.
 const looks = 3
 
+// passes is how often Started looks for processes that it has not seen.
+const passes = 10
+
 // Started returns the ids of the processes that started with a variable, as in
 // "NAME=value", and live: what they start inherits it. This process is not
-// among them.
+// among them. What was started while it looked, by a process that ended before
+// it came to that, is found in another pass.
 func Started(variable string) []int {
 	var pids []int
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range dirs {
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil || pid == os.Getpid() {
-			continue
+	seen := map[string]bool{fmt.Sprintf("/proc/%d", os.Getpid()): true}
+	for range passes {
+		dirs, _ := filepath.Glob("/proc/[0-9]*")
+		dirs = slices.DeleteFunc(dirs, func(dir string) bool { return seen[dir] })
+		if len(dirs) == 0 {
+			break
 		}
-		variables := bytes.Split(environment(dir), []byte{0})
-		if slices.ContainsFunc(variables, func(v []byte) bool { return string(v) == variable }) {
-			pids = append(pids, pid)
+		for _, dir := range dirs {
+			seen[dir] = true
+			pid, err := strconv.Atoi(filepath.Base(dir))
+			variables := bytes.Split(environment(dir), []byte{0})
+			if err == nil && slices.ContainsFunc(variables, func(v []byte) bool { return string(v) == variable }) {
+				pids = append(pids, pid)
+			}
 		}
 	}
 	slices.Sort(pids)

@@ -26,6 +26,7 @@ type vice struct {
 	reason func(error) bool
 	limit  time.Duration
 	idle   time.Duration // how long clients are silent, if it is not a tenth of a second
+	slow   time.Duration // that Slow asks for, if it is not that of brisk
 }
 
 var (
@@ -133,7 +134,7 @@ var carelessness = []vice{
 		c.giveUp()
 	}, notice: []loadtest.Class{loadtest.Idle}, reason: lost, idle: time.Hour},
 	{name: "cuts a slow answer short", serve: always(func(c *rawConn) { c.write(formatAnswer(200, len(c.body()), c.body())) }),
-		notice: []loadtest.Class{loadtest.Slow}, others: true, reason: wrongAnswer},
+		notice: []loadtest.Class{loadtest.Slow}, others: true, reason: wrongAnswer, slow: time.Hour},
 	{name: "reads a body in part", serve: func(c *rawConn) {
 		for c.nextHeader() && c.nextBody(1000) {
 			c.answer(c.body())
@@ -211,6 +212,7 @@ func (v vice) test(t *testing.T) {
 		servers[class] = startRawServer(t, v.serve)
 		target := brisk(servers[class].listener.Addr().String())
 		target.IdleFor = max(v.idle, 100*time.Millisecond)
+		target.SlowFor = max(target.SlowFor, v.slow)
 		if slices.Contains(v.notice, class) {
 			target.Limit = v.limit
 			// The short limit is for answers; a busy machine may need longer

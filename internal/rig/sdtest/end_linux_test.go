@@ -156,11 +156,10 @@ func holders(namespace string) []string {
 	return found
 }
 
-// waitForEnd waits until a process has ended, no longer than for ten seconds or
-// what package patience makes of them.
+// waitForEnd waits until a process has ended.
 func waitForEnd(t *testing.T, pidfd int) {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	limit := int(patience.Of(10 * time.Second).Milliseconds())
+	limit := int(patience.Of(30 * time.Second).Milliseconds())
 	n, err := unix.Poll(fds, limit)
 	for errors.Is(err, unix.EINTR) {
 		n, err = unix.Poll(fds, limit)

@@ -98,10 +98,12 @@ func (w *watch) run() {
 	}
 }
 
-// end ends the watch.
+// end ends the watch with a last look: there may have been no time for one since
+// the latest process has come.
 func (w *watch) end() {
 	close(w.stop)
 	w.done.Wait()
+	w.look(true)
 }
 
 func (w *watch) newSeen(pid int) *seen {

@@ -34,10 +34,11 @@ var version = "dev" // set by -ldflags "-X main.version=v2"
 
 func main() {
 	options := lifecycle.Options{
-		Name:    "hello",
-		Version: version,
-		Logger:  hclog.New(&hclog.LoggerOptions{Name: "hello", Level: hclog.Debug}),
-		MoveTLS: true,
+		Name:          "hello",
+		Version:       version,
+		Logger:        hclog.New(&hclog.LoggerOptions{Name: "hello", Level: hclog.Debug}),
+		MoveTLS:       true,
+		ReloadTimeout: time.Minute, // only to end what hangs: the driver holds up a start for some commands
 	}
 	if _, err := os.Stat(runtimeFile("in-place")); err == nil {
 		options.ReloadMode = lifecycle.Exec
