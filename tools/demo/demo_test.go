@@ -239,7 +239,7 @@ func TestInterrupted(t *testing.T) {
 		reloads, pause string
 	}{
 		{syscall.SIGINT, "beside", "1000", "50ms"},
-		{syscall.SIGTERM, "in place", "20", "200ms"},
+		{syscall.SIGTERM, "in place", "12", "200ms"},
 		{syscall.SIGHUP, "beside", "1000", "50ms"},
 	} {
 		t.Run(test.sig.String(), func(t *testing.T) {
