@@ -5,19 +5,23 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	compare "github.com/heirloom-go/heirloom/tools/compare"
+	"github.com/heirloom-go/heirloom/tools/compare/figures"
 )
 
 // roleVariable makes the test binary the program itself.
@@ -180,9 +184,17 @@ func TestWhole(t *testing.T) {
 	if os.Getenv("HEIRLOOM_TEST_ALL") == "true" {
 		args, verbs = nil, []string{"systemctl reload", "systemctl restart", "kill -9", "package upgrade"}
 	}
-	c := start(t, append(args, "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms")...)
+	dir := t.TempDir()
+	c := start(t, append(args, "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms",
+		"-json", dir+"/json", "-markdown", dir+"/markdown", "-svg", dir+"/svg")...)
 	c.waitFor("^heirloom +" + verbs[1] + " +1 times: ")
 	c.end(0)
+	checkSheets(t, dir, func(row figures.Row, cell figures.Cell) {
+		want := []int{cell.Requests, cell.Broken, cell.Refused, cell.Closed, cell.Cut, cell.Connections, int(cell.Slowest.Round(time.Millisecond).Milliseconds())}
+		if got := c.row(row.Name, cell.Peer); !slices.Equal(got, want) || cell.Rounds != 1 {
+			t.Errorf("%s, %s: the figures are %v, and in the file %+v", row.Name, cell.Peer, got, cell)
+		}
+	})
 	for _, verb := range verbs {
 		own, other := c.row(verb, "heirloom"), c.row(verb, "net/http")
 		// A kill breaks the requests under way, of which there may be none.
@@ -201,6 +213,35 @@ func TestWhole(t *testing.T) {
 	c.check(&c.stdout, " 0 broken, besides ")
 	if got := strings.Count(c.stdout.String(), "answers by generation"); got != len(verbs) {
 		t.Errorf("there are %d pictures, want %d", got, len(verbs))
+	}
+}
+
+// checkSheets reads the files with the table, and has each cell checked. The
+// other files must have the same.
+func checkSheets(t *testing.T, dir string, check func(figures.Row, figures.Cell)) {
+	t.Helper()
+	texts := map[string]string{}
+	for _, name := range []string{"json", "markdown", "svg"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = string(text)
+	}
+	var table figures.Table
+	if err := json.Unmarshal([]byte(texts["json"]), &table); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range table.Rows {
+		if len(row.Cells) != 2 || row.Counts == "" || row.Systemd == "" {
+			t.Errorf("the row %+v is not of both", row)
+		}
+		for _, cell := range row.Cells {
+			check(row, cell)
+		}
+	}
+	if texts["markdown"] != table.Markdown() || texts["svg"] != table.SVG() {
+		t.Errorf("the files differ:\n%s\n%s\n%s", texts["json"], texts["markdown"], texts["svg"])
 	}
 }
 
@@ -280,6 +321,9 @@ func TestArguments(t *testing.T) {
 		{[]string{"-program", "/missing/program"}, "/missing/program"},
 		{[]string{"-load", "keep-alive=5,upload=2"}, `there is no class "upload", only `},
 		{[]string{"-load", "slow"}, `"slow": want a number of clients`},
+		{[]string{"-rows", "keep-alive,fast"}, `there is no row "fast", only keep-alive, `},
+		{[]string{"-rows", "all", "-load", "slow=1"}, "-load: the rows of -rows have their own"},
+		{[]string{"-svg", "/missing/picture.svg"}, "/missing/picture.svg"},
 		{[]string{"surplus"}, `unexpected argument "surplus"`},
 	} {
 		cmd := exec.Command(os.Args[0], test.args...)

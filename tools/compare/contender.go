@@ -49,13 +49,13 @@ func allContenders() []contender {
 	}
 }
 
-// notes say what the columns are, and what is not the same for all.
-var notes = []string{
-	"refused: no connection was to be had. Clients ask again after a pause of 10 ms or so, and so are refused many times.",
-	"closed: the server had closed the connection before the request was sent. A client that looks first, as many do, opens another one then. " +
-		"It cannot know of a close whose news is under way, which takes no time here, and half a round trip in a network.",
-	"cut: the connection was closed while the request was under way. Only sending it again helps, which a POST must not be.",
+// columnNotes say what some of the columns are.
+var columnNotes = []string{
 	"connections: those of the keep-alive clients. slowest: of the answers, in milliseconds.",
+}
+
+// notes say what is not the same for all.
+var notes = []string{
 	"reload: tableflip and endless by SIGHUP, grace and overseer by SIGUSR2. net/http has none: systemctl reload-or-restart restarts it.",
 	"overseer's main process stays, as those of nginx and haproxy do, and a child answers. Its child that was replaced goes on serving the " +
 		"connections that it has, until it is killed after 30 seconds.",

@@ -36,14 +36,14 @@ type stage struct {
 	shop    *workshop
 	options options
 	out     *show.Screen
+	systemd sdtest.Version
 	suffix  string
 }
 
 // A turn is what one verb did to the clients of one contender.
 type turn struct {
 	contender
-	verb   verb
-	suffix string
+	row
 	act    *show.Act
 	report loadtest.Report
 	ledger *ledger
@@ -61,8 +61,8 @@ type process struct {
 
 // turn starts a service, has it replaced under load, and stops it. There is
 // none if there was no load.
-func (s *stage) turn(ctx context.Context, c contender, v verb) (*turn, error) {
-	t := &turn{contender: c, verb: v, suffix: s.suffix, stage: s}
+func (s *stage) turn(ctx context.Context, c contender, r row) (*turn, error) {
+	t := &turn{contender: c, row: r, stage: s}
 	err := t.begin(ctx)
 	if err == nil {
 		err = t.underLoad(ctx)
@@ -117,20 +117,20 @@ func (t *turn) begin(ctx context.Context) error {
 // what they met.
 func (t *turn) underLoad(ctx context.Context) error {
 	t.ledger = &ledger{open: t.machine.Dial}
-	t.act = show.NewAct(strings.TrimPrefix(t.verb.title, "systemctl ")+" of "+t.name+t.suffix, t.verb.about, t.verb.key)
+	t.act = show.NewAct(strings.TrimPrefix(t.title, "systemctl ")+" of "+t.name+t.suffix, t.verb.about, t.verb.key)
 	load := loadtest.Start(
-		loadtest.Target{Address: address, Dial: t.ledger.dial, ThinkTime: thinkTime, SlowFor: t.options.slow, Observe: t.act.Observe},
-		t.options.load,
+		loadtest.Target{Address: address, Dial: t.ledger.dial, ThinkTime: thinkTime, SlowFor: t.slow, Observe: t.act.Observe},
+		t.load,
 	)
 	unwatch := func() {}
 	if t.out.Live() {
-		unwatch = t.out.Watch(fmt.Sprintf("%s: %s%s", t.contender, t.verb.title, t.suffix), t.verb.key, t.options.rounds, load.Snapshot)
+		unwatch = t.out.Watch(fmt.Sprintf("%s: %s%s", t.contender, t.title, t.suffix), t.verb.key, t.options.rounds, load.Snapshot)
 	}
 	err := t.replace(ctx, load)
 	t.report = load.Stop()
 	unwatch()
 	t.act.Close(t.report)
-	t.out.Say("%-10s %-17s %2d times%s: %6d requests, %5d broken", t.contender, t.verb.title, t.rounds, t.suffix, t.report.Requests, t.report.Broken)
+	t.out.Say("%-10s %-17s %2d times%s: %6d requests, %5d broken", t.contender, t.title, t.rounds, t.suffix, t.report.Requests, t.report.Broken)
 	return err
 }
 

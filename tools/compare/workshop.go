@@ -64,7 +64,7 @@ func versionOf(release int) string { return versions[(release+1)%len(versions)] 
 
 // build makes all that is needed before a machine is.
 func (w *workshop) build(ctx context.Context, o options, out *show.Screen) error {
-	upgrades := slices.ContainsFunc(o.verbs, func(v verb) bool { return v.key == upgrade })
+	upgrades := slices.ContainsFunc(o.rows, func(r row) bool { return r.verb.key == upgrade })
 	for _, c := range o.contenders {
 		if c.isDebian() {
 			continue
