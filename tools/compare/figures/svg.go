@@ -17,7 +17,7 @@ const (
 	barHigh  = 12
 	lineHigh = 20
 	headHigh = 74 // of the picture
-	rowHead  = 46 // of a panel
+	rowHead  = 52 // of a panel
 	rowFoot  = 18
 )
 
