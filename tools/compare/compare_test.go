@@ -245,6 +245,25 @@ func checkSheets(t *testing.T, dir string, check func(figures.Row, figures.Cell)
 	}
 }
 
+// TestTLS has clients of TLS, whose connections move. With net/http alone they
+// break by a restart.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := start(t, "-rows", "tls", "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms",
+		"-json", dir+"/json", "-markdown", dir+"/markdown", "-svg", dir+"/svg")
+	c.waitFor("^net/http +TLS keep-alive +1 times: ")
+	c.end(0)
+	checkSheets(t, dir, func(row figures.Row, cell figures.Cell) {
+		own := cell.Peer == "heirloom"
+		if own && (cell.Broken > 0 || cell.Connections != 50) || !own && cell.Broken == 0 ||
+			cell.Requests < 100 || cell.Refused > 0 || cell.Broken != cell.Closed+cell.Cut {
+			t.Errorf("%s, %s: the figures are %+v", row.Name, cell.Peer, cell)
+		}
+	})
+	c.check(&c.stdout, "\n| TLS keep-alive | 0 | ")
+}
+
 // TestWrong has a program in heirloom's place that breaks a request in each
 // generation but the first, before it is killed.
 func TestWrong(t *testing.T) {
@@ -323,6 +342,7 @@ func TestArguments(t *testing.T) {
 		{[]string{"-load", "slow"}, `"slow": want a number of clients`},
 		{[]string{"-rows", "keep-alive,fast"}, `there is no row "fast", only keep-alive, `},
 		{[]string{"-rows", "all", "-load", "slow=1"}, "-load: the rows of -rows have their own"},
+		{[]string{"-rows", "keep-alive,tls", "-program", "hello"}, "-program hello: no row may be one of TLS"},
 		{[]string{"-svg", "/missing/picture.svg"}, "/missing/picture.svg"},
 		{[]string{"surplus"}, `unexpected argument "surplus"`},
 	} {

@@ -137,6 +137,9 @@ func parse() (options, error) {
 	if o.rounds < 1 {
 		err = errors.Join(err, errors.New("-rounds "+strconv.Itoa(o.rounds)+": want 1 at least"))
 	}
+	if o.program != "" && slices.ContainsFunc(o.rows, row.isSecure) {
+		err = errors.Join(err, fmt.Errorf("-program %s: no row may be one of TLS, for which there is another program", o.program))
+	}
 	if flag.NArg() > 0 {
 		err = errors.Join(err, fmt.Errorf("unexpected argument %q", flag.Arg(0)))
 	}

@@ -160,10 +160,10 @@ func (t *turn) cells() []string {
 	return cells
 }
 
-// kindNotes say how a request of HTTP/1 breaks.
+// kindNotes say how a request breaks.
 func kindNotes() []string {
 	var all []string
-	for _, k := range figures.Kinds()[:3] {
+	for _, k := range figures.Kinds() {
 		all = append(all, k.Name+": "+k.Means)
 	}
 	return all

@@ -16,9 +16,13 @@ type row struct {
 	verb   verb
 	load   load
 	slow   time.Duration // for how long a request of the class slow is under way
+	over   protocol
 }
 
 func (r row) String() string { return r.key }
+
+// isSecure reports whether clients speak TLS.
+func (r row) isSecure() bool { return r.over != plain }
 
 // allRows are those of the whole table. Besides the one of kill -9 and that of
 // many reloads each has one reload after another.
@@ -41,6 +45,8 @@ func allRows() []row {
 			verb: often, load: defaultLoad()},
 		{key: crash, title: "kill -9", counts: "50 clients that keep their connection, and 5 that open one for each request; the main process is killed",
 			verb: killed, load: defaultLoad()},
+		{key: "tls", title: "TLS keep-alive", counts: "50 clients of HTTP/1.1 over TLS 1.3, each on a connection that it keeps",
+			verb: reload, load: load{loadtest.KeepAlive: 50}, over: overTLS},
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -99,6 +100,9 @@ func (t *turn) begin(ctx context.Context) error {
 	if err := t.run(ctx, "rm", "-f", path.Join("/run", t.unit+".generation")); err != nil {
 		return err
 	}
+	if err := t.configure(ctx); err != nil {
+		return err
+	}
 	if t.verb.key == upgrade {
 		if err := t.dpkg(ctx, 1); err != nil {
 			return err
@@ -116,7 +120,7 @@ func (t *turn) begin(ctx context.Context) error {
 // underLoad lets the clients loose, has the service replaced, and writes down
 // what they met.
 func (t *turn) underLoad(ctx context.Context) error {
-	t.ledger = &ledger{open: t.machine.Dial}
+	t.ledger = &ledger{open: t.machine.Dial, over: t.over}
 	t.act = show.NewAct(strings.TrimPrefix(t.title, "systemctl ")+" of "+t.name+t.suffix, t.verb.about, t.verb.key)
 	load := loadtest.Start(
 		loadtest.Target{Address: address, Dial: t.ledger.dial, ThinkTime: thinkTime, SlowFor: t.slow, Observe: t.act.Observe},
@@ -232,8 +236,13 @@ func (t *turn) ask(ctx context.Context) (process, error) {
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return t.machine.Dial(ctx, network, addr)
 		},
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // of a certificate that was made here
 	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+	scheme := "http"
+	if t.isSecure() {
+		scheme = "https"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+"/", nil)
 	if err != nil {
 		return process{}, err
 	}

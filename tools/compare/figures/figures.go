@@ -30,8 +30,6 @@ func Kinds() []Kind {
 		{"closed", "the server had closed the connection before the request was sent. A client that looks first, as many do, opens another one then. " +
 			"It cannot know of a close whose news is under way, which takes no time here, and half a round trip in a network."},
 		{"cut", "the connection was closed while the request was under way. Only sending it again helps, which a POST must not be."},
-		{"unprocessed", "of HTTP/2 alone: the server said that it has not begun with the request, by a GOAWAY or REFUSED_STREAM that came after it was sent. " +
-			"A client that retries may send any such request again, even a POST."},
 	}
 }
 
@@ -50,10 +48,9 @@ type Cell struct {
 	Requests int    `json:"requests"`
 	Broken   int    `json:"broken"` // the sum of the following, and of those answered wrongly or too late
 
-	Refused     int `json:"refused"`
-	Closed      int `json:"closed"`
-	Cut         int `json:"cut"`
-	Unprocessed int `json:"unprocessed"`
+	Refused int `json:"refused"`
+	Closed  int `json:"closed"`
+	Cut     int `json:"cut"`
 
 	Killed      int           `json:"killed"`      // of those broken, on connections of processes that were killed
 	Connections int           `json:"connections"` // of the clients that keep theirs
@@ -61,18 +58,15 @@ type Cell struct {
 }
 
 // kinds are the figures of Kinds.
-func (c Cell) kinds() []int { return []int{c.Refused, c.Closed, c.Cut, c.Unprocessed} }
+func (c Cell) kinds() []int { return []int{c.Refused, c.Closed, c.Cut} }
 
 // wrong is how many requests are broken though their connection was not.
-func (c Cell) wrong() int { return max(0, c.Broken-c.Refused-c.Closed-c.Cut-c.Unprocessed) }
+func (c Cell) wrong() int { return max(0, c.Broken-c.Refused-c.Closed-c.Cut) }
 
 // Text is how many requests are broken, of each kind, and whether fewer rounds
-// than those were had. Requests of the last kind show where there are any.
+// than those were had.
 func (c Cell) Text(rounds int) string {
 	text := fmt.Sprintf("%d+%d+%d", c.Refused, c.Closed, c.Cut)
-	if c.Unprocessed > 0 {
-		text += fmt.Sprintf("+%d unprocessed", c.Unprocessed)
-	}
 	if wrong := c.wrong(); wrong > 0 {
 		text += fmt.Sprintf("+%d answered wrongly", wrong)
 	}

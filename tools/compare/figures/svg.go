@@ -23,7 +23,7 @@ const (
 
 // colors are those of Kinds, and of what was answered wrongly. They differ in
 // lightness as well, for whoever does not see colors.
-var colors = []string{"#7f1d1d", "#e07a1f", "#c81e4b", "#6a8fc7", "#555555"}
+var colors = []string{"#7f1d1d", "#e07a1f", "#c81e4b", "#555555"}
 
 // SVG is the table as a picture of bars, whose length is the number of broken
 // requests: within a panel on one scale, and so not between panels. It needs no
