@@ -17,7 +17,7 @@ GO ?= go
 # git answers nobody but the owner of a checkout, and go would fail for want of an answer.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy sbom other-systems demo demo-systemd \
+.PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy sbom other-systems demo demo-systemd table \
 	scale tls-proof chaos soak packages
 
 all: check test
@@ -134,6 +134,11 @@ demo:
 demo-systemd:
 	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
 	@dist/compare $(ARGS)
+
+# make table ARGS="-rounds 3 -markdown table.md -json table.json -svg table.svg"
+table:
+	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
+	@dist/compare -rows all $(ARGS)
 
 # make scale ARGS="-rounds 5 -connections 5000,10000 -json scale.json -plot scale.svg"
 scale:

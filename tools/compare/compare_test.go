@@ -5,11 +5,13 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,6 +22,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 	compare "github.com/heirloom-go/heirloom/tools/compare"
+	"github.com/heirloom-go/heirloom/tools/compare/figures"
 )
 
 // roleVariable makes the test binary the program itself.
@@ -186,10 +189,18 @@ func TestWhole(t *testing.T) {
 	if os.Getenv("HEIRLOOM_TEST_ALL") == "true" {
 		args, verbs = nil, []string{"systemctl reload", "systemctl restart", "kill -9", "package upgrade"}
 	}
-	c := start(t, append(args, "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms")...)
+	dir := t.TempDir()
+	c := start(t, append(args, "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms",
+		"-json", dir+"/json", "-markdown", dir+"/markdown", "-svg", dir+"/svg")...)
 	machine := c.boots()
 	c.waitFor("^heirloom +" + verbs[1] + " +1 times: ")
 	c.end(0, machine)
+	checkSheets(t, dir, func(row figures.Row, cell figures.Cell) {
+		want := []int{cell.Requests, cell.Broken, cell.Refused, cell.Closed, cell.Cut, cell.Connections, int(cell.Slowest.Round(time.Millisecond).Milliseconds())}
+		if got := c.row(row.Name, cell.Peer); !slices.Equal(got, want) || cell.Rounds != 1 {
+			t.Errorf("%s, %s: the figures are %v, and in the file %+v", row.Name, cell.Peer, got, cell)
+		}
+	})
 	for _, verb := range verbs {
 		own, other := c.row(verb, "heirloom"), c.row(verb, "net/http")
 		// A kill breaks the requests under way, of which there may be none.
@@ -209,6 +220,55 @@ func TestWhole(t *testing.T) {
 	if got := strings.Count(c.stdout.String(), "answers by generation"); got != len(verbs) {
 		t.Errorf("there are %d pictures, want %d", got, len(verbs))
 	}
+}
+
+// checkSheets reads the files with the table, and has each cell checked. The
+// other files must have the same.
+func checkSheets(t *testing.T, dir string, check func(figures.Row, figures.Cell)) {
+	t.Helper()
+	texts := map[string]string{}
+	for _, name := range []string{"json", "markdown", "svg"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = string(text)
+	}
+	var table figures.Table
+	if err := json.Unmarshal([]byte(texts["json"]), &table); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range table.Rows {
+		if len(row.Cells) != 2 || row.Counts == "" || row.Systemd == "" {
+			t.Errorf("the row %+v is not of both", row)
+		}
+		for _, cell := range row.Cells {
+			check(row, cell)
+		}
+	}
+	if texts["markdown"] != table.Markdown() || texts["svg"] != table.SVG() {
+		t.Errorf("the files differ:\n%s\n%s\n%s", texts["json"], texts["markdown"], texts["svg"])
+	}
+}
+
+// TestTLS has clients of TLS, whose connections move. With net/http alone they
+// break by a restart.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := start(t, "-rows", "tls", "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms",
+		"-json", dir+"/json", "-markdown", dir+"/markdown", "-svg", dir+"/svg")
+	machine := c.boots()
+	c.waitFor("^net/http +TLS keep-alive +1 times: ")
+	c.end(0, machine)
+	checkSheets(t, dir, func(row figures.Row, cell figures.Cell) {
+		own := cell.Peer == "heirloom"
+		if own && (cell.Broken > 0 || cell.Connections != 50) || !own && cell.Broken == 0 ||
+			cell.Requests < 100 || cell.Refused > 0 || cell.Broken != cell.Closed+cell.Cut {
+			t.Errorf("%s, %s: the figures are %+v", row.Name, cell.Peer, cell)
+		}
+	})
+	c.check(&c.stdout, "\n| TLS keep-alive | 0 | ")
 }
 
 // TestWrong has a program in heirloom's place that breaks a request in each
@@ -289,6 +349,10 @@ func TestArguments(t *testing.T) {
 		{[]string{"-program", "/missing/program"}, "/missing/program"},
 		{[]string{"-load", "keep-alive=5,upload=2"}, `there is no class "upload", only `},
 		{[]string{"-load", "slow"}, `"slow": want a number of clients`},
+		{[]string{"-rows", "keep-alive,fast"}, `there is no row "fast", only keep-alive, `},
+		{[]string{"-rows", "all", "-load", "slow=1"}, "-load: the rows of -rows have their own"},
+		{[]string{"-rows", "keep-alive,tls", "-program", "hello"}, "-program hello: no row may be one of TLS"},
+		{[]string{"-svg", "/missing/picture.svg"}, "/missing/picture.svg"},
 		{[]string{"surplus"}, `unexpected argument "surplus"`},
 	} {
 		cmd := exec.Command(os.Args[0], test.args...)

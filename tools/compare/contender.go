@@ -19,6 +19,7 @@ type contender struct {
 	unit   string // without .service; the name of the program, too
 	module string // from the top of the checkout
 	source string // in the module, or in a package of Debian
+	secure string // in tools/compare, for TLS; empty if the same program speaks it
 	socket bool   // whether there is a socket unit
 	reload string // what systemctl calls it, for an administrator and for a package
 	apart  bool   // it is not the main process that answers, but a child of it
@@ -36,7 +37,7 @@ const peers = "tools/compare"
 
 func allContenders() []contender {
 	return []contender{
-		{name: heirloom, unit: "hello", module: ".", source: "./examples/hello", socket: true, reload: "reload"},
+		{name: heirloom, unit: "hello", module: ".", source: "./examples/hello", secure: "./contenders/secure", socket: true, reload: "reload"},
 		{name: "tableflip", unit: "tableflip", module: peers, source: "./contenders/tableflip", reload: "reload"},
 		{name: "grace", unit: "grace", module: peers, source: "./contenders/grace", socket: true, reload: "reload"},
 		{name: "endless", unit: "endless", module: peers, source: "./contenders/endless", reload: "reload"},
@@ -49,18 +50,19 @@ func allContenders() []contender {
 	}
 }
 
-// notes say what the columns are, and what is not the same for all.
-var notes = []string{
-	"refused: no connection was to be had. Clients ask again after a pause of 10 ms or so, and so are refused many times.",
-	"closed: the server had closed the connection before the request was sent. A client that looks first, as many do, opens another one then. " +
-		"It cannot know of a close whose news is under way, which takes no time here, and half a round trip in a network.",
-	"cut: the connection was closed while the request was under way. Only sending it again helps, which a POST must not be.",
+// columnNotes say what some of the columns are.
+var columnNotes = []string{
 	"connections: those of the keep-alive clients. slowest: of the answers, in milliseconds.",
+}
+
+// notes say what is not the same for all.
+var notes = []string{
 	"reload: tableflip and endless by SIGHUP, grace and overseer by SIGUSR2. net/http has none: systemctl reload-or-restart restarts it.",
 	"overseer's main process stays, as those of nginx and haproxy do, and a child answers. Its child that was replaced goes on serving the " +
 		"connections that it has, until it is killed after 30 seconds.",
 	"nginx, haproxy and caddy are Debian's, and answer by themselves. Their reload is one of the configuration; caddy's process stays. " +
 		"Their packages are not upgraded, and they are left out where a client is slow.",
+	"TLS: heirloom's connections move, as they do with Options.MoveTLS.",
 	"restart: systemd holds the sockets of heirloom, grace and net/http. The others bind their own, and " +
 		"nobody listens meanwhile.",
 	"kill -9: of the main process, every two seconds or so. systemd starts the next one, after 100 ms, and 200 ms for heirloom.",
@@ -81,6 +83,10 @@ func (c contender) service() string { return c.unit + ".service" }
 
 // program is where the program is installed.
 func (c contender) program() string { return "/usr/bin/" + c.unit }
+
+// configFile is where a program of Debian has its configuration, but for the
+// number of the generation.
+func (c contender) configFile() string { return "/etc/" + c.unit + ".conf.in" }
 
 // files are the units, and what belongs to them. heirloom's are rendered from
 // the description of the example.
@@ -114,7 +120,7 @@ func (c contender) files(root string) ([]units.File, error) {
 	}
 	next, err := unitFiles.ReadFile("contenders/next-generation")
 	return append(files,
-		units.File{Path: "/etc/" + c.unit + ".conf.in", Text: string(config), Mode: 0o644},
+		units.File{Path: c.configFile(), Text: string(config), Mode: 0o644},
 		units.File{Path: "/usr/bin/next-generation", Text: string(next), Mode: 0o755}), err
 }
 

@@ -18,6 +18,11 @@ type Ledger struct{ ledger }
 // NewLedger is one of connections to wherever a net.Dialer leads.
 func NewLedger() *Ledger { return &Ledger{ledger{open: new(net.Dialer).DialContext}} }
 
+// NewLedgerTLS is one of connections of HTTP/1.1 over TLS.
+func NewLedgerTLS() *Ledger {
+	return &Ledger{ledger{open: new(net.Dialer).DialContext, over: overTLS}}
+}
+
 // Dial, Counts and Lost are the methods of the same name.
 func (l *Ledger) Dial(ctx context.Context, address string) (net.Conn, error) {
 	return l.dial(ctx, "tcp", address)
@@ -26,7 +31,7 @@ func (l *Ledger) Counts() (refused, closed, cut int) { return l.counts() }
 func (l *Ledger) Lost() int                          { return l.lost() }
 
 // Bare is the connection that Dial has wrapped.
-func Bare(conn net.Conn) net.Conn { return conn.(*line).Conn }
+func Bare(conn net.Conn) net.Conn { return conn.(*line).bare }
 
 // Cut makes up a cut, and Died a death. Times are in seconds.
 func (l *Ledger) Cut(dialled, at, pid int) {

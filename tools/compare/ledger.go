@@ -16,6 +16,7 @@ type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 // was killed when that was.
 type ledger struct {
 	open dialer
+	over protocol
 
 	mu      sync.Mutex
 	refused int
@@ -49,7 +50,11 @@ func (l *ledger) dial(ctx context.Context, network, address string) (net.Conn, e
 		l.mu.Unlock()
 		return nil, err
 	}
-	return &line{Conn: conn, ledger: l, dialled: began}, nil
+	one := &line{Conn: conn, bare: conn, ledger: l, dialled: began}
+	if one.Conn, err = l.over.on(ctx, conn); err != nil {
+		return nil, one.note(err)
+	}
+	return one, nil
 }
 
 func (l *ledger) died(d death) {
@@ -92,6 +97,7 @@ func (l *ledger) lost() int {
 // A line is a connection of one client, and so of one goroutine.
 type line struct {
 	net.Conn
+	bare    net.Conn // what Conn speaks over
 	ledger  *ledger
 	dialled time.Time
 	pid     int
@@ -111,7 +117,7 @@ func (l *line) Read(p []byte) (int, error) {
 // has been closed, but writes nevertheless: clients differ in whether they
 // look, and it is late when a network lies between.
 func (l *line) Write(p []byte) (int, error) {
-	l.closed = closed(l.Conn)
+	l.closed = closed(l.bare)
 	n, err := l.Conn.Write(p)
 	return n, l.note(err)
 }

@@ -3,12 +3,17 @@
 package main_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 	compare "github.com/heirloom-go/heirloom/tools/compare"
 )
 
@@ -98,6 +103,62 @@ func TestCounts(t *testing.T) {
 	l.Died(7, 0, 1)
 	if got := l.Lost(); got != 1 { // that which process 7 has answered
 		t.Errorf("%d lost, want 1", got)
+	}
+}
+
+// TestCountsTLS has a server that closes a connection as TLS does, with an
+// alert, before the request is sent; and one that breaks the handshake off.
+func TestCountsTLS(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	config := &tls.Config{Certificates: []tls.Certificate{selfsigned.New()}}
+	served := make(chan error, 1)
+	serve := func(do func(net.Conn) error) {
+		go func() {
+			conn, err := listener.Accept()
+			if err == nil {
+				err = errors.Join(do(conn), conn.Close())
+			}
+			served <- err
+		}()
+	}
+	l := compare.NewLedgerTLS()
+
+	serve(func(conn net.Conn) error {
+		tc := tls.Server(conn, config)
+		return errors.Join(tc.Handshake(), tc.CloseWrite(), tc.NetConn().(*net.TCPConn).CloseWrite())
+	})
+	client, err := l.Dial(t.Context(), listener.Addr().String())
+	if err = errors.Join(err, <-served); err != nil {
+		t.Fatal(err)
+	}
+	waitClosed(t, compare.Bare(client))
+	_, _ = io.WriteString(client, "question")
+	if _, err := client.Read(make([]byte, 1)); err == nil {
+		t.Error("something was read")
+	}
+	_ = client.Close()
+
+	serve(func(net.Conn) error { return nil })
+	if _, err := l.Dial(t.Context(), listener.Addr().String()); err == nil {
+		t.Error("there was a handshake")
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if refused, closed, cut := l.Counts(); refused != 0 || closed != 1 || cut != 1 {
+		t.Errorf("%d refused, %d closed, %d cut, want none, one and one", refused, closed, cut)
+	}
+}
+
+// waitClosed waits until the connection is seen to be closed.
+func waitClosed(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if !patience.Until(30*time.Second, func() bool { return compare.Closed(conn) }) {
+		t.Error("a closed connection is not seen to be")
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 )
 
 // closed reports whether the other side has closed the connection, as far as is
-// known here, without waiting and without reading.
+// known here, without waiting and without reading. What it has sent before may
+// be unread: with TLS there is an alert at least.
 func closed(conn net.Conn) bool {
 	holder, ok := conn.(syscall.Conn)
 	if !ok {
@@ -20,8 +21,9 @@ func closed(conn net.Conn) bool {
 	}
 	gone := false
 	err = raw.Control(func(fd uintptr) {
-		n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		gone = n == 0 && err == nil || err == unix.ECONNRESET
+		look := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(look, 0)
+		gone = err == nil && n > 0 // an error of the connection is always told
 	})
 	return err == nil && gone
 }

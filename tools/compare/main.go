@@ -10,6 +10,8 @@
 //	dist/compare [-systemd 262] [-rounds 10] [-pause 300ms]
 //		[-verbs LIST] [-contenders LIST] [-program FILE]
 //		[-load LIST] [-slow 500ms]
+//		[-markdown FILE] [-json FILE] [-svg FILE]
+//	dist/compare -rows all
 //
 // It is run anywhere in the checkout. Contenders take turns, verb by verb, on
 // one machine (internal/rig/sdtest) and one address: side by side they would
@@ -27,6 +29,10 @@
 // units of the others are in contenders: each as its own README has it, as far
 // as that goes.
 //
+// With -rows there is one table, whose rows are ways in which clients ask: see
+// allRows. Of the same values are the files of -markdown, -json and -svg, with
+// the requests that were refused, closed and cut apart.
+//
 // It ends with pictures of how heirloom fared, and tables. It exits with status
 // 1 if heirloom broke a request, but for those that a process which was killed
 // had on its connections; if a verb changed nothing, whoever was asked; or if
@@ -40,6 +46,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,10 +61,10 @@ type options struct {
 	pause      time.Duration
 	program    string
 	systemds   []sdtest.Version
-	verbs      []verb
+	rows       []row
+	table      bool // the rows are those of the table
 	contenders []contender
-	load       load
-	slow       time.Duration
+	sheets     sheets
 }
 
 func main() {
@@ -97,9 +104,10 @@ func command(ctx context.Context, out *show.Screen) error {
 }
 
 func parse() (options, error) {
-	o := options{load: defaultLoad()}
-	flag.Var(o.load, "load", "how many clients of which class ask, a `LIST` of CLASS=CLIENTS")
-	flag.DurationVar(&o.slow, "slow", 500*time.Millisecond, "for how long a request of the class slow is under way")
+	var o options
+	load := defaultLoad()
+	flag.Var(load, "load", "how many clients of which class ask, a `LIST` of CLASS=CLIENTS")
+	slow := flag.Duration("slow", 500*time.Millisecond, "for how long a request of the class slow is under way")
 	flag.IntVar(&o.rounds, "rounds", 10, "how many times each is reloaded, restarted and so on")
 	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "time from the end of one round to the next")
 	flag.StringVar(&o.program, "program", "",
@@ -107,21 +115,49 @@ func parse() (options, error) {
 	systemds := flag.String("systemd", "262",
 		"the versions of systemd, a `LIST` of "+strings.Join(versionNames(), ", "))
 	verbs := flag.String("verbs", "reload,restart,kill,upgrade", "a `LIST` of "+strings.Join(keys(allVerbs(), verb.String), ", "))
+	rows := flag.String("rows", "", "a `LIST` of rows of the table, in place of -verbs, -load and -slow: all, or of "+
+		strings.Join(keys(allRows(), row.String), ", "))
 	contenders := flag.String("contenders",
 		strings.Join(keys(allContenders(), contender.String), ","), "a `LIST` of them")
+	flag.StringVar(&o.sheets.markdown, "markdown", "", "a `FILE` for the table in Markdown")
+	flag.StringVar(&o.sheets.json, "json", "", "a `FILE` for all figures")
+	flag.StringVar(&o.sheets.svg, "svg", "", "a `FILE` for a picture of the table")
 	flag.Parse()
 	var err1, err2, err3 error
 	o.systemds, err1 = choose("systemd", *systemds, sdtest.Versions())
-	o.verbs, err2 = choose("verb", *verbs, allVerbs())
+	if o.table = *rows != ""; o.table {
+		o.rows, err2 = chooseRows(*rows)
+	} else {
+		var chosen []verb
+		chosen, err2 = choose("verb", *verbs, allVerbs())
+		o.rows = rowsOf(chosen, load, *slow)
+	}
 	o.contenders, err3 = choose("contender", *contenders, allContenders())
 	err := errors.Join(err1, err2, err3)
 	if o.rounds < 1 {
 		err = errors.Join(err, errors.New("-rounds "+strconv.Itoa(o.rounds)+": want 1 at least"))
 	}
+	if o.program != "" && slices.ContainsFunc(o.rows, row.isSecure) {
+		err = errors.Join(err, fmt.Errorf("-program %s: no row may be one of TLS, for which there is another program", o.program))
+	}
 	if flag.NArg() > 0 {
 		err = errors.Join(err, fmt.Errorf("unexpected argument %q", flag.Arg(0)))
 	}
 	return o, err
+}
+
+// chooseRows refuses what rows have of their own.
+func chooseRows(list string) (rows []row, err error) {
+	flag.Visit(func(f *flag.Flag) {
+		if slices.Contains([]string{"verbs", "load", "slow"}, f.Name) {
+			err = errors.Join(err, fmt.Errorf("-%s: the rows of -rows have their own", f.Name))
+		}
+	})
+	if list == "all" {
+		return allRows(), err
+	}
+	rows, chooseErr := choose("row", list, allRows())
+	return rows, errors.Join(err, chooseErr)
 }
 
 func versionNames() []string { return keys(sdtest.Versions(), sdtest.Version.String) }
@@ -157,6 +193,9 @@ func run(ctx context.Context, o options, out *show.Screen) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	shop, err := newWorkshop(dir, o)
+	if err == nil {
+		err = o.sheets.try()
+	}
 	if err != nil {
 		return err
 	}
@@ -175,11 +214,14 @@ func run(ctx context.Context, o options, out *show.Screen) (err error) {
 	if len(outcome.turns) == 0 {
 		return err
 	}
-	err = errors.Join(err, outcome.judge())
+	err = errors.Join(err, outcome.judge(), o.sheets.write(outcome.figures()))
 	out.Say("")
 	out.Print(show.Pictures(outcome.pictures(), out.Columns(), out.Paint))
 	for _, table := range outcome.tables() {
 		out.Say("%s", table)
+	}
+	if o.table {
+		out.Say("%s", outcome.figures().Markdown())
 	}
 	out.Say("%s", outcome.result())
 	return err
@@ -187,12 +229,12 @@ func run(ctx context.Context, o options, out *show.Screen) (err error) {
 
 // play has all turns, and returns those in which there was load.
 func play(ctx context.Context, o options, shop *workshop, out *show.Screen) (outcome, error) {
-	result := outcome{rounds: o.rounds}
+	result := outcome{rounds: o.rounds, table: o.table}
 	failed := error(nil)
 	for _, v := range o.systemds {
 		err := inMachine(out, func(t sdtest.TB) error {
 			out.Say("booting systemd %v", v)
-			s := stage{machine: sdtest.Boot(t, v), shop: shop, options: o, out: out, suffix: suffix(o, v)}
+			s := stage{machine: sdtest.Boot(t, v), systemd: v, shop: shop, options: o, out: out, suffix: suffix(o, v)}
 			// So that rounds may follow each other as soon as they do.
 			s.machine.WriteFile("/etc/systemd/system/service.d/often.conf", "[Unit]\nStartLimitIntervalSec=0\n", 0o644)
 			turns, err := s.play(ctx)
@@ -210,17 +252,17 @@ func play(ctx context.Context, o options, shop *workshop, out *show.Screen) (out
 // play has the turns on one machine. An error of one contender does not keep
 // the others from theirs.
 func (s *stage) play(ctx context.Context) (turns []*turn, failed error) {
-	for _, v := range s.options.verbs {
+	for _, r := range s.options.rows {
 		for _, c := range s.options.contenders {
-			if c.isDebian() && (v.key == upgrade || s.options.load.sleeps()) {
+			if c.isDebian() && (r.verb.key == upgrade || r.load.sleeps()) {
 				continue
 			}
-			t, err := s.turn(ctx, c, v)
+			t, err := s.turn(ctx, c, r)
 			if t != nil {
 				turns = append(turns, t)
 			}
 			if err != nil {
-				failed = errors.Join(failed, fmt.Errorf("%s, %s%s: %w", c, v.title, s.suffix, err))
+				failed = errors.Join(failed, fmt.Errorf("%s, %s%s: %w", c, r.title, s.suffix, err))
 			}
 			if ctx.Err() != nil {
 				return turns, failed

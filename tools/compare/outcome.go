@@ -3,16 +3,19 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
+	"github.com/heirloom-go/heirloom/tools/compare/figures"
 	"github.com/heirloom-go/heirloom/tools/demo/show"
 )
 
 // An outcome is what came of all turns.
 type outcome struct {
 	rounds int
+	table  bool // it is one: options.table
 	turns  []*turn
 }
 
@@ -36,7 +39,7 @@ func (t *turn) judge() error {
 	}
 	if n := t.report.Broken - excused; n != 0 {
 		return fmt.Errorf("%s, %s%s: %d of %d requests are broken that should not be\n%s",
-			t.name, t.verb.title, t.suffix, n, t.report.Requests, firstErrors(t.report))
+			t.name, t.title, t.suffix, n, t.report.Requests, firstErrors(t.report))
 	}
 	return nil
 }
@@ -62,12 +65,26 @@ func (o outcome) pictures() []*show.Act {
 	return acts
 }
 
+// figures are what all was measured for.
+func (o outcome) figures() figures.Table {
+	table := figures.Table{Rounds: o.rounds, Kinds: figures.Kinds(), Notes: notes}
+	for _, t := range o.turns {
+		name := t.title + t.suffix
+		if last := len(table.Rows) - 1; last < 0 || table.Rows[last].Name != name {
+			table.Rows = append(table.Rows, figures.Row{Name: name, Counts: t.counts, Systemd: t.systemd.String()})
+		}
+		one := &table.Rows[len(table.Rows)-1]
+		one.Cells = append(one.Cells, t.cell())
+	}
+	return table
+}
+
 // tables are one for each verb, and then one for each systemd with the figures
-// that matter most of all verbs.
+// that matter most of all verbs, unless the rows have a table of their own.
 func (o outcome) tables() []show.Table {
 	var each, all []show.Table
 	for _, t := range o.turns {
-		title := t.verb.title + t.suffix
+		title := t.title + t.suffix
 		if last := len(each) - 1; last < 0 || each[last].Title != title {
 			each = append(each, show.Table{Title: title, Head: []string{"requests", "broken", "refused", "closed", "cut", "connections", "slowest"}})
 			all = o.column(all, t)
@@ -77,10 +94,13 @@ func (o outcome) tables() []show.Table {
 		if t.name == heirloom && t.verb.key == crash {
 			one.Notes = append(one.Notes, fmt.Sprintf("heirloom: %d of %d on connections of the %d processes that were killed", t.ledger.lost(), t.report.Broken, len(t.ledger.deaths)))
 		}
-		whole.Rows = add(whole.Rows, t.name, len(whole.Head)-1, t.sum())
+		whole.Rows = add(whole.Rows, t.name, len(whole.Head)-1, t.cell().Text(o.rounds))
+	}
+	if o.table {
+		return each
 	}
 	if len(all) > 0 {
-		all[len(all)-1].Notes = notes
+		all[len(all)-1].Notes = slices.Concat(kindNotes(), columnNotes, notes)
 	}
 	return append(each, all...)
 }
@@ -92,7 +112,7 @@ func (o outcome) column(all []show.Table, t *turn) []show.Table {
 	if last := len(all) - 1; last < 0 || all[last].Title != title {
 		all = append(all, show.Table{Title: title})
 	}
-	all[len(all)-1].Head = append(all[len(all)-1].Head, t.verb.title)
+	all[len(all)-1].Head = append(all[len(all)-1].Head, t.title)
 	return all
 }
 
@@ -114,38 +134,39 @@ func add(rows []show.Row, name string, column int, cell string) []show.Row {
 	return rows
 }
 
-// cells are the figures of a turn.
-func (t *turn) cells() []string {
-	connections, slowest := 0, time.Duration(0)
+// cell has the figures of a turn.
+func (t *turn) cell() figures.Cell {
+	c := figures.Cell{Peer: t.name, Rounds: t.rounds, Requests: t.report.Requests, Broken: t.report.Broken}
 	for _, class := range t.report.ByClass {
 		if class.Class == loadtest.KeepAlive {
-			connections = class.Connections
+			c.Connections = class.Connections
 		}
-		slowest = max(slowest, class.Latency.Max)
+		c.Slowest = max(c.Slowest, class.Latency.Max)
 	}
-	refused, closed, cut := t.ledger.counts()
+	c.Refused, c.Closed, c.Cut = t.ledger.counts()
+	if t.verb.key == crash {
+		c.Killed = t.ledger.lost()
+	}
+	return c
+}
+
+// cells are the figures of a turn as text.
+func (t *turn) cells() []string {
+	c := t.cell()
 	var cells []string
-	for _, n := range []int{t.report.Requests, t.report.Broken, refused, closed, cut, connections, int(slowest.Round(time.Millisecond).Milliseconds())} {
+	for _, n := range []int{c.Requests, c.Broken, c.Refused, c.Closed, c.Cut, c.Connections, int(c.Slowest.Round(time.Millisecond).Milliseconds())} {
 		cells = append(cells, strconv.Itoa(n))
 	}
 	return cells
 }
 
-// sum is how many requests are broken, of each kind, and whether not all rounds
-// were had.
-func (t *turn) sum() string {
-	refused, closed, cut := t.ledger.counts()
-	text := fmt.Sprintf("%d+%d+%d", refused, closed, cut)
-	if wrong := t.report.Broken - refused - closed - cut; wrong > 0 {
-		text += fmt.Sprintf("+%d answered wrongly", wrong)
+// kindNotes say how a request breaks.
+func kindNotes() []string {
+	var all []string
+	for _, k := range figures.Kinds() {
+		all = append(all, k.Name+": "+k.Means)
 	}
-	if t.report.Broken == 0 {
-		text = "0"
-	}
-	if t.rounds < t.options.rounds {
-		text += fmt.Sprintf(" (failed after %d)", t.rounds)
-	}
-	return text
+	return all
 }
 
 // result is the one line.

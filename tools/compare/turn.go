@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -36,14 +37,14 @@ type stage struct {
 	shop    *workshop
 	options options
 	out     *show.Screen
+	systemd sdtest.Version
 	suffix  string
 }
 
 // A turn is what one verb did to the clients of one contender.
 type turn struct {
 	contender
-	verb   verb
-	suffix string
+	row
 	act    *show.Act
 	report loadtest.Report
 	ledger *ledger
@@ -61,8 +62,8 @@ type process struct {
 
 // turn starts a service, has it replaced under load, and stops it. There is
 // none if there was no load.
-func (s *stage) turn(ctx context.Context, c contender, v verb) (*turn, error) {
-	t := &turn{contender: c, verb: v, suffix: s.suffix, stage: s}
+func (s *stage) turn(ctx context.Context, c contender, r row) (*turn, error) {
+	t := &turn{contender: c, row: r, stage: s}
 	err := t.begin(ctx)
 	if err == nil {
 		err = t.underLoad(ctx)
@@ -99,6 +100,9 @@ func (t *turn) begin(ctx context.Context) error {
 	if err := t.run(ctx, "rm", "-f", path.Join("/run", t.unit+".generation")); err != nil {
 		return err
 	}
+	if err := t.configure(ctx); err != nil {
+		return err
+	}
 	if t.verb.key == upgrade {
 		if err := t.dpkg(ctx, 1); err != nil {
 			return err
@@ -116,21 +120,21 @@ func (t *turn) begin(ctx context.Context) error {
 // underLoad lets the clients loose, has the service replaced, and writes down
 // what they met.
 func (t *turn) underLoad(ctx context.Context) error {
-	t.ledger = &ledger{open: t.machine.Dial}
-	t.act = show.NewAct(strings.TrimPrefix(t.verb.title, "systemctl ")+" of "+t.name+t.suffix, t.verb.about, t.verb.key)
+	t.ledger = &ledger{open: t.machine.Dial, over: t.over}
+	t.act = show.NewAct(strings.TrimPrefix(t.title, "systemctl ")+" of "+t.name+t.suffix, t.verb.about, t.verb.key)
 	load := loadtest.Start(
-		loadtest.Target{Address: address, Dial: t.ledger.dial, ThinkTime: thinkTime, SlowFor: t.options.slow, Observe: t.act.Observe},
-		t.options.load,
+		loadtest.Target{Address: address, Dial: t.ledger.dial, ThinkTime: thinkTime, SlowFor: t.slow, Observe: t.act.Observe},
+		t.load,
 	)
 	unwatch := func() {}
 	if t.out.Live() {
-		unwatch = t.out.Watch(fmt.Sprintf("%s: %s%s", t.contender, t.verb.title, t.suffix), t.verb.key, t.options.rounds, load.Snapshot)
+		unwatch = t.out.Watch(fmt.Sprintf("%s: %s%s", t.contender, t.title, t.suffix), t.verb.key, t.options.rounds, load.Snapshot)
 	}
 	err := t.replace(ctx, load)
 	t.report = load.Stop()
 	unwatch()
 	t.act.Close(t.report)
-	t.out.Say("%-10s %-17s %2d times%s: %6d requests, %5d broken", t.contender, t.verb.title, t.rounds, t.suffix, t.report.Requests, t.report.Broken)
+	t.out.Say("%-10s %-17s %2d times%s: %6d requests, %5d broken", t.contender, t.title, t.rounds, t.suffix, t.report.Requests, t.report.Broken)
 	return err
 }
 
@@ -232,8 +236,13 @@ func (t *turn) ask(ctx context.Context) (process, error) {
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return t.machine.Dial(ctx, network, addr)
 		},
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // of a certificate that was made here
 	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+	scheme := "http"
+	if t.isSecure() {
+		scheme = "https"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+"/", nil)
 	if err != nil {
 		return process{}, err
 	}

@@ -64,12 +64,18 @@ func versionOf(release int) string { return versions[(release+1)%len(versions)] 
 
 // build makes all that is needed before a machine is.
 func (w *workshop) build(ctx context.Context, o options, out *show.Screen) error {
-	upgrades := slices.ContainsFunc(o.verbs, func(v verb) bool { return v.key == upgrade })
+	secure := slices.ContainsFunc(o.rows, row.isSecure)
+	upgrades := slices.ContainsFunc(o.rows, func(r row) bool { return r.verb.key == upgrade })
 	for _, c := range o.contenders {
 		if c.isDebian() {
 			continue
 		}
 		out.Say("building %s", c)
+		if secure {
+			if err := w.buildSecured(ctx, c); err != nil {
+				return fmt.Errorf("%s: %w", c, err)
+			}
+		}
 		for _, version := range versions {
 			if err := w.buildProgram(ctx, c, version); err != nil {
 				return fmt.Errorf("%s: %w", c, err)

@@ -26,6 +26,17 @@ func main() {
 			log.Print(err)
 		}
 	}
+	if server.TLSConfig, err = hello.TLSConfig(); err != nil {
+		log.Fatal(err)
+	}
+	serve := server.ListenAndServe
+	if file := hello.Certificate(); file != "" {
+		// It has no BeforeBegin with TLS.
+		if err := hello.WritePID(*pidFile); err != nil {
+			log.Fatal(err)
+		}
+		serve = func() error { return server.ListenAndServeTLS(file, file) }
+	}
 	// It returns the error of Accept also when it ends as it was told to.
-	log.Print(server.ListenAndServe())
+	log.Print(serve())
 }

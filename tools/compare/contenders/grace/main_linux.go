@@ -21,12 +21,16 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	config, err := hello.TLSConfig()
+	if err != nil {
+		log.Fatal(err)
+	}
 	// Before Serve, in which a new process ends the one before: the unit
 	// outlives its main process only if another is known by then.
 	if err := hello.WritePID(*pidFile); err != nil {
 		log.Fatal(err)
 	}
-	if err := gracehttp.Serve(&http.Server{Addr: *listen, Handler: handler}); err != nil {
+	if err := gracehttp.Serve(&http.Server{Addr: *listen, Handler: handler, TLSConfig: config}); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -51,7 +51,7 @@ func run() error {
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		return err
 	}
-	if err := server.Serve(listeners[0]); !errors.Is(err, http.ErrServerClosed) {
+	if err := hello.Serve(server, listeners[0]); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-ended

@@ -26,5 +26,5 @@ func program(state overseer.State) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Print(http.Serve(state.Listener, handler))
+	log.Print(hello.Serve(&http.Server{Handler: handler}, state.Listener))
 }

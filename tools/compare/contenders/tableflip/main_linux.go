@@ -49,7 +49,7 @@ func run(listen, pidFile string) error {
 	}
 	server := &http.Server{Handler: handler}
 	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := hello.Serve(server, listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Print("HTTP server: ", err)
 		}
 	}()
