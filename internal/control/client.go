@@ -25,6 +25,10 @@ const ListenerName = "heirloom-control"
 // drains first, and tells nobody when it is done.
 const inPlacePoll = 20 * time.Millisecond
 
+// maxUnheard is how often a program may close a connection without an answer.
+// One that is replaced in place does so once.
+const maxUnheard = 10
+
 // A Client asks a running service over its control socket. Each call finds the
 // socket again, makes one request or several, and always ends; see [Patience].
 // The text of its errors is fit to show.
@@ -59,7 +63,19 @@ func (s *standing) took() time.Duration {
 func (c *Client) Status(ctx context.Context, status any) error {
 	ctx, cancel := withLimit(ctx, c.Patience.answer())
 	defer cancel()
-	return c.ask(ctx, http.MethodGet, "/status", status)
+	return c.askStatus(ctx, status)
+}
+
+// askStatus asks again where the program had accepted the connection, and was
+// replaced in place before it read the request.
+func (c *Client) askStatus(ctx context.Context, status any) error {
+	for unheard := 1; ; unheard++ {
+		err := c.ask(ctx, http.MethodGet, "/status", status)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) || unheard == maxUnheard {
+			return err
+		}
+		time.Sleep(inPlacePoll)
+	}
 }
 
 // DryRun has the service start the next process and kill it when it is ready,
@@ -85,12 +101,9 @@ func (c *Client) awaitInPlace(ctx context.Context, generation int) (standing, er
 	for {
 		var s standing
 		within, cancel := withLimit(ctx, c.Patience.InPlace)
-		err := c.ask(within, http.MethodGet, "/status", &s)
+		err := c.askStatus(within, &s)
 		cancel()
 		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET): // it was accepted just before the program was replaced
-			time.Sleep(inPlacePoll)
-			continue
 		case errors.Is(err, ErrNotRunning): // where it was looked for helps nobody: it did answer there
 			return s, fmt.Errorf("%w: the new program does not answer, and its own output says why: %w", ErrReload, ErrNotRunning)
 		case err != nil:

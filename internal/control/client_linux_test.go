@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +70,25 @@ func TestStatus(t *testing.T) {
 	}
 	if got.LastReload = want.LastReload; got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// A program that is replaced in place closes what it has accepted and not read.
+// Whoever asked it for its status asks the next one, and not for ever.
+func TestStatusWhileReplaced(t *testing.T) {
+	for _, closes := range []int32{1, 3, 1 << 30} {
+		var asked atomic.Int32
+		client := serve(t, control.Service{Status: func(context.Context) (any, error) {
+			if asked.Add(1) <= closes {
+				panic(http.ErrAbortHandler)
+			}
+			return status{Generation: 2}, nil
+		}})
+		var got status
+		err := client.Status(t.Context(), &got)
+		if ends := closes > 100; ends != errors.Is(err, io.EOF) || !ends && (err != nil || got.Generation != 2) {
+			t.Errorf("after %d connections that were closed: %+v, %v", min(closes, asked.Load()), got, err)
+		}
 	}
 }
 

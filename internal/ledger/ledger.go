@@ -29,7 +29,7 @@ type Ledger struct {
 	queue queue
 	limit int // RLIMIT_NOFILE, 0 if it is not known
 
-	tidyAfter, youth time.Duration // the constants, but for tests
+	pauses
 
 	mu       sync.Mutex
 	unused   []uint32   // slots
@@ -47,6 +47,9 @@ type Ledger struct {
 	tidying  bool        // compact is set, since something is dead
 	young    *time.Timer // until this process has lived long enough, nil if it did not adopt
 }
+
+// pauses are the constants of these names, but for tests.
+type pauses struct{ tidyAfter, youth time.Duration }
 
 // A message is one in the queue.
 type message struct {
@@ -98,7 +101,7 @@ func Open(f Files) (*Ledger, error) {
 }
 
 func newLedger(p page, q queue, f Files) *Ledger {
-	l := &Ledger{files: f, page: p, queue: q, limit: fdutil.Limit(), tidyAfter: tidyAfter, youth: youth, growth: spareMessages}
+	l := &Ledger{files: f, page: p, queue: q, limit: fdutil.Limit(), pauses: pauses{tidyAfter, youth}, growth: spareMessages}
 	l.compact = time.AfterFunc(time.Hour, l.compactSome)
 	l.compact.Stop()
 	return l
