@@ -39,7 +39,9 @@ func TestKillForMemory(t *testing.T) {
 				idle, poisoner := call(t, h.target(), 50), call(t, h.target(), 1)
 				h.keeps(51)
 				poll(t, "the process to be no newborn", func() bool { return time.Since(began) > 1200*time.Millisecond })
-				died := limit(t, h.machine.Processes("hello.service")[0])
+				process := h.machine.Processes("hello.service")[0]
+				died := limit(t, process)
+				h.atRest(process.PID)
 				poisoner.write("GET /poison/memory HTTP/1.1\r\nHost: hello\r\n\r\n")
 				h.awaitGeneration(2)
 				if !died() {
