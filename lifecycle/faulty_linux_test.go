@@ -110,7 +110,7 @@ func startFaulty(t *testing.T, kind faultyKind, how string, env ...string) *loca
 	if kind.name == "state" && how == "hangs" {
 		reload = "5s"
 	}
-	return startLocal(t, "unix", append(env, "HEIRLOOM_TEST_ROLE=faulty", "HEIRLOOM_TEST_DRAIN="+span(2*time.Second), "HEIRLOOM_TEST_LINGER=50ms",
+	return startLocal(t, "unix", append(env, "HEIRLOOM_TEST_ROLE=faulty", "HEIRLOOM_TEST_DRAIN="+span(time.Second), "HEIRLOOM_TEST_LINGER=50ms",
 		"HEIRLOOM_TEST_RELOAD="+reload, fmt.Sprintf("HEIRLOOM_TEST_FAULT=%s %s %d", kind.name, how, kind.generation))...)
 }
 

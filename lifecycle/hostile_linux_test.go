@@ -248,7 +248,7 @@ func startWaiting(t *testing.T, network string) *local {
 	t.Helper()
 	// The time ends after a client is taken to be silent, and well before it
 	// has been for three times as long, since before the drain for instance.
-	drain := patience.Of(8 * time.Second)
+	drain := patience.Of(5 * time.Second)
 	env := []string{"HEIRLOOM_TEST_DRAIN=" + drain.String(), "HEIRLOOM_TEST_SILENCE=" + (drain / 2).String()}
 	if network == "https" {
 		network, env = "tcp", append(env, "HEIRLOOM_TEST_TLS=yes")
