@@ -81,6 +81,7 @@ func TestMainProgram(t *testing.T) {
 			c.ask("/")
 			c.answer(1)
 			d.reload()
+			d.awaitAlone()
 			c.ask("/")
 			c.answer(2)
 			d.eventually("a line on standard error", func() bool { // which may come after the answer
@@ -165,6 +166,7 @@ func TestRenewedCertificate(t *testing.T) {
 			}
 			fresh.ask("/")
 			fresh.answer(2)
+			d.awaitAlone()
 			c.ask("/") // a certificate that was renewed does not matter to a session
 			c.answer(2)
 		})

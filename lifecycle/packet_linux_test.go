@@ -139,9 +139,9 @@ func TestPacketStopInReload(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d.dir, "freeze"), []byte("1 go"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	first := d.status().PID
 	reload := d.reloadInBackground()
 	clients.await(2)
+	first := d.awaitFrozen()
 	clients.ends.Store(true)
 	for _, pid := range d.processes() { // as systemd does
 		_ = syscall.Kill(pid, syscall.SIGTERM)

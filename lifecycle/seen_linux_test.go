@@ -161,11 +161,12 @@ func TestSeenAsItIs(t *testing.T) {
 				t.Errorf("the first generation has %q, closes %v, want %q", line, closes, test.want)
 			}
 			d.reload()
-			c.ask("/")
-			generation := 2
-			if !test.moves {
-				generation = 1
+			generation := 1
+			if test.moves {
+				d.awaitAlone()
+				generation = 2
 			}
+			c.ask("/")
 			if line, closes := c.line(generation); line != test.want || closes == test.moves {
 				t.Errorf("after a reload it is %q, closes %v, want %q", line, closes, test.want)
 			}

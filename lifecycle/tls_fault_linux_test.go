@@ -181,6 +181,7 @@ func TestMoveTLSMiscount(t *testing.T) {
 		clients[what].answer(1)
 	}
 	d.reload()
+	d.eventually("the others to move", func() bool { return d.status().TLS.Arrived == 2 })
 	for what, c := range clients {
 		c.ask("/")
 		if what == "" || what == "out" {

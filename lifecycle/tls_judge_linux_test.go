@@ -63,6 +63,7 @@ func TestMoveTLSJudges(t *testing.T) {
 	}
 	fine := dial("fine")
 	d.reload()
+	d.awaitAlone()
 	fine.ask("/")
 	fine.answer(2)
 	for name, c := range judged {
@@ -77,6 +78,7 @@ func TestMoveTLSJudges(t *testing.T) {
 		return strings.Count(log, "no comment") == 3 && strings.Count(log, "do not return") == 2
 	})
 	d.reload() // what hangs keeps nobody
+	d.awaitAlone()
 	fine.ask("/")
 	fine.answer(3)
 	d.eventually("the predecessors to end", func() bool { return len(d.status().Predecessors) == 0 })

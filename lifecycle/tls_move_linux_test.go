@@ -273,6 +273,7 @@ func TestMoveTLSClients(t *testing.T) {
 		clients = append(clients, c)
 	}
 	d.reload()
+	d.awaitAlone()
 	for _, c := range clients {
 		c.ask("/")
 		c.answer(3)
