@@ -27,7 +27,7 @@ all: check test
 # those that say they may: they mostly wait. Nothing is taken from the cache of results: go does not see the systemds that the
 # results depend on.
 test: setup modules test-oldest test-newest
-	$(GO) run ./tools/testsummary -p 1 -parallel 6 -count=1 -timeout 30m ./...
+	$(GO) run ./tools/testsummary -p 1 -parallel 6 -count=1 -timeout 60m ./...
 
 # Parts of the same: tools/testsummary tells the tests apart by what they use, so
 # that each is in one part.

@@ -83,7 +83,7 @@ func startedBySystemd() bool {
 
 // askTimeout bounds that. A systemd that is busy answers late, and the service
 // would be replaced in place for as long as it lives.
-const askTimeout = 5 * time.Second
+const askTimeout = 10 * time.Second
 
 // askFollowing asks systemd, where that is who listens: one before 248 says
 // nothing of whom it started, and a wrapper may be the main process of a
