@@ -105,22 +105,17 @@ func (h *managed) taken(c *callers) {
 		ip := a.IP.To4()
 		ours[fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], a.Port)] = true
 	}
-	h.wait("what was sent to arrive", func() bool {
-		arrived := 0
-		for _, s := range h.tcpSockets() {
-			if ours[s.local] && !s.unsent {
-				arrived++
+	all := func(is func(tcpSocket) bool) func() bool {
+		return func() bool {
+			n := 0
+			for _, s := range h.tcpSockets() {
+				if is(s) {
+					n++
+				}
 			}
+			return n == len(ours)
 		}
-		return arrived == len(ours)
-	})
-	h.wait("what has arrived to be read", func() bool {
-		read := 0
-		for _, s := range h.tcpSockets() {
-			if ours[s.remote] && !s.unread {
-				read++
-			}
-		}
-		return read == len(ours)
-	})
+	}
+	h.wait("what was sent to arrive", all(func(s tcpSocket) bool { return ours[s.local] && !s.unsent }))
+	h.wait("what has arrived to be read", all(func(s tcpSocket) bool { return ours[s.remote] && !s.unread }))
 }
