@@ -102,7 +102,7 @@ func (m *mainLoop) dryRunDone(outcome handover.Outcome) {
 	}
 	m.log.Info("the dry run is done", "took", outcome.Duration)
 	m.tell(m.readyLine())
-	m.reloads.End(outcome)
+	m.answerWhenRead(outcome)
 	m.next()
 }
 
@@ -123,8 +123,28 @@ func (m *mainLoop) reloadFailed(outcome handover.Outcome) {
 	}
 	m.log.Error(said, "reason", outcome.Reason)
 	m.tell(notify.Ready(), m.readyLine())
-	m.reloads.End(outcome)
+	m.answerWhenRead(outcome)
 	m.next()
+}
+
+// answerWhenRead ends a reload after which this generation goes on. Those who
+// wait are answered when the service manager has read of it: who then asks
+// systemctl gets the same reason as from the reload command.
+func (m *mainLoop) answerWhenRead(outcome handover.Outcome) {
+	m.reloads.EndFromPredecessors(outcome)
+	waiting := m.reloads.Take()
+	if !m.service.manager.Follows() {
+		waiting.Answer(outcome)
+		return
+	}
+	read := m.service.manager.Read()
+	m.background.Aside(func(alive context.Context) func() {
+		select {
+		case <-read:
+		case <-alive.Done():
+		}
+		return func() { waiting.Answer(outcome) }
+	})
 }
 
 func (m *mainLoop) readyLine() notify.State { return m.statusLine(m.reloads.ReadyText()) }

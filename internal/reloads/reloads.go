@@ -77,10 +77,14 @@ func (r *Reloads) Begin() (dryRun bool) {
 func (r *Reloads) IsDryRun() bool { return r.waiting.AreDryRuns() }
 
 // End answers those who wait for the reload that is under way.
-func (r *Reloads) End(o handover.Outcome) {
+func (r *Reloads) End(o handover.Outcome) { r.Take().Answer(o) }
+
+// Take ends the reload that is under way, and returns those who wait for it.
+// They have to be answered.
+func (r *Reloads) Take() Requests {
 	waiting := r.waiting
 	r.waiting = nil
-	waiting.Answer(o)
+	return waiting
 }
 
 // EndFromPredecessors is End for those that an older generation has passed on,
