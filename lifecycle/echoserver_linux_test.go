@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/heirloom-go/heirloom/lifecycle"
@@ -115,7 +116,7 @@ func (e *echoServer) act(c *lifecycle.Stream, line string) {
 			time.Sleep(time.Millisecond)
 		}
 	case "flood":
-		go func() { _, _ = c.Write(flood) }()
+		go func() { _, _ = c.Write(flood()) }()
 	case "deadline":
 		_ = c.SetReadDeadline(time.Unix(1, 0))
 	case "deadlines":
@@ -129,7 +130,9 @@ func (e *echoServer) act(c *lifecycle.Stream, line string) {
 	}
 }
 
-var flood = bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
+// flood is more than the buffers of a connection hold. It is made where it is
+// needed: each daemon of the tests is this program, and would make it.
+var flood = sync.OnceValue(func() []byte { return bytes.Repeat([]byte("0123456789abcdef"), 1<<20) })
 
 // setDeadlines sets one read deadline after another, and goes on for a while
 // when the connection is to leave.

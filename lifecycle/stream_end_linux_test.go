@@ -153,7 +153,7 @@ func TestStreamWriteTimesOut(t *testing.T) {
 		d.reload()
 		d.awaitAlone()
 		_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
-		if n, err := io.Copy(io.Discard, c.reader); err != nil && !isEndOfConnection(err) || n >= int64(len(flood)) {
+		if n, err := io.Copy(io.Discard, c.reader); err != nil && !isEndOfConnection(err) || n >= int64(len(flood())) {
 			t.Errorf("read %d bytes, %v, want the connection to end before all was written", n, err)
 		}
 		fresh := d.dial()

@@ -150,12 +150,12 @@ func (c *client) awaitFlood() {
 // readFlood checks that what a Write under way has left is whole.
 func (c *client) readFlood() {
 	c.t.Helper()
-	got := make([]byte, len(flood))
+	got := make([]byte, len(flood()))
 	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
 	if _, err := io.ReadFull(c.reader, got); err != nil {
 		c.t.Fatal(err)
 	}
-	if string(got) != string(flood) {
+	if string(got) != string(flood()) {
 		c.t.Error("what was being written during the reload did not arrive whole")
 	}
 }

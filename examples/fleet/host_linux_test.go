@@ -65,9 +65,9 @@ func (h *host) install(path string) {
 	h.MustRun("dpkg", "--force-unsafe-io", "-i", inside)
 }
 
-// pace makes wrk ask about 20 times a second with each connection, rather than
+// pace makes wrk ask about five times a second with each connection, rather than
 // take the processor from everybody.
-const pace = "function delay() return 50 end\n"
+const pace = "function delay() return 200 end\n"
 
 // begin puts the host under load, until end.
 func (h *host) begin() {
@@ -77,7 +77,7 @@ func (h *host) begin() {
 	crowd[loadtest.KeepAlive] = 5
 	h.load = loadtest.Start(loadtest.Target{
 		Address: "127.0.0.1:8080", Dial: h.Dial, IdleFor: 100 * time.Millisecond, SlowFor: 100 * time.Millisecond,
-		ThinkTime: 60 * time.Millisecond, Observe: h.observe,
+		ThinkTime: 250 * time.Millisecond, Observe: h.observe,
 	}, crowd)
 	h.WriteFile("/root/pace.lua", pace, 0o644)
 	timeout := min(patience.Of(10*time.Second), time.Minute) // a longer one takes a lot of memory

@@ -9,6 +9,7 @@ var Main = main
 func Summarise(text io.Reader, out io.Writer) error {
 	s := newSummary(out)
 	err := s.read(text)
+	s.writeLongest()
 	s.writeLeftOut()
 	return err
 }

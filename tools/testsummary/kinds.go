@@ -50,9 +50,10 @@ func kindOf(folder string, names map[string]bool) kind {
 
 // A suite is the tests of a package that are of one kind.
 type suite struct {
-	dir   string // of the package
-	tests []string
-	whole bool // there are no others in the package
+	dir    string // of the package
+	folder string // the same, as seen from the top of the tree
+	tests  []string
+	whole  bool // there are no others in the package
 }
 
 // pattern is what `go test -run` needs to run just these.
@@ -82,11 +83,12 @@ func findSuites(module string, want kind) ([]suite, error) {
 		if err != nil {
 			return nil, err
 		}
-		kinds, err := kindsIn(dir, filepath.ToSlash(folder))
+		folder = filepath.ToSlash(folder)
+		kinds, err := kindsIn(dir, folder)
 		if err != nil {
 			return nil, err
 		}
-		s := suite{dir: dir}
+		s := suite{dir: dir, folder: folder}
 		for name, kind := range kinds {
 			if kind == want || nested {
 				s.tests = append(s.tests, name)

@@ -1,5 +1,5 @@
 // Testsummary runs `go test` in every module at and below the working folder,
-// and ends with a list of what was left out.
+// and ends with lists of what took longest, and of what was left out.
 //
 //	go run ./tools/testsummary [flags of go test] [packages]
 //	go run ./tools/testsummary -kind unit|systemd|load [flags of go test]
@@ -16,7 +16,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -30,6 +29,7 @@ var errLeftOut = errors.New("tests were left out, which CI=true and HEIRLOOM_REQ
 func main() {
 	s := newSummary(os.Stdout)
 	err := runAll(s, os.Args[1:])
+	s.writeLongest()
 	s.writeLeftOut()
 	if requireAll() && s.anyLeftOut() {
 		err = errors.Join(err, errLeftOut)
@@ -52,65 +52,46 @@ func runAll(s *summary, args []string) error {
 			return fmt.Errorf("-kind %q: it is unit, systemd or load", only)
 		}
 	}
-	args = append([]string{"test", "-json"}, args...)
-	if only == unit {
-		// It is to take less than a minute.
-	} else if hasRaceDetector() {
-		args = append([]string{"test", "-json", "-race"}, args[2:]...)
-	} else {
+	race := only != unit && hasRaceDetector() // unit is to take less than a minute
+	if !race && only != unit {
 		s.leaveOut("the race detector needs cgo and a C compiler", "every package")
 	}
 	modules, err := findModules(".")
-	for _, dir := range modules {
-		if only != unit {
-			compile(dir, slices.Contains(args, "-race"))
-		}
-		if only != "" {
-			err = errors.Join(err, runKind(s, dir, only, args))
-			continue
-		}
-		err = errors.Join(err, runModule(s, dir, args))
+	if err != nil {
+		return err
 	}
-	return err
+	if only != "" {
+		return runKind(s, modules, only, race, args)
+	}
+	runs, err := split(modules, race, args)
+	return errors.Join(err, runTwo(s, runs))
 }
 
 // runKind runs the tests of a kind, one package after the other. Those that
 // need nothing go as many packages at a time as there are processors, where all
 // tests of a package are of the kind.
-func runKind(s *summary, module string, only kind, args []string) error {
-	suites, err := findSuites(module, only)
-	if err != nil {
-		return err
-	}
-	together, rest := args, suites
-	if only == unit {
-		rest = slices.DeleteFunc(suites, func(one suite) bool {
-			if one.whole {
-				together = append(slices.Clip(together), one.dir)
-			}
-			return one.whole
-		})
-	}
-	if len(together) > len(args) {
-		err = runModule(s, module, together)
-	}
-	for _, one := range rest {
-		err = errors.Join(err, runModule(s, one.dir, append(slices.Clip(args), "-run", one.pattern())))
+func runKind(s *summary, modules []string, only kind, race bool, args []string) (err error) {
+	for _, module := range modules {
+		suites, listErr := findSuites(module, only)
+		err = errors.Join(err, listErr)
+		together := run{dir: module, args: args}
+		if only == unit {
+			suites = slices.DeleteFunc(suites, func(one suite) bool {
+				if one.whole {
+					together.packages = append(together.packages, one.dir)
+				}
+				return one.whole
+			})
+		}
+		if len(together.packages) > 0 {
+			err = errors.Join(err, together.run(s))
+		}
+		for _, one := range suites {
+			r := run{dir: one.dir, race: race && !buildsPrograms(one.folder), args: append(slices.Clip(args), "-run", one.pattern())}
+			err = errors.Join(err, r.run(s))
+		}
 	}
 	return err
-}
-
-// compile compiles the packages of a module and their tests, as many at a time
-// as there are processors: with -p 1, go test would compile one after the
-// other. What cannot be compiled is what go test will tell.
-func compile(module string, race bool) {
-	args := []string{"list", "-e", "-test", "-export", "-f", "{{.ImportPath}}"}
-	if race {
-		args = append(args, "-race")
-	}
-	cmd := exec.Command("go", append(args, "./...")...)
-	cmd.Dir = module
-	_ = cmd.Run()
 }
 
 // hasRaceDetector asks go, which disables cgo when it finds no C compiler.
@@ -139,22 +120,4 @@ func findModules(root string) ([]string, error) {
 
 func isIgnored(name string) bool {
 	return name == "testdata" || name == "vendor" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
-}
-
-func runModule(s *summary, dir string, args []string) error {
-	cmd := exec.Command("go", args...)
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	err = s.read(stdout)
-	_, _ = io.Copy(io.Discard, stdout) // so that go test can end, whatever it said
-	if err := errors.Join(err, cmd.Wait()); err != nil {
-		return fmt.Errorf("go test in %s: %w", dir, err)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // An event is a line of `go test -json` (go doc test2json).
@@ -18,12 +20,15 @@ type event struct {
 	Package string
 	Test    string
 	Output  string
+	Elapsed float64 // seconds
 }
 
 // A summary turns the events of go test into what go test shows without -v, and
-// remembers what was skipped.
+// remembers what was skipped, and what took long. Goroutines may share it.
 type summary struct {
+	mu      sync.Mutex
 	out     io.Writer
+	took    map[testID]float64  // seconds, of what was not over at once
 	written map[testID][]string // lines of tests that run
 	leftOut map[string][]string // names by reason
 }
@@ -31,7 +36,7 @@ type summary struct {
 type testID struct{ pkg, test string }
 
 func newSummary(out io.Writer) *summary {
-	return &summary{out: out, written: make(map[testID][]string), leftOut: make(map[string][]string)}
+	return &summary{out: out, took: make(map[testID]float64), written: make(map[testID][]string), leftOut: make(map[string][]string)}
 }
 
 // read reads events until r ends. A line that is no event is shown as it is.
@@ -52,12 +57,17 @@ func (s *summary) read(r io.Reader) error {
 }
 
 func (s *summary) line(line []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var e event
 	if !bytes.HasPrefix(line, []byte("{")) || json.Unmarshal(line, &e) != nil {
 		_, _ = s.out.Write(line)
 		return
 	}
 	id := testID{e.Package, e.Test}
+	if e.Elapsed >= noted && !strings.Contains(e.Test, "/") {
+		s.took[id] = e.Elapsed
+	}
 	switch e.Action {
 	case "output":
 		s.output(id, e.Output)
@@ -121,6 +131,26 @@ func reason(written []string) string {
 		return "no reason given"
 	}
 	return strings.Join(said, " ")
+}
+
+const (
+	// noted is how many seconds a test takes that may be named at the end.
+	noted = 1
+	// longest is how many are.
+	longest = 15
+)
+
+// writeLongest lists what took longest: packages, and tests. Those beside each
+// other wait for each other.
+func (s *summary) writeLongest() {
+	ids := slices.SortedFunc(maps.Keys(s.took), func(a, b testID) int { return cmp.Compare(s.took[b], s.took[a]) })
+	if len(ids) == 0 {
+		return
+	}
+	_, _ = fmt.Fprintln(s.out, "\nthe longest took, in seconds:")
+	for _, id := range ids[:min(longest, len(ids))] {
+		_, _ = fmt.Fprintf(s.out, "  %6.1f  %s %s\n", s.took[id], id.pkg, id.test)
+	}
 }
 
 // leaveOut notes that name was left out.

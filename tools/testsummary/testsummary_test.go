@@ -155,6 +155,22 @@ func TestProgram(t *testing.T) {
 	}
 }
 
+// TestLongest names what took long, the longest first.
+func TestLongest(t *testing.T) {
+	text := `{"Action":"pass","Package":"p","Test":"TestShort","Elapsed":0.9}
+{"Action":"pass","Package":"p","Test":"TestLong/sub","Elapsed":2}
+{"Action":"pass","Package":"p","Test":"TestLong","Elapsed":2}
+{"Action":"fail","Package":"p","Elapsed":2.94}
+`
+	var out bytes.Buffer
+	if err := testsummary.Summarise(strings.NewReader(text), &out); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\nthe longest took, in seconds:\n     2.9  p \n     2.0  p TestLong\n\n"; !strings.HasPrefix(out.String(), want) {
+		t.Errorf("it says %q, want %q first", &out, want)
+	}
+}
+
 func FuzzSummarise(f *testing.F) {
 	f.Add(`{"Action":"output","Package":"p","Test":"T","Output":"    p_test.go:6: no: frob\n"}` + "\n" + `{"Action":"skip","Package":"p","Test":"T"}` + "\n")
 	f.Add(`{"Action":"output","Package":"p","Output":"ok  \tp\t0.1s\n"}` + "\n" + `{"Action":"pass","Package":"p"}`)

@@ -125,7 +125,8 @@ type Target struct {
 	// ThinkTime is the middle of a client's pause between requests, which
 	// varies from a third of it to five thirds. PerRequest pauses four times as
 	// long: each of its connections holds a port in TIME_WAIT for a minute.
-	// Default 10 ms: a crowd then leaves the server most of the processor, and
+	// Default 30 ms, and more where package patience finds the machine slow: a
+	// crowd leaves the server, and the one to come, most of the processor, and
 	// some of its connections at rest.
 	ThinkTime time.Duration
 
@@ -272,7 +273,7 @@ func (t Target) withDefaults() Target {
 	if t.Dial == nil {
 		t.Dial = new(net.Dialer).DialContext
 	}
-	t.ThinkTime = positiveOr(t.ThinkTime, 10*time.Millisecond)
+	t.ThinkTime = positiveOr(t.ThinkTime, patience.Of(30*time.Millisecond))
 	t.SlowFor = positiveOr(t.SlowFor, 500*time.Millisecond)
 	t.IdleFor = positiveOr(t.IdleFor, 2*time.Second)
 	t.PauseFor = positiveOr(t.PauseFor, 20*time.Millisecond)
