@@ -81,23 +81,26 @@ type account struct {
 	able    sdtest.Version // where it can ask all the same
 }
 
+// few is how many of the endings are tried where not all are.
+const few = 3
+
 var accounts = []account{
 	{name: "root", endings: len(endings)},
 	{name: "nobody", service: "User=nobody", endings: len(endings)},
-	{name: "sandbox-root", service: sandbox("User=root"), endings: 3},
-	{name: "sandbox-nobody", service: sandbox("User=nobody"), endings: 3},
+	{name: "sandbox-root", service: sandbox("User=root"), endings: few},
+	{name: "sandbox-nobody", service: sandbox("User=nobody"), endings: few},
 	// The process is the first of a process namespace. 257 kills every tenth
 	// such service when it says that it is ready.
-	{name: "first", service: "PrivatePIDs=yes", since: sdtest.V262, endings: 3},
+	{name: "first", service: "PrivatePIDs=yes", since: sdtest.V262, endings: few},
 	// dbus-daemon disconnects whom it cannot look up, and systemd starts it so
 	// that it does not find dynamic users.
-	{name: "dynamic", service: "DynamicUser=yes", endings: 3, err: "unanswered not-exist", able: sdtest.V262},
-	{name: "sandbox-dynamic", service: sandbox("DynamicUser=yes"), endings: 3, err: "unanswered not-exist", able: sdtest.V262},
+	{name: "dynamic", service: "DynamicUser=yes", endings: few, err: "unanswered not-exist", able: sdtest.V262},
+	{name: "sandbox-dynamic", service: sandbox("DynamicUser=yes"), endings: few, err: "unanswered not-exist", able: sdtest.V262},
 	{name: "no-bus", service: "User=nobody\nInaccessiblePaths=/run/dbus", endings: 1, err: "unanswered not-exist permission", able: sdtest.V262},
 	{name: "no-socket", service: "User=nobody\nTemporaryFileSystem=/run/dbus", endings: 1, err: "unanswered not-exist", able: sdtest.V262},
 	// Older ones have no varlink.
-	{name: "no-varlink-root", service: noVarlink, since: sdtest.V262, endings: 3},
-	{name: "no-varlink-nobody", service: noVarlink + "\nUser=nobody", since: sdtest.V262, endings: 3},
+	{name: "no-varlink-root", service: noVarlink, since: sdtest.V262, endings: few},
+	{name: "no-varlink-nobody", service: noVarlink + "\nUser=nobody", since: sdtest.V262, endings: few},
 	{name: "nothing", service: noVarlink + "\nUser=nobody\nInaccessiblePaths=/run/dbus", since: sdtest.V262, endings: 1, err: "unanswered permission"},
 }
 

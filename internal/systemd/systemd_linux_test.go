@@ -34,6 +34,9 @@ func TestSystemd(t *testing.T) {
 			writeTimeouts(m, v)
 			m.MustRun("systemctl", "daemon-reload")
 			for _, a := range accounts {
+				if a.endings == len(endings) && !sdtest.Thorough(v) && (a.name == "root") == (v == sdtest.V257) {
+					a.endings = few // root and nobody take turns
+				}
 				if v >= a.since {
 					t.Run(a.name, func(t *testing.T) { a.try(t, m.For(t), v) })
 				}

@@ -77,6 +77,9 @@ func places() []place {
 		})
 	}
 	for _, v := range []sdtest.Version{sdtest.V257, sdtest.V262} {
+		if !sdtest.Thorough(v) {
+			continue
+		}
 		all = append(all, place{
 			name: "notify-reload-" + v.String(), manager: true, systemd: v,
 			boot: func(t *testing.T) host { return newManaged(t, v, notifyReload) },

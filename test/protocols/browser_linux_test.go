@@ -23,14 +23,17 @@ import (
 // that keeps a record (daemon/page.html).
 func TestBrowser(t *testing.T) {
 	need(t, "chromium")
-	eachSite(t, func(t *testing.T, s *site) {
-		s.rounds = sdtest.Rounds(s.version, 20)
-		ctx := s.startBrowser(t)
-		replaceUnder(t, s, []peer{
-			browserPage(ctx, "browser", plain, "browser-fetch", "browser-websocket", "browser-events", "moved"),
-			browserPage(ctx, "browser-tls", https, "browser-tls-fetch", "browser-tls-websocket", "browser-tls-events"),
+	for _, v := range newest() {
+		t.Run(v.String(), func(t *testing.T) {
+			s := newSite(t, v)
+			s.rounds = sdtest.Rounds(v, 20)
+			ctx := s.startBrowser(t)
+			replaceUnder(t, s, []peer{
+				browserPage(ctx, "browser", plain, "browser-fetch", "browser-websocket", "browser-events", "moved"),
+				browserPage(ctx, "browser-tls", https, "browser-tls-fetch", "browser-tls-websocket", "browser-tls-events"),
+			})
 		})
-	})
+	}
 }
 
 // startBrowser starts a browser that has the machine's network. It lives until

@@ -27,18 +27,23 @@ func (v Version) String() string { return strconv.Itoa(int(v)) }
 
 // Rounds is how often a test should do on systemd v what shows its faults
 // seldom: n times if HEIRLOOM_TEST_ALL has the value "true". Else, to save
-// time, it is half as often on the newest version, three times at least if n is
-// that, and a sixth on the others.
+// time, it is a third of that on the newest version, three times at least if n
+// is that, and an eighth on the others.
 func Rounds(v Version, n int) int {
 	switch {
 	case os.Getenv("HEIRLOOM_TEST_ALL") == "true":
 		return n
 	case v == V262:
-		return max(n/2, min(n, 3))
+		return max(n/3, min(n, 3))
 	default:
-		return max(n/6, 1)
+		return max(n/8, 1)
 	}
 }
+
+// Thorough reports whether a test should try every variant on systemd v: on the
+// newest, or on each if HEIRLOOM_TEST_ALL has the value "true". Else the
+// variants take turns on the others.
+func Thorough(v Version) bool { return v == V262 || os.Getenv("HEIRLOOM_TEST_ALL") == "true" }
 
 // TB is the part of testing.TB that machines need, so that a program that is no
 // test can have one as well. As with testing.TB, Fatalf and Skipf do not
