@@ -8,7 +8,9 @@
 // systemd, or real daemons and time: each test is of one of these kinds.
 //
 // It shows what go test shows: a line for each package, and all that a failed
-// test wrote. The race detector is added where there is a C compiler for it.
+// test wrote. The race detector is added where there is a C compiler for it,
+// and where it has more to look at than clients: everywhere, if
+// HEIRLOOM_TEST_ALL has the value "true".
 // With CI=true, or HEIRLOOM_REQUIRE_ALL=true, nothing may be left out: it fails
 // then.
 package main
