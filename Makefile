@@ -10,6 +10,7 @@
 # make chaos  everything that breaks services, at random and for long, on each systemd; as root
 # make soak   a thousand reloads, a thousand restarts and 300 kills, on each systemd; as root
 # make sbom   the library's bill of materials, in dist
+# make vulncheck   that no known vulnerability is in what daemons import
 # make packages VERSION=1.2.0   hello and heirloom-units as .deb and .rpm, in dist
 
 GO ?= go
@@ -17,7 +18,7 @@ GO ?= go
 # git answers nobody but the owner of a checkout, and go would fail for want of an answer.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy sbom other-systems demo demo-systemd table \
+.PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy sbom vulncheck other-systems demo demo-systemd table \
 	scale tls-proof chaos soak packages
 
 all: check test
@@ -78,11 +79,11 @@ setup:
 INSTALL_CC = { command -v cc >/dev/null || command -v gcc >/dev/null || \
 	{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends gcc libc6-dev; }; }
 
-check: format vet lint tidy structure sbom other-systems
+check: format lint tidy structure sbom vulncheck other-systems
 
 # As the tests build programs, so that it is done once.
-vet lint structure sbom: export CGO_ENABLED = 0
-vet lint tidy sbom other-systems: modules
+vet lint structure sbom vulncheck: export CGO_ENABLED = 0
+vet lint tidy sbom vulncheck other-systems: modules
 
 # With the checks of staticcheck and go vet.
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.14.0
@@ -120,12 +121,27 @@ sbom:
 	$(GO) run $(CYCLONEDX) mod -type library -json -noserial -notimestamp -short-purls -output dist/heirloom.cdx.json
 	$(GO) run ./tools/sbom dist/heirloom.cdx.json
 
-# Elsewhere than on Linux the packages build, and their tests too. What is in a nested module tells Linux from the others, and
-# no more, but for the one that daemons import.
+# What is known to be wrong with the modules that a daemon gets from here. The database is that of a day, as a module, so that the
+# result is the same tomorrow. What it says of the standard library is left out: that is of the Go which compiles the daemon.
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VULNDB = golang.org/x/vulndb@v0.0.0-20261105234957-e22db6528018
+
+vulncheck:
+	@$(call again,$(GO) run $(GOVULNCHECK) -version >/dev/null) && $(call again,$(GO) mod download -json $(VULNDB) >/dev/null)
+	@rm -rf dist/vulndb && mkdir -p dist/vulndb
+	@for module in . prometheus; do $(GO) list -C $$module -m -f '"name": "{{.Path}}"' all; done | \
+		grep -lF -f - "$$($(GO) mod download -json $(VULNDB) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')"/data/osv/*.json | \
+		xargs grep -LF '"name": "stdlib"' | xargs -I FILE cp FILE dist/vulndb
+	@for module in . prometheus; do echo "$$module: govulncheck"; \
+		$(GO) run -C $$module $(GOVULNCHECK) -db "file://$(CURDIR)/dist/vulndb" ./... || exit 1; done
+
+# Elsewhere than on Linux the packages build, and their tests too. An example tells Linux from the others, and no more. The nested
+# modules that only test, or compare, are for Linux.
 other-systems:
-	$(call in_each_module,GOOS=darwin $(GO) vet ./...)
-	@for module in . prometheus; do for system in linux/arm64 windows/amd64 freebsd/amd64; do \
-		echo "$$module: $$system"; GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) vet -C $$module ./... || exit 1; done; done
+	@for module in . prometheus $$(dirname examples/*/go.mod); do \
+		echo "$$module: darwin"; GOOS=darwin $(GO) vet -C $$module ./... || exit 1; done
+	@for system in linux/arm64 windows/amd64 freebsd/amd64; do \
+		echo "$$system"; GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) vet ./... || exit 1; done
 
 demo:
 	@$(GO) run ./tools/demo

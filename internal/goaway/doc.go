@@ -42,7 +42,10 @@
 // stream is left or the linger ends, and what it opens after that is lost. And a
 // request that a client has queued but not sent when it reads GOAWAY has to go
 // over a new connection. h2load has no way to open one, and counts what it has
-// not sent as failed; net/http's client needs Request.GetBody for it.
+// not sent as failed; net/http's client needs Request.GetBody for it. And
+// net/http drops a connection whose SETTINGS it has not read within two seconds
+// (firstSettingsTimeout), which on a machine that stalls may be one of a client
+// that has sent them.
 //
 //	server := &http.Server{Handler: handler}
 //	drainer, err := goaway.Prepare(server, nil)

@@ -3,6 +3,8 @@ package goaway_test
 import (
 	"context"
 	"io"
+	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -24,7 +26,56 @@ type dynasty struct {
 	current *server
 	inlet   *inlet
 	accept  chan struct{} // closed when the accept loop has ended
-	streams atomic.Int64  // that clients have opened, if not secure
+	streams byClient      // that clients have opened, if not secure
+	dropped byClient      // connections, by net/http: see Write
+}
+
+// Write is for what servers log. On a machine that stalls for two seconds
+// net/http takes a connection for one without SETTINGS, and drops it with the
+// streams that it has begun (firstSettingsTimeout in h2_bundle.go).
+func (d *dynasty) Write(line []byte) (int, error) {
+	if _, client, found := strings.Cut(string(line), "timeout waiting for SETTINGS frames from "); found {
+		d.dropped.add(strings.TrimSpace(client))
+	}
+	return len(line), nil
+}
+
+// byClient counts by the address of a client's connection.
+type byClient struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+func (b *byClient) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of = nil
+}
+
+func (b *byClient) add(client string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.of == nil {
+		b.of = make(map[string]int)
+	}
+	b.of[client]++
+}
+
+// counts returns a copy.
+func (b *byClient) counts() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.of)
+}
+
+// total returns the sum, and that of the connections that are not dropped.
+func (b *byClient) total(dropped map[string]int) (all, kept int) {
+	for client, n := range b.counts() {
+		if all += n; dropped[client] == 0 {
+			kept += n
+		}
+	}
+	return all, kept
 }
 
 // inlet is the listener of one generation.
@@ -106,7 +157,7 @@ func (c *watched) Read(p []byte) (int, error) {
 		c.head, p = append(c.head, p[:k]...), p[k:]
 		if len(c.head) == 9 {
 			if c.head[3] == typeHeaders {
-				c.d.streams.Add(1)
+				c.d.streams.add(c.RemoteAddr().String())
 			}
 			c.skip, c.head = int(c.head[0])<<16|int(c.head[1])<<8|int(c.head[2]), nil
 		}
@@ -117,6 +168,7 @@ func (c *watched) Read(p []byte) (int, error) {
 // succeed starts the next generation and drains the one before.
 func (d *dynasty) succeed() {
 	next := newServer(d.secure, d.handler)
+	next.ErrorLog = log.New(d, "", 0)
 	next.prepare(d.t)
 	in := &inlet{Listener: d.l, conns: make(chan net.Conn), done: make(chan struct{})}
 	next.serve(in)
