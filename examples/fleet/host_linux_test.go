@@ -184,27 +184,32 @@ func (h *host) status() (s lifecycle.Status) {
 	return s
 }
 
-// expect checks what runs on the hosts, and that it is what is installed.
-func (f *fleet) expect(version string, generations ...int) {
+// expect checks what runs on the hosts, and that it is what is installed: one
+// generation on the first, and another on the rest.
+func (f *fleet) expect(version string, first, rest int) {
 	f.t.Helper()
-	for i, h := range f.hosts {
+	generation := first
+	for _, h := range f.hosts {
 		s := h.status()
-		if s.Version != version || s.Generation != generations[i] || s.State != lifecycle.Ready {
-			f.t.Errorf("%s: generation %d of %s is %s, want %d of %s", h.name, s.Generation, s.Version, s.State, generations[i], version)
+		if s.Version != version || s.Generation != generation || s.State != lifecycle.Ready {
+			f.t.Errorf("%s: generation %d of %s is %s, want %d of %s", h.name, s.Generation, s.Version, s.State, generation, version)
 		}
 		if installed := h.MustRun("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "hello"); installed != "installed "+version+"-1" {
 			f.t.Errorf("%s: hello is %s", h.name, installed)
 		}
+		generation = rest
 	}
 }
 
 // oneByOne fails the test unless each host had finished with the generation
 // before when the next host began with its new one.
-func (f *fleet) oneByOne(generations ...int) {
+func (f *fleet) oneByOne(first, rest int) {
 	f.t.Helper()
 	var before time.Time
-	for i, h := range f.hosts {
-		turn := h.transition(generations[i])
+	generation := first
+	for _, h := range f.hosts {
+		turn := h.transition(generation)
+		generation = rest
 		if turn.first.Before(before) {
 			f.t.Errorf("%s began %v before the host before it had finished", h.name, before.Sub(turn.first))
 		}
