@@ -187,7 +187,9 @@ func checkProfiles(t *testing.T, dir, name string, pid, want int) {
 			kind, sample = "heap", "alloc_objects/count"
 		}
 		found[kind]++
-		out, err := exec.Command("go", "tool", "pprof", "-raw", path).CombinedOutput()
+		pprof := exec.Command("go", "tool", "pprof", "-raw", path)
+		pprof.Env = append(os.Environ(), "CGO_ENABLED=0") // go may have to build it, as it builds other programs
+		out, err := pprof.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), sample) {
 			t.Errorf("go tool pprof -raw %s: %v\n%.1000s", path, err, out)
 		}
