@@ -186,7 +186,7 @@ func failedRemoval(t *testing.T, b *box) {
 // TestLife is the first installation and what may follow it until nothing is
 // left.
 func TestLife(t *testing.T) {
-	onEnds(t, func(t *testing.T, b *box) {
+	everywhere(t, func(t *testing.T, b *box) {
 		daemon := func(p *packaging.Package) { p.Service.User = "hello-daemon" }
 		v1, v2 := release{version: "1", binary: "v1", change: daemon}, release{version: "2", binary: "v2", change: daemon}
 		before := b.traces()
@@ -236,7 +236,7 @@ func (b *box) kept(path, want string) {
 // TestBroken is package managers that do not get to the end, while the service
 // is busy.
 func TestBroken(t *testing.T) {
-	onEnds(t, func(t *testing.T, b *box) {
+	everywhere(t, func(t *testing.T, b *box) {
 		b.first(release{version: "1", binary: "v1"})
 		load := b.load("127.0.0.1:8080")
 		b.served(load, 1)

@@ -14,7 +14,7 @@ import (
 // The old ones are served until the administrator does what the message says,
 // which is tried as well.
 func TestMovedSocket(t *testing.T) {
-	onEnds(t, func(t *testing.T, b *box) {
+	everywhere(t, func(t *testing.T, b *box) {
 		b.first(release{version: "1", binary: "v1"})
 		started := b.invocation()
 		load := b.load("127.0.0.1:8080")

@@ -36,7 +36,7 @@ func unitsPackage(t *testing.T, version, format string) string {
 // TestUnitsPackage installs, upgrades and removes heirloom-units, and uses what
 // it brings.
 func TestUnitsPackage(t *testing.T) {
-	onEnds(t, func(t *testing.T, b *box) {
+	everywhere(t, func(t *testing.T, b *box) {
 		before := b.unitsFiles()
 		for _, version := range []string{"1.0.0", "1.1.0"} {
 			path := fmt.Sprintf("/root/units-%s.%s", version, b.format)
