@@ -82,20 +82,41 @@ func (m *mainLoop) keep(entitled bool) {
 
 // askWhetherMain has an orphan keep connections if the predecessor had named it
 // the main process before it died: systemd then follows it, and nobody else
-// will ever have the right to the store.
+// will ever have the right to the store. A systemd that is busy is asked again,
+// and again later, for some minutes: it may also be one that never answers.
 func (m *mainLoop) askWhetherMain() {
-	main, err := systemd.AskMainProcess(context.Background())
-	if err != nil {
-		m.log.Debug("cannot find out whether systemd follows this process", "error", err)
-	}
-	if err != nil || main.PID != os.Getpid() {
-		return
-	}
-	m.background.Post(func() {
-		if m.state == Ready && errors.Is(m.stored.kept.Off, errOrphan) {
-			m.keep(true)
+	alive := m.background.Alive
+	for pause := time.Second; pause < 2*time.Minute; pause *= 2 {
+		main, err := askMainProcess(alive)
+		if err == nil {
+			if main.PID == os.Getpid() {
+				m.background.Post(m.keepAfterAll)
+			}
+			return
 		}
-	})
+		m.log.Debug("cannot find out whether systemd follows this process", "error", err)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-alive.Done():
+			return
+		}
+	}
+}
+
+func askMainProcess(alive context.Context) (systemd.MainProcess, error) {
+	ctx, cancel := context.WithTimeout(alive, 10*time.Second)
+	defer cancel()
+	return systemd.AskMainProcess(ctx)
+}
+
+// keepAfterAll is keep of an orphan that has a right to the store.
+func (m *mainLoop) keepAfterAll() {
+	if m.state == Ready && errors.Is(m.stored.kept.Off, errOrphan) {
+		m.keep(true)
+	}
 }
 
 // checkKept ends a ledger that the store has refused, as it has the handover
