@@ -261,7 +261,7 @@ func TestChatStorm(t *testing.T) {
 // TestChatManaged alternates reloads and restarts of a chat on each systemd.
 func TestChatManaged(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		for _, test := range []struct{ name, listen, socket, more string }{
 			{"alone", "tcp!127.0.0.1:8080", "", ""},
 			{"socket", "tcp!127.0.0.1:8080", "127.0.0.1:8080", ""},

@@ -81,7 +81,7 @@ var familiesClients = []struct{ dial, server string }{
 // through reloads and restarts.
 func TestListenAll(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			d := &managedDaemon{t, sdtest.Boot(t, v)}

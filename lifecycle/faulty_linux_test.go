@@ -255,7 +255,7 @@ func TestFaultyStateInPlaceStopped(t *testing.T) {
 // timeout, and without a kill.
 func TestFaultyStateManaged(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			d := startManagedRole(t, v, "faulty", "tcp!127.0.0.1:8080", "", `Environment="HEIRLOOM_TEST_FAULT=state hangs 1"`,

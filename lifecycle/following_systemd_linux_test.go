@@ -40,7 +40,7 @@ var startedCases = []startedCase{
 // place.
 func TestStartedBySystemd(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) { testStarted(t, v) })
 	}
 }

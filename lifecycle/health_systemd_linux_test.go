@@ -16,7 +16,7 @@ func TestHealthUnderSystemd(t *testing.T) {
 	t.Parallel()
 	var tests sync.WaitGroup
 	defer tests.Wait()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		tests.Go(func() {
 			t.Run("sick-"+v.String(), func(t *testing.T) {
 				testSick(t, startWatched(t, v, "WatchdogSec="+span(4*time.Second), "Environment=HEIRLOOM_TEST_LAST="+span(5*time.Second)))

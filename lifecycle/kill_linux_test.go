@@ -54,7 +54,7 @@ func TestKill(t *testing.T) {
 		{"2 serving", "01", 1, false}, // perhaps it was made the main process before its death was noticed
 		{"2 main", "1", 1, false},
 	}
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			machine := sdtest.Boot(t, v)

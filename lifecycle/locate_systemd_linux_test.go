@@ -15,7 +15,7 @@ func TestLocate(t *testing.T) {
 	t.Parallel()
 	var tests sync.WaitGroup
 	defer tests.Wait()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		tests.Go(func() { t.Run(v.String(), func(t *testing.T) { testLocate(t, sdtest.Boot(t, v)) }) })
 	}
 }

@@ -11,7 +11,7 @@ import (
 // TestSocketNames has an operator forget FileDescriptorName=, read what the
 // daemon says of it, and do that; and hand over a socket that nobody asks for.
 func TestSocketNames(t *testing.T) {
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			d := &managedDaemon{t, sdtest.Boot(t, v)}

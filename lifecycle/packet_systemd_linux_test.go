@@ -69,7 +69,7 @@ func (d *managedDaemon) dropped() int {
 // each datagram is answered, and once.
 func TestPacketManaged(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		for _, unit := range packetUnits {
 			t.Run(v.String()+"/"+unit.name, func(t *testing.T) {
 				t.Parallel()

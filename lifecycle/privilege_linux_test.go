@@ -37,7 +37,7 @@ func drops(options lifecycle.Options) error {
 // signal.
 func TestDropsRoot(t *testing.T) {
 	const warning = "the process changed its user before Run"
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			d := &managedDaemon{t, sdtest.Boot(t, v)}

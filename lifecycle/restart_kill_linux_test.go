@@ -38,7 +38,7 @@ func TestKillRestart(t *testing.T) {
 		{"2 stored", true, 3},
 		{"2 settle", false, 3},
 	}
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			machine := sdtest.Boot(t, v)
@@ -80,7 +80,7 @@ func TestKillRestart(t *testing.T) {
 // a crash nevertheless.
 func TestKillHandedOver(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			machine := sdtest.Boot(t, v)

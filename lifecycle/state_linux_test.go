@@ -195,7 +195,7 @@ func TestPassedStateAfterFailedStart(t *testing.T) {
 // a start that fails, a crash and a stop on each systemd.
 func TestPassedStateManaged(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			d, c := startManagedSuccessors(t, v)
@@ -267,7 +267,7 @@ func (d *managedDaemon) crash(generation int) {
 // connections.
 func TestPassedStateFailedStartManaged(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			d, c := startManagedSuccessors(t, v)
@@ -285,7 +285,7 @@ func TestPassedStateFailedStartManaged(t *testing.T) {
 // nothing, unless its unit preserves its store.
 func TestPassedStateAfterStop(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		for _, preserve := range []bool{false, true} {
 			if preserve && v == sdtest.V252 {
 				continue // which does not know FileDescriptorStorePreserve=

@@ -19,7 +19,7 @@ import (
 // eachSystemd runs a test with the daemon on each systemd, its unit changed by
 // pairs of old and new text.
 func eachSystemd(t *testing.T, test func(t *testing.T, d *managedDaemon), edits ...string) {
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			machine := sdtest.Boot(t, v)

@@ -57,7 +57,7 @@ func TestReasonUnderSystemd(t *testing.T) {
 	t.Parallel()
 	var tests sync.WaitGroup
 	defer tests.Wait()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		tests.Go(func() {
 			t.Run(v.String(), func(t *testing.T) { testReason(t, startWatched(t, v, "NotifyAccess=main")) })
 		})

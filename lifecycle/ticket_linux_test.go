@@ -183,7 +183,7 @@ func (o *openSSL) connect(address, want string) {
 // restarts on each systemd.
 func TestTicketsManaged(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		for _, handed := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s-%t", v, handed), func(t *testing.T) {
 				t.Parallel()

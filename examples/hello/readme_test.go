@@ -51,7 +51,7 @@ const (
 // TestReadmeUnit does on each systemd what the README says of its units.
 func TestReadmeUnit(t *testing.T) {
 	v1, v2 := build(t, "v1"), build(t, "v2")
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			m := sdtest.Boot(t, v)
 			m.Install(v1, "/usr/bin/hello")

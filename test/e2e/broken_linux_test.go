@@ -88,7 +88,7 @@ func restarts(t *testing.T, h *managed) int {
 // socket unit too they wait and are served.
 func TestNewcomers(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			h := startManaged(t, v, withoutSocket, often)

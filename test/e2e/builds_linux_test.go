@@ -53,7 +53,7 @@ func (h *managed) useCommands(build string) {
 // they take turns.
 func everyBuild(t *testing.T, test func(t *testing.T, h *managed, first string)) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		for _, first := range []string{frozen, today} {
 			if first == frozen && v != sdtest.V257 || sdtest.Thorough(v) {
 				t.Run(fmt.Sprintf("socket-%s-%s", first, v), func(t *testing.T) {

@@ -22,7 +22,7 @@ import (
 // is in the log.
 func TestIdle10000(t *testing.T) {
 	raiseDescriptorLimit(t, 15000)
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			few, many := startManaged(t, v, withoutSocket, often), startManaged(t, v, withoutSocket, often)
 			generation, all := 1, sdtest.Rounds(v, 10000)

@@ -21,7 +21,7 @@ const killStepsSeed = "HEIRLOOM_KILL_STEPS_SEED"
 func TestKillSteps(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t, killStepsSeed)
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		steps := 4
 		if v == sdtest.V262 {
 			steps = 20

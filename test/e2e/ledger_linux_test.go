@@ -88,7 +88,7 @@ func (h *managed) lastStates() map[string]string {
 // TestKillKeepsIdle kills the process under load, at any moment, again and
 // again. Only requests that were under way are broken.
 func TestKillKeepsIdle(t *testing.T) {
-	testKillKeepsIdle(t, sdtest.Versions())
+	testKillKeepsIdle(t, sdtest.Turn(t.Name()))
 }
 
 // TestKillAnswersLost does so where those that are broken are answered.
@@ -232,7 +232,7 @@ func checkUnderWay(t *testing.T, class loadtest.ClassReport, kill kills.Kill, ki
 // one came is lost.
 func TestPoison(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			h := crashing(t, v)
@@ -263,7 +263,7 @@ func TestPoison(t *testing.T) {
 // the connections of the one before.
 func TestKillWhileAdopting(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			h := crashing(t, v)
@@ -339,7 +339,7 @@ func TestLedgerOff(t *testing.T) {
 // service goes on.
 func TestCrashFewDescriptors(t *testing.T) {
 	const limit = 400
-	for _, v := range sdtest.Versions() { // one by one: the limit is that of a user, in whatever machine
+	for _, v := range sdtest.Turn(t.Name()) { // one by one: the limit is that of a user, in whatever machine
 		t.Run(v.String(), func(t *testing.T) {
 			h := crashing(t, v, withUser, setting("Service", "LimitNOFILE", fmt.Sprint(limit)))
 			const all, room = limit - 50, limit / 4 * 3

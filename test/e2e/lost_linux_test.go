@@ -80,7 +80,7 @@ func (h *managed) begin(pid int, requests map[*callers]string) {
 // are closed.
 func TestLostRequests(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			testLostRequests(t, crashing(t, v, answersLost), true)

@@ -31,7 +31,7 @@ func TestKillForMemory(t *testing.T) {
 		limits["oom"] = func(h *managed, p sdtest.Process) func() bool { return limitGroup(h.t, mount, p) }
 	}
 	for name, limit := range limits {
-		for _, v := range sdtest.Versions() {
+		for _, v := range sdtest.Turn(t.Name()) {
 			t.Run(fmt.Sprintf("%s-%d", name, v), func(t *testing.T) {
 				t.Parallel()
 				h := crashing(t, v)

@@ -15,7 +15,7 @@ import (
 // both on the newest.
 func everyManager(t *testing.T, test func(t *testing.T, h *managed), changes ...change) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		if v != sdtest.V257 || sdtest.Thorough(v) {
 			t.Run("socket-"+v.String(), func(t *testing.T) {
 				t.Parallel()

@@ -18,7 +18,7 @@ import (
 // for.
 func TestStatusLine(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			h := newDrainer(t, v, func(s *units.Service) { s.StopTimeout = patience.Of(time.Minute).Truncate(time.Second) })

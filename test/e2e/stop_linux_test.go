@@ -106,7 +106,7 @@ const socketPath = "/var/lib/hello/hello.sock"
 // there whenever the socket is, and no longer.
 func TestUnixPath(t *testing.T) {
 	t.Parallel()
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			h := newManaged(t, v, withoutSocket, often, ownPath)

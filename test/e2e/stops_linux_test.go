@@ -36,7 +36,7 @@ const (
 func TestStops(t *testing.T) {
 	seed := seedOf(t, stopsSeed)
 	var all []*stops
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		all = append(all, newStops(t, v, rand.New(rand.NewPCG(seed, uint64(v)))))
 	}
 	var group sync.WaitGroup

@@ -161,7 +161,7 @@ func (a *torturers) hangUp() {
 func TestTorture(t *testing.T) {
 	t.Parallel()
 	const reloads, restarts = 20, 10
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			h := newManaged(t, v, often, tortured)

@@ -68,7 +68,7 @@ type site struct {
 // eachSite runs a test on each systemd, one after the other, so that it is the
 // service that is under load and not the test.
 func eachSite(t *testing.T, test func(t *testing.T, s *site)) {
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) { test(t, newSite(t, v)) })
 	}
 }

@@ -24,7 +24,7 @@ var tlsIdle = flag.Int("tls.idle", 0, "how many idle connections TestTLSIdle has
 // TestTLSIdle reloads and restarts a service with many idle connections: all
 // are kept, and how long that takes with TLS and without is in the log.
 func TestTLSIdle(t *testing.T) {
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			s := newTLSSite(t, v)
 			crowd := &crowd{tlsSite: s}

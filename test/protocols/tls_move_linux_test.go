@@ -53,7 +53,7 @@ func TestTLSClients(t *testing.T) {
 	for _, f := range all {
 		need(t, f.programs...)
 	}
-	for _, v := range sdtest.Versions() {
+	for _, v := range sdtest.Turn(t.Name()) {
 		t.Run(v.String(), func(t *testing.T) {
 			s := newTLSSite(t, v)
 			if s.rounds = *tlsRounds; s.rounds == 0 {

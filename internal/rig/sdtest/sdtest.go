@@ -1,6 +1,7 @@
 package sdtest
 
 import (
+	"hash/fnv"
 	"os"
 	"strconv"
 
@@ -38,6 +39,21 @@ func Rounds(v Version, n int) int {
 	default:
 		return max(n/8, 1)
 	}
+}
+
+// Turn returns the versions that a test of that name runs on: the newest and one
+// of the older ones, or all if HEIRLOOM_TEST_ALL has the value "true". Which of
+// the older ones follows from the name, so that each has half of the tests.
+func Turn(test string) []Version {
+	if os.Getenv("HEIRLOOM_TEST_ALL") == "true" {
+		return Versions()
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(test))
+	if hash.Sum32()%2 == 0 {
+		return []Version{V252, V262}
+	}
+	return []Version{V257, V262}
 }
 
 // Thorough reports whether a test should try every variant on systemd v: on the
