@@ -80,43 +80,28 @@ func (m *mainLoop) keep(entitled bool) {
 	}
 }
 
+// orphanTimeout bounds the wait for a systemd that is busy. Nobody waits for the
+// answer, and without it no connection outlives a crash.
+const orphanTimeout = 2 * time.Minute
+
 // askWhetherMain has an orphan keep connections if the predecessor had named it
 // the main process before it died: systemd then follows it, and nobody else
-// will ever have the right to the store. A systemd that is busy is asked again,
-// and again later, for some minutes: it may also be one that never answers.
+// will ever have the right to the store.
 func (m *mainLoop) askWhetherMain() {
-	alive := m.background.Alive
-	for pause := time.Second; pause < 2*time.Minute; pause *= 2 {
-		main, err := askMainProcess(alive)
-		if err == nil {
-			if main.PID == os.Getpid() {
-				m.background.Post(m.keepAfterAll)
-			}
-			return
-		}
-		m.log.Debug("cannot find out whether systemd follows this process", "error", err)
-		if errors.Is(err, errors.ErrUnsupported) {
-			return
-		}
-		select {
-		case <-time.After(pause):
-		case <-alive.Done():
-			return
-		}
-	}
-}
-
-func askMainProcess(alive context.Context) (systemd.MainProcess, error) {
-	ctx, cancel := context.WithTimeout(alive, 10*time.Second)
+	ctx, cancel := context.WithTimeout(m.background.Alive, orphanTimeout)
 	defer cancel()
-	return systemd.AskMainProcess(ctx)
-}
-
-// keepAfterAll is keep of an orphan that has a right to the store.
-func (m *mainLoop) keepAfterAll() {
-	if m.state == Ready && errors.Is(m.stored.kept.Off, errOrphan) {
-		m.keep(true)
+	main, err := systemd.AskMainProcess(ctx)
+	if err != nil {
+		m.log.Debug("cannot find out whether systemd follows this process", "error", err)
 	}
+	if err != nil || main.PID != os.Getpid() {
+		return
+	}
+	m.background.Post(func() {
+		if m.state == Ready && errors.Is(m.stored.kept.Off, errOrphan) {
+			m.keep(true)
+		}
+	})
 }
 
 // checkKept ends a ledger that the store has refused, as it has the handover

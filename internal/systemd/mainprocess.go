@@ -16,6 +16,7 @@ type MainProcess struct {
 // that this process belongs to, over D-Bus.
 //
 // The error matches [ErrUnanswered], or [errors.ErrUnsupported] where there is
-// no systemd to be seen. A manager that keeps silent is given up after 150 ms
-// for each of its sockets, and no later than when ctx is done.
+// no systemd to be seen. A manager that keeps silent, as one that is busy does,
+// is asked again until ctx is done, which has to come: first after 150 ms for
+// each of its sockets, and then after twice as long each time.
 func AskMainProcess(ctx context.Context) (MainProcess, error) { return askMainProcess(ctx) }

@@ -2,10 +2,21 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 )
 
 func askMainProcess(ctx context.Context) (MainProcess, error) {
+	for limit := patience; ; limit *= 2 {
+		main, err := askMainProcessOnce(ctx, limit)
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return main, err
+		}
+	}
+}
+
+func askMainProcessOnce(ctx context.Context, limit time.Duration) (MainProcess, error) {
 	doors, err := doors()
 	if err != nil {
 		return MainProcess{}, err
@@ -15,7 +26,7 @@ func askMainProcess(ctx context.Context) (MainProcess, error) {
 		if door.speaks != DBus {
 			continue
 		}
-		main, err := door.mainProcess(ctx)
+		main, err := door.mainProcess(ctx, limit)
 		if err == nil {
 			return main, nil
 		}
@@ -24,8 +35,8 @@ func askMainProcess(ctx context.Context) (MainProcess, error) {
 	return MainProcess{}, failure
 }
 
-func (d door) mainProcess(ctx context.Context) (MainProcess, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (d door) mainProcess(ctx context.Context, limit time.Duration) (MainProcess, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return ask(ctx, d, func(c *connection) (MainProcess, error) {
 		pid, err := ownProperty[uint32](c, manager+".Service", "MainPID")
