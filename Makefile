@@ -132,6 +132,7 @@ vulncheck:
 	@for module in . prometheus; do $(GO) list -C $$module -m -f '"name": "{{.Path}}"' all; done | \
 		grep -lF -f - "$$($(GO) mod download -json $(VULNDB) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')"/data/osv/*.json | \
 		xargs grep -LF '"name": "stdlib"' | xargs -I FILE cp FILE dist/vulndb
+	@[ -n "$$(ls dist/vulndb)" ] || { echo "$(VULNDB) has nothing on any of the modules"; exit 1; }
 	@for module in . prometheus; do echo "$$module: govulncheck"; \
 		$(GO) run -C $$module $(GOVULNCHECK) -db "file://$(CURDIR)/dist/vulndb" ./... || exit 1; done
 

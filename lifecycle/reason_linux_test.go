@@ -12,8 +12,8 @@ import (
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
-// TestFailureIsRead has a reload fail: who asked is told when
-// the service manager has read of it, and no sooner.
+// TestFailureIsRead has a reload fail: who asked is told when the service
+// manager has read of it, and no sooner.
 func TestFailureIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})

@@ -18,25 +18,29 @@ import (
 // replacements are the ways of a reload without a service manager, over each
 // kind of socket, of which "tls" is TCP with sessions that move.
 func replacements(t *testing.T, test func(t *testing.T, network, replace string)) {
+	pairs(t, func(string, string) bool { return true }, test)
+}
+
+// heavyReplacements is replacements for what takes long: each kind of socket
+// with one way, or all pairs if HEIRLOOM_TEST_ALL says so.
+func heavyReplacements(t *testing.T, test func(t *testing.T, network, replace string)) {
+	pairs(t, func(network, replace string) bool {
+		return (replace == "beside") == (network == "tcp") || os.Getenv("HEIRLOOM_TEST_ALL") == "true"
+	}, test)
+}
+
+func pairs(t *testing.T, chosen func(network, replace string) bool, test func(t *testing.T, network, replace string)) {
 	for _, replace := range []string{"beside", "in-place"} {
 		for _, network := range []string{"tcp", "unix", "tls"} {
+			if !chosen(network, replace) {
+				continue
+			}
 			t.Run(replace+"-"+network, func(t *testing.T) {
 				t.Parallel()
 				test(t, network, "HEIRLOOM_TEST_REPLACE="+replace)
 			})
 		}
 	}
-}
-
-// heavyReplacements is replacements for what takes long: each way and each kind
-// once or twice, or all pairs if HEIRLOOM_TEST_ALL says so.
-func heavyReplacements(t *testing.T, test func(t *testing.T, network, replace string)) {
-	replacements(t, func(t *testing.T, network, replace string) {
-		beside := strings.HasSuffix(replace, "beside")
-		if beside == (network == "tcp") || os.Getenv("HEIRLOOM_TEST_ALL") == "true" {
-			test(t, network, replace)
-		}
-	})
 }
 
 // longDrain is for tests in which no drain is to come to its deadline, or near

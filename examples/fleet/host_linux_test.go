@@ -65,8 +65,8 @@ func (h *host) install(path string) {
 	h.MustRun("dpkg", "--force-unsafe-io", "-i", inside)
 }
 
-// pace makes wrk ask about five times a second with each connection, rather than
-// take the processor from everybody.
+// pace makes wrk ask about five times a second with each connection, rather
+// than take the processor from everybody.
 const pace = "function delay() return 200 end\n"
 
 // begin puts the host under load, until end.

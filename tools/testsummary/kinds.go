@@ -1,12 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,9 +33,8 @@ var processes = []string{"startLocal", "startProgram", "startPredecessor", "star
 // kindOf returns what a test is that uses names, in a package of a folder, as
 // seen from the top of the tree.
 func kindOf(folder string, names map[string]bool) kind {
-	top := func(dir string) bool { return folder == dir || strings.HasPrefix(folder, dir+"/") }
 	switch {
-	case slices.ContainsFunc(loaded, top) && !slices.ContainsFunc(readers, top):
+	case isBelow(folder, loaded) && !isBelow(folder, readers):
 		return load
 	case names["sdtest"]:
 		return systemd
@@ -46,6 +42,10 @@ func kindOf(folder string, names map[string]bool) kind {
 		return load
 	}
 	return unit
+}
+
+func isBelow(folder string, dirs []string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool { return folder == dir || strings.HasPrefix(folder, dir+"/") })
 }
 
 // A suite is the tests of a package that are of one kind.
@@ -67,23 +67,17 @@ func findSuites(module string, want kind) ([]suite, error) {
 	if nested && want != load {
 		return nil, nil
 	}
-	list := exec.Command("go", "list", "-find", "-f", "{{.Dir}}", "./...")
-	list.Dir, list.Stderr = module, os.Stderr
-	out, err := list.Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list in %s: %w", module, err)
-	}
-	root, err := filepath.Abs(".")
+	folders, err := listFolders(module)
 	if err != nil {
 		return nil, err
 	}
 	var suites []suite
-	for _, dir := range strings.Fields(string(out)) {
-		folder, err := filepath.Rel(root, dir)
+	for _, folder := range folders {
+		dir, err := filepath.Abs(filepath.Join(module, folder))
 		if err != nil {
 			return nil, err
 		}
-		folder = filepath.ToSlash(folder)
+		folder = filepath.ToSlash(filepath.Join(module, folder))
 		kinds, err := kindsIn(dir, folder)
 		if err != nil {
 			return nil, err

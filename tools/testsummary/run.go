@@ -20,7 +20,7 @@ var builders = []string{"examples", "test", "tools/compare"}
 // buildsPrograms reports whether the tests in a folder go without the race
 // detector. With HEIRLOOM_TEST_ALL=true all have it.
 func buildsPrograms(folder string) bool {
-	return os.Getenv("HEIRLOOM_TEST_ALL") != "true" && slices.ContainsFunc(builders, func(dir string) bool { return folder == dir || strings.HasPrefix(folder, dir+"/") })
+	return os.Getenv("HEIRLOOM_TEST_ALL") != "true" && isBelow(folder, builders)
 }
 
 // all is what stands for all packages of a module.
