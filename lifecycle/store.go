@@ -80,15 +80,15 @@ func (m *mainLoop) keep(entitled bool) {
 	}
 }
 
-// orphanTimeout bounds the wait for a systemd that is busy. Nobody waits for the
-// answer, and without it no connection outlives a crash.
-const orphanTimeout = 2 * time.Minute
+// managerTimeout bounds the wait for a systemd that is busy. Nobody waits for the
+// answer, and what it is about is whether connections outlive a crash.
+const managerTimeout = 2 * time.Minute
 
 // askWhetherMain has an orphan keep connections if the predecessor had named it
 // the main process before it died: systemd then follows it, and nobody else
 // will ever have the right to the store.
 func (m *mainLoop) askWhetherMain() {
-	ctx, cancel := context.WithTimeout(m.background.Alive, orphanTimeout)
+	ctx, cancel := context.WithTimeout(m.background.Alive, managerTimeout)
 	defer cancel()
 	main, err := systemd.AskMainProcess(ctx)
 	if err != nil {
@@ -105,11 +105,32 @@ func (m *mainLoop) askWhetherMain() {
 }
 
 // checkKept ends a ledger that the store has refused, as it has the handover
-// socket, which does not show at once: there is no store.
+// socket, which does not show at once: there is no store. Whether the store has
+// all of the ledger does not show here at all.
 func (m *mainLoop) checkKept() {
-	if m.state == Ready && m.stored.adopting == 0 && m.stored.Queue() == nil {
+	switch {
+	case m.state != Ready || m.stored.adopting > 0:
+	case m.stored.Queue() == nil:
 		m.stored.kept.End(fdstore.ErrNoStore, m.tell)
+	default:
+		m.background.Go(m.askWhetherStored)
 	}
+}
+
+// askWhetherStored ends a ledger that is perhaps not whole in the store.
+func (m *mainLoop) askWhetherStored() {
+	ctx, cancel := context.WithTimeout(m.background.Alive, managerTimeout)
+	defer cancel()
+	answer, err := systemd.AskStore(ctx)
+	if err != nil {
+		m.log.Debug("cannot find out whether systemd has room for all descriptors", "error", err)
+		return
+	}
+	m.background.Post(func() {
+		if err := fdstore.CheckRoom(answer, len(m.service.sockets.Stored())); err != nil && m.state == Ready {
+			m.stored.kept.Fail(err, m.tell)
+		}
+	})
 }
 
 // takeOverKept takes over the connections in the ledger of a process that has

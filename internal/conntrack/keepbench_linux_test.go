@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -41,6 +42,68 @@ func benchmarkKeep(b *testing.B, written bool) {
 	b.ReportMetric(float64(plain.used.Nanoseconds())/float64(b.N)/turn, "cpu-ns/request")
 }
 
+// BenchmarkGap says for how long a process that is killed loses a connection
+// although its client has the whole response: from the last write(2) of a
+// response until the connection is noted to be at rest, which comes just before
+// the next read(2).
+func BenchmarkGap(b *testing.B) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	timed := &timedListener{Listener: listener}
+	gaps := make(chan time.Duration, turn)
+	timed.gap = func(d time.Duration) { gaps <- d }
+	a := newAskerOf(b, timed, conntrack.Track(timed, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}))
+	var all []time.Duration
+	for b.Loop() {
+		a.ask(b)
+		for range turn {
+			all = append(all, <-gaps)
+		}
+	}
+	slices.Sort(all)
+	for name, share := range map[string]int{"p50-ns": 500, "p99-ns": 990, "p99.9-ns": 999} {
+		b.ReportMetric(float64(all[len(all)*share/1000]), name)
+	}
+}
+
+// A timedListener tells of each response how long it takes from the end of its
+// write until the server reads again.
+type timedListener struct {
+	net.Listener
+	gap func(time.Duration)
+}
+
+func (l *timedListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &timedConn{Conn: nc, gap: l.gap}, nil
+}
+
+// A timedConn belongs to the goroutine that serves it, but for reads of a byte:
+// by these net/http looks whether the client is still there.
+type timedConn struct {
+	net.Conn
+	gap   func(time.Duration)
+	wrote time.Time
+}
+
+func (c *timedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.wrote = time.Now()
+	return n, err
+}
+
+func (c *timedConn) Read(p []byte) (int, error) {
+	if len(p) > 1 && !c.wrote.IsZero() {
+		c.gap(time.Since(c.wrote))
+	}
+	return c.Conn.Read(p)
+}
+
 // turn is how many requests follow one another.
 const turn = 500
 
@@ -63,6 +126,11 @@ func newAsker(b *testing.B, l *ledger.Ledger, written bool) *asker {
 	if l != nil {
 		tracked.Registry().KeepIn(l, func(err error) { b.Error(err) })
 	}
+	return newAskerOf(b, listener, tracked)
+}
+
+// newAskerOf has tracked serve the listener.
+func newAskerOf(b *testing.B, listener net.Listener, tracked *conntrack.Tracked) *asker {
 	go func() { _ = tracked.Serve() }()
 	conn, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {

@@ -71,6 +71,14 @@ func (k *Keeping) End(reason error, tell func(...notify.State)) {
 	k.ledger, k.Off = nil, reason
 }
 
+// Fail is End because of what has gone wrong, which it says.
+func (k *Keeping) Fail(reason error, tell func(...notify.State)) {
+	if k.ledger != nil {
+		k.log.Warn("connections at rest will not outlive a crash", "reason", reason)
+	}
+	k.End(reason, tell)
+}
+
 // TookOver notes what became of the connections of the process before, and says
 // so.
 func (k *Keeping) TookOver(a ledger.Adopted) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/ledger"
+	"github.com/heirloom-go/heirloom/internal/systemd"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
@@ -45,5 +46,20 @@ func TestKeeping(t *testing.T) {
 	k.TookOver(ledger.Adopted{Connections: 3, Cut: 1})
 	if k.Adopted.Connections != 3 || !strings.Contains(log.String(), "connections outlived a crash") {
 		t.Errorf("adopted %+v, the log is %q", k.Adopted, &log)
+	}
+}
+
+// TestCheckRoom doubts a store that is too small, and one that is full, unless
+// all that is to be in it fits exactly.
+func TestCheckRoom(t *testing.T) {
+	const sockets = 2 // with a handover socket and a ledger that is six
+	for s, fits := range map[systemd.Store]bool{
+		{Stored: 0, Max: 0}: false, {Stored: 5, Max: 5}: false, {Stored: 0, Max: 5}: false,
+		{Stored: 6, Max: 6}: true, {Stored: 0, Max: 6}: true,
+		{Stored: 7, Max: 7}: false, {Stored: 6, Max: 7}: true, {Stored: 9, Max: 8}: false,
+	} {
+		if err := CheckRoom(s, sockets); (err == nil) != fits {
+			t.Errorf("%+v: %v", s, err)
+		}
 	}
 }

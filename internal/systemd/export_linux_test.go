@@ -21,6 +21,9 @@ func ReadBelow(root, unit string) (Timeout, error) {
 	return newTimeout(s.usec, UnitFile, s.path), err
 }
 
+// StoreMaxBelow does the same with FileDescriptorStoreMax=.
+func StoreMaxBelow(root, unit string) (int, error) { return ownPlaces(root).storeMax(unit) }
+
 var (
 	UnitOfCgroups = unitOfCgroups
 	OwnUnit       = ownUnit

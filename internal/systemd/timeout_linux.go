@@ -79,10 +79,12 @@ func askStopTimeout(ctx context.Context, patience time.Duration) (Timeout, error
 	return Timeout{}, failure
 }
 
+var errNoName = errors.New("neither /proc/self/cgroup nor /run/systemd/units tells the name of the unit")
+
 // readStopTimeout reads it from the files.
 func readStopTimeout(unit string) (Timeout, error) {
 	if unit == "" {
-		return Timeout{}, errors.New("neither /proc/self/cgroup nor /run/systemd/units tells the name of the unit")
+		return Timeout{}, errNoName
 	}
 	s, err := ownPlaces("").stopTimeout(unit)
 	if err != nil {

@@ -36,6 +36,7 @@ func TestKillSteps(t *testing.T) {
 				{"kill under load", (*killSteps).killUnderLoad},
 				{"kill while the predecessor drains", (*killSteps).killReplaced},
 				{"kill in a drain", (*killSteps).killDraining},
+				{"kill while the queue is compacted", (*killSteps).killCompacting},
 			}
 			if v != sdtest.V257 { // which takes a quarter of a minute to notice
 				all = append(all, killStep{"kill while the successor starts", (*killSteps).killStarting})
@@ -170,6 +171,29 @@ func (k *killSteps) hold(name string) (let func()) {
 	k.machine.MustRun("rm", "-f", path+".held")
 	k.machine.WriteFile(path, "", 0o644)
 	return func() { k.machine.MustRun("rm", path) }
+}
+
+// killCompacting kills the process when so many connections have ended that what
+// is left of the ledger's queue is sent again: perhaps before that, in it, or
+// after it.
+func (k *killSteps) killCompacting() {
+	k.t.Helper()
+	const groups, each = 8, 50 // more than may be dead; each group is a message of its own at least
+	n := len(k.idle.conns)
+	var some []*callers
+	for range groups {
+		c := call(k.t, k.target(), each)
+		n += each
+		k.keeps(n)
+		some = append(some, c)
+	}
+	pid := k.status().PID
+	k.atRest(pid)
+	for _, c := range some {
+		c.hangUp()
+	}
+	time.Sleep(time.Duration(k.random.IntN(10_000)) * time.Microsecond)
+	k.kill(pid, syscall.SIGKILL)
 }
 
 // killStarting kills the process when it has started a successor, which is not
