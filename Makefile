@@ -164,7 +164,7 @@ scale:
 
 # What make test does in short. make tls-proof ARGS="-run TestTLSClients/262 -args -tls.rounds 5"
 tls-proof: setup
-	$(GO) test -C test/protocols -count=1 -timeout 3h -v $(if $(ARGS),$(ARGS),-run '^(TestTLSClients|TestTLSIdle)$$' \
+	HEIRLOOM_TEST_ALL=true $(GO) test -C test/protocols -count=1 -timeout 3h -v $(if $(ARGS),$(ARGS),-run '^(TestTLSClients|TestTLSIdle)$$' \
 		-args -tls.clients 50 -tls.rounds 50 -tls.idle 5000)
 
 # What make test does in short. make chaos ARGS="-seed 7 -steps 1000 -systemd 252,262"; without a seed it takes the time.

@@ -71,7 +71,9 @@ func TestIdle10000(t *testing.T) {
 // them answered by the next generation.
 func killIdle(t *testing.T, h *managed, c *callers, generation, all int) {
 	t.Helper()
+	began := time.Now()
 	h.keeps(all)
+	poll(t, "the process to be no newborn", func() bool { return time.Since(began) > 1200*time.Millisecond }) // see ledger.Adopted.Dropped
 	if s := h.crashed(); s.Generation != generation {
 		t.Errorf("generation %d after a kill, want %d", s.Generation, generation)
 	}

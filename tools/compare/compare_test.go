@@ -251,24 +251,25 @@ func checkSheets(t *testing.T, dir string, check func(figures.Row, figures.Cell)
 	}
 }
 
-// TestTLS has clients of TLS, whose connections move. With net/http alone they
-// break by a restart.
+// TestTLS has clients of TLS, whose connections move, and of HTTP/2, which are
+// told to open others. With net/http alone the former break by a restart.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c := start(t, "-rows", "tls", "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms",
+	c := start(t, "-rows", "tls,h2", "-contenders", "heirloom,net/http", "-rounds", "1", "-pause", "100ms",
 		"-json", dir+"/json", "-markdown", dir+"/markdown", "-svg", dir+"/svg")
 	machine := c.boots()
-	c.waitFor("^net/http +TLS keep-alive +1 times: ")
+	c.waitFor("^net/http +HTTP/2 +1 times: ")
 	c.end(0, machine)
 	checkSheets(t, dir, func(row figures.Row, cell figures.Cell) {
-		own := cell.Peer == "heirloom"
-		if own && (cell.Broken > 0 || cell.Connections != 50) || !own && cell.Broken == 0 ||
+		own, moves := cell.Peer == "heirloom", row.Name == "TLS keep-alive"
+		if own && (cell.Broken > 0 || moves && cell.Connections != 50 || !moves && cell.Connections != 100) || !own && moves && cell.Broken == 0 ||
 			cell.Requests < 100 || cell.Refused > 0 || cell.Broken != cell.Closed+cell.Cut {
 			t.Errorf("%s, %s: the figures are %+v", row.Name, cell.Peer, cell)
 		}
 	})
 	c.check(&c.stdout, "\n| TLS keep-alive | 0 | ")
+	c.check(&c.stdout, "\n| HTTP/2 | 0 | ")
 }
 
 // TestWrong has a program in heirloom's place that breaks a request in each

@@ -63,6 +63,8 @@ var notes = []string{
 	"nginx, haproxy and caddy are Debian's, and answer by themselves. Their reload is one of the configuration; caddy's process stays. " +
 		"Their packages are not upgraded, and they are left out where a client is slow.",
 	"TLS: heirloom's connections move, as they do with Options.MoveTLS.",
+	"HTTP/2: clients know at once of a connection that was closed or is to end, and open another for the next request. " +
+		"A request is cut if it was sent by then.",
 	"restart: systemd holds the sockets of heirloom, grace and net/http. The others bind their own, and " +
 		"nobody listens meanwhile.",
 	"kill -9: of the main process, every two seconds or so. systemd starts the next one, after 100 ms, and 200 ms for heirloom.",

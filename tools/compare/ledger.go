@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,8 @@ type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 type ledger struct {
 	open dialer
 	over protocol
+
+	renewed atomic.Int64 // connections of HTTP/2 that took the place of others
 
 	mu      sync.Mutex
 	refused int
@@ -42,12 +45,12 @@ type death struct {
 
 // dial is for loadtest.Target.
 func (l *ledger) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if l.over == overHTTP2 {
+		return l.dialHTTP2(ctx, network, address)
+	}
 	began := time.Now()
-	conn, err := l.open(ctx, network, address)
+	conn, err := l.openOne(ctx, network, address)
 	if err != nil {
-		l.mu.Lock()
-		l.refused++
-		l.mu.Unlock()
 		return nil, err
 	}
 	one := &line{Conn: conn, bare: conn, ledger: l, dialled: began}
@@ -55,6 +58,17 @@ func (l *ledger) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, one.note(err)
 	}
 	return one, nil
+}
+
+// openOne counts a connection that is refused.
+func (l *ledger) openOne(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := l.open(ctx, network, address)
+	if err != nil {
+		l.mu.Lock()
+		l.refused++
+		l.mu.Unlock()
+	}
+	return conn, err
 }
 
 func (l *ledger) died(d death) {

@@ -139,7 +139,7 @@ func (t *turn) cell() figures.Cell {
 	c := figures.Cell{Peer: t.name, Rounds: t.rounds, Requests: t.report.Requests, Broken: t.report.Broken}
 	for _, class := range t.report.ByClass {
 		if class.Class == loadtest.KeepAlive {
-			c.Connections = class.Connections
+			c.Connections = class.Connections + int(t.ledger.renewed.Load())
 		}
 		c.Slowest = max(c.Slowest, class.Latency.Max)
 	}

@@ -14,13 +14,14 @@ import (
 // A protocol is what clients speak.
 type protocol int
 
-// HTTP/1.1 without TLS, or over TLS 1.3.
+// HTTP/1.1 without TLS, or over TLS 1.3, and HTTP/2 over TLS 1.3.
 const (
 	plain protocol = iota
 	overTLS
+	overHTTP2 // see h2Line
 )
 
-// on has clients speak it over a connection, which it closes if it fails.
+// on has clients speak HTTP/1.1 over a connection, which it closes if it fails.
 func (p protocol) on(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if p == plain {
 		return conn, nil

@@ -47,6 +47,8 @@ func allRows() []row {
 			verb: killed, load: defaultLoad()},
 		{key: "tls", title: "TLS keep-alive", counts: "50 clients of HTTP/1.1 over TLS 1.3, each on a connection that it keeps",
 			verb: reload, load: load{loadtest.KeepAlive: 50}, over: overTLS},
+		{key: "h2", title: "HTTP/2", counts: "50 clients of HTTP/2 over TLS 1.3, each on a connection that it keeps until that is told to end or is closed",
+			verb: reload, load: load{loadtest.KeepAlive: 50}, over: overHTTP2},
 	}
 }
 
