@@ -6,6 +6,7 @@
 # make demo   replace a server twenty times under load, and count the broken requests
 # make demo-systemd   the same on a booted systemd, beside other libraries; as root, after make setup
 # make scale       how a daemon with thousands of idle connections is replaced, and what that costs; as root, after make setup
+# make costs       what requests and reloads take, beside net/http alone and tableflip; as root, after make setup
 # make tls-proof   the longest test of TLS connections that move: 50 clients of each kind, 50 reloads and restarts; as root
 # make chaos  everything that breaks services, at random and for long, on each systemd; as root
 # make soak   a thousand reloads, a thousand restarts and 300 kills, on each systemd; as root
@@ -19,7 +20,7 @@ GO ?= go
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 .PHONY: all test unit systemd load structure test-oldest test-newest setup modules check format vet lint tidy sbom vulncheck other-systems demo demo-systemd table \
-	scale tls-proof chaos soak packages
+	scale costs tls-proof chaos soak packages
 
 all: check test
 
@@ -161,6 +162,11 @@ table:
 scale:
 	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
 	@dist/compare scale $(ARGS)
+
+# make costs ARGS="-pairs 200"
+costs:
+	@$(GO) build -C tools/compare -o $(CURDIR)/dist/compare .
+	@dist/compare costs $(ARGS)
 
 # What make test does in short. make tls-proof ARGS="-run TestTLSClients/262 -args -tls.rounds 5"
 tls-proof: setup

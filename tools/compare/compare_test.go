@@ -272,6 +272,22 @@ func TestTLS(t *testing.T) {
 	c.check(&c.stdout, "\n| HTTP/2 | 0 | ")
 }
 
+// TestCosts measures little of everything.
+func TestCosts(t *testing.T) {
+	t.Parallel()
+	c := start(t, "costs", "-pairs", "1", "-reloads", "1")
+	machine := c.boots()
+	c.end(0, machine)
+	for _, line := range []string{"CPU of a request on a kept connection, net/http", "CPU of a connection with one request, net/http",
+		"CPU of a request over TLS, net/http", "CPU of a TLS connection with one request, net/http",
+		"signal to first answer, tableflip", "p99.9 in a reload, without"} {
+		row := regexp.MustCompile(regexp.QuoteMeta(line) + ` +([0-9.]+) +([0-9.]+) +([0-9.]+) `).FindStringSubmatch(c.stdout.String())
+		if row == nil || slices.Contains(row[1:], "0.0") {
+			t.Errorf("%s: %q", line, row)
+		}
+	}
+}
+
 // TestWrong has a program in heirloom's place that breaks a request in each
 // generation but the first, before it is killed.
 func TestWrong(t *testing.T) {
@@ -354,6 +370,7 @@ func TestArguments(t *testing.T) {
 		{[]string{"-rows", "all", "-load", "slow=1"}, "-load: the rows of -rows have their own"},
 		{[]string{"-rows", "keep-alive,tls", "-program", "hello"}, "-program hello: no row may be one of TLS"},
 		{[]string{"-svg", "/missing/picture.svg"}, "/missing/picture.svg"},
+		{[]string{"costs", "-pairs", "0"}, `costs ["-pairs" "0"]: want one systemd, a pair and a reload at least`},
 		{[]string{"surplus"}, `unexpected argument "surplus"`},
 	} {
 		cmd := exec.Command(os.Args[0], test.args...)

@@ -33,6 +33,11 @@
 // allRows. Of the same values are the files of -markdown, -json and -svg, with
 // the requests that were refused, closed and cut apart.
 //
+// With costs instead of flags it compares what requests and reloads take, with
+// heirloom and with others: see costTable.
+//
+//	dist/compare costs [-pairs 40] [-reloads 30] [-systemd 262]
+//
 // It ends with pictures of how heirloom fared, and tables. It exits with status
 // 1 if heirloom broke a request, but for those that a process which was killed
 // had on its connections; if a verb changed nothing, whoever was asked; or if
@@ -95,6 +100,13 @@ func command(ctx context.Context, out *show.Screen) error {
 	}
 	if len(os.Args) > 1 && os.Args[1] == "start" {
 		return runStart(ctx, os.Args[2:], out)
+	}
+	if len(os.Args) > 1 && os.Args[1] == "costs" {
+		o, err := parseCosts(os.Args[2:])
+		if err != nil {
+			return err
+		}
+		return runCosts(ctx, o, out)
 	}
 	o, err := parse()
 	if err != nil {
