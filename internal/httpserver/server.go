@@ -3,6 +3,7 @@ package httpserver
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -129,6 +130,12 @@ func (s *Server) prove() {
 
 // prepareHTTP2 readies s.HTTP, if it speaks HTTP/2, to end its connections.
 func (s *Server) prepareHTTP2() {
+	if !s.TLS && !speaksH2C(s.HTTP) {
+		if s.HTTP.TLSNextProto == nil { // else net/http sets HTTP/2 up all the same, which takes a millisecond of the start
+			s.HTTP.TLSNextProto = make(map[string]func(*http.Server, *tls.Conn, http.Handler))
+		}
+		return
+	}
 	var err error
 	s.http2, err = goaway.Prepare(s.HTTP, s.IsHTTP2)
 	s.IsAbrupt = err != nil

@@ -3,10 +3,13 @@ package httpserver_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +19,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/httpserver"
 	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 )
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
@@ -186,5 +190,33 @@ func TestPanicOfConnState(t *testing.T) {
 	<-closed
 	if !strings.Contains(log.String(), "a bad day") {
 		t.Errorf("the log is %q", &log)
+	}
+}
+
+// TestPlainHasNoHTTP2 has net/http set no HTTP/2 up where no client can speak
+// it. What the program has set stays.
+func TestPlainHasNoHTTP2(t *testing.T) {
+	h2c := new(http.Protocols)
+	h2c.SetHTTP1(true)
+	h2c.SetUnencryptedHTTP2(true)
+	own := map[string]func(*http.Server, *tls.Conn, http.Handler){"other": nil}
+	for name, test := range map[string]struct {
+		given *http.Server
+		want  []string
+	}{
+		"plain": {&http.Server{}, nil},
+		"h2c":   {&http.Server{Protocols: h2c}, []string{"h2", "unencrypted_http2"}},
+		"TLS":   {&http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{selfsigned.New()}}}, []string{"h2", "unencrypted_http2"}},
+		"set":   {&http.Server{TLSNextProto: own}, []string{"other"}},
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		prepare(&httpserver.Shared{Requests: t.Context(), Log: hclog.NewNullLogger()}, test.given, l)
+		if got := slices.Sorted(maps.Keys(test.given.TLSNextProto)); test.given.TLSNextProto == nil || !slices.Equal(got, test.want) {
+			t.Errorf("%s: net/http knows %q, want %q", name, got, test.want)
+		}
 	}
 }
