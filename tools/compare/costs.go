@@ -23,15 +23,37 @@ type subject struct {
 	at string // its address
 }
 
-// beside are drop-ins that have a service listen somewhere else than heirloom.
+// beside are drop-ins by which services are comparable: one takes away heirloom's
+// sandbox, which makes each system call and each packet dearer and which the
+// others have not, and the others listen somewhere else.
 var beside = map[string]struct{ unit, text, at string }{
+	heirloom: {"hello.service", `[Service]
+DynamicUser=no
+SystemCallFilter=
+SystemCallArchitectures=
+RestrictAddressFamilies=
+RestrictNamespaces=no
+RestrictRealtime=no
+RestrictSUIDSGID=no
+LockPersonality=no
+MemoryDenyWriteExecute=no
+ProtectClock=no
+ProtectHostname=no
+ProtectKernelLogs=no
+ProtectKernelModules=no
+ProtectKernelTunables=no
+PrivateDevices=no
+DevicePolicy=auto
+IPAddressDeny=
+`, address},
 	"net/http":  {"nethttp.socket", "[Socket]\nListenStream=\nListenStream=127.0.0.1:8081\n", "127.0.0.1:8081"},
 	"tableflip": {"tableflip.service", "[Service]\nExecStart=\nExecStart=/usr/bin/tableflip -listen 127.0.0.1:8082 -pid-file /run/tableflip.pid\n", "127.0.0.1:8082"},
 }
 
 // begin installs and starts a service.
 func (s *stage) begin(ctx context.Context, c contender, over protocol) (*subject, error) {
-	one := &subject{turn: &turn{contender: c, row: row{over: over}, stage: s}, at: address}
+	b := beside[c.name]
+	one := &subject{turn: &turn{contender: c, row: row{over: over}, stage: s}, at: b.at}
 	files, err := c.files(s.shop.root)
 	if err != nil {
 		return nil, err
@@ -40,10 +62,7 @@ func (s *stage) begin(ctx context.Context, c contender, over protocol) (*subject
 	for _, f := range files {
 		s.machine.WriteFile(f.Path, f.Text, f.Mode)
 	}
-	if b, found := beside[c.name]; found {
-		s.machine.WriteFile(path.Join("/etc/systemd/system", b.unit+".d", "beside.conf"), b.text, 0o644)
-		one.at = b.at
-	}
+	s.machine.WriteFile(path.Join("/etc/systemd/system", b.unit+".d", "beside.conf"), b.text, 0o644)
 	if err := one.configure(ctx); err != nil {
 		return nil, err
 	}
@@ -254,7 +273,7 @@ func (s *subject) reload(ctx context.Context) (r reloaded, err error) {
 	if err != nil {
 		return r, err
 	}
-	time.Sleep(aroundSignal)
+	time.Sleep(2 * aroundSignal) // first they connect
 	signalled := time.Now()
 	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
 		return r, err
