@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/around"
@@ -76,7 +77,34 @@ func (b *below) NetConn() net.Conn { return accepted(Underlying(b.Conn)) }
 
 // A secureListener gives net/http the connections that Secure does not make
 // sessions of. The others come by the MovedListener.
-type secureListener struct{ trackingListener }
+type secureListener struct {
+	trackingListener
+	accepted chan handshake // for a goroutine that has made one already
+	waiting  atomic.Int32   // how many of these there are
+	over     chan struct{}
+}
+
+// A handshake is to be made of a connection that was accepted.
+type handshake struct {
+	nc net.Conn
+	c  *conn
+}
+
+const (
+	// handshakers is how many goroutines at most wait for another handshake.
+	// Their stacks have grown, which takes longer than the rest of what it costs
+	// to have a goroutine.
+	handshakers = 16
+	// handshakerWait is for how long.
+	handshakerWait = time.Second
+)
+
+func newSecureListener(s *Server) *secureListener {
+	return &secureListener{trackingListener: trackingListener{s}, accepted: make(chan handshake), over: make(chan struct{})}
+}
+
+// end ends the goroutines that wait.
+func (l *secureListener) end() { close(l.over) }
 
 func (l *secureListener) Accept() (net.Conn, error) {
 	s := l.server
@@ -93,8 +121,36 @@ func (l *secureListener) Accept() (net.Conn, error) {
 			}
 			return tls.Server(wrapped, s.sessions.config), nil
 		}
-		go s.shakeHands(wrapped, c)
+		select {
+		case l.accepted <- handshake{wrapped, c}:
+		default:
+			go l.shakeHands(handshake{wrapped, c})
+		}
 	}
+}
+
+// shakeHands makes a handshake, and others that come soon.
+func (l *secureListener) shakeHands(h handshake) {
+	for ok := true; ok; h, ok = l.next() {
+		l.server.shakeHands(h.nc, h.c)
+	}
+}
+
+// next waits for another handshake, unless enough goroutines do.
+func (l *secureListener) next() (h handshake, ok bool) {
+	defer l.waiting.Add(-1)
+	if l.waiting.Add(1) > handshakers {
+		return h, false
+	}
+	wait := time.NewTimer(handshakerWait)
+	defer wait.Stop()
+	select {
+	case h = <-l.accepted:
+		return h, true
+	case <-wait.C:
+	case <-l.over:
+	}
+	return h, false
 }
 
 // shakeHands makes the session of a connection that was accepted. A panic of

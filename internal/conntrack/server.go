@@ -53,7 +53,9 @@ func (s *Server) Serve() error {
 	tracked := &trackingListener{s}
 	switch {
 	case s.TLS && s.sessions != nil && s.Movable:
-		return s.HTTP.Serve(&secureListener{*tracked})
+		l := newSecureListener(s)
+		defer l.end()
+		return s.HTTP.Serve(l)
 	case s.TLS:
 		return s.HTTP.ServeTLS(tracked, "", "")
 	default:

@@ -5,13 +5,20 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/httpserver"
+	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/internal/rig/selfsigned"
 )
 
 // TestSessionConfig offers the protocols that ServeTLS of net/http would.
@@ -46,5 +53,58 @@ func TestSessionConfig(t *testing.T) {
 		if !slices.Equal(config.NextProtos, test.want) {
 			t.Errorf("%s: it offers %q, want %q", name, config.NextProtos, test.want)
 		}
+	}
+}
+
+// TestHandshakes has one goroutine make handshakes one after the other, and
+// others when many come at a time. None is left.
+func TestHandshakes(t *testing.T) {
+	leakcheck.Check(t)
+	makers := make(chan string, 1000)
+	given := &http.Server{
+		TLSConfig: &tls.Config{
+			Certificates: []tls.Certificate{selfsigned.New()},
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				goroutine, _, _ := strings.Cut(string(debug.Stack()), "[")
+				makers <- goroutine
+				return nil, nil
+			},
+		},
+		Handler: http.NotFoundHandler(),
+	}
+	s, l := start(t, &httpserver.Shared{Requests: t.Context(), MoveTLS: true, Log: hclog.NewNullLogger()}, given)
+	var arrived sync.WaitGroup
+	arrived.Go(s.ServeArrived)
+	t.Cleanup(func() {
+		s.Close()
+		arrived.Wait()
+	})
+	ask := func() {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		defer transport.CloseIdleConnections()
+		response, err := (&http.Client{Transport: transport}).Get("https://" + l.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = response.Body.Close()
+	}
+	last := ""
+	if !patience.Until(time.Minute, func() bool {
+		ask()
+		before := last
+		last = <-makers
+		return last == before
+	}) {
+		t.Error("each handshake has a goroutine of its own")
+	}
+	const many = 50 // more than ever wait for another one
+	var clients sync.WaitGroup
+	for range many {
+		clients.Go(ask)
+	}
+	clients.Wait()
+	if len(makers) != many {
+		t.Errorf("%d handshakes, want %d", len(makers), many)
 	}
 }
