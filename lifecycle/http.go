@@ -36,9 +36,10 @@ func newHTTPServer(s *Service, name string, listener net.Listener, given *http.S
 //
 // server must not be serving, and serves no other listener. Its fields count as
 // Run finds them. Run then sets ConnState, ConnContext, Handler, BaseContext
-// and, unless it is set, TLSNextProto, to call what it finds there. From then
-// on they are the Service's, and neither Shutdown nor Close may be called on
-// server, since both break requests.
+// and, unless it is set, TLSNextProto, to call what it finds there. Where no
+// client can speak HTTP/2, TLSNextProto becomes an empty map. From then on they
+// are the Service's, and neither Shutdown nor Close may be called on server,
+// since both break requests.
 //
 // The functions of server see what net/http alone would show them: ConnContext
 // and ConnState what listener has accepted, or with TLSConfig the *tls.Conn (but

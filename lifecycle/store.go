@@ -76,7 +76,7 @@ func (m *mainLoop) keep(entitled bool) {
 		kept.Off = errNoLedger
 	case left == nil:
 		kept.Begin(m.stored.Store, len(m.service.sockets.Stored()))
-		time.AfterFunc(fdstore.Doubt, func() { m.background.Post(m.checkKept) })
+		m.checkKeptSoon()
 	}
 }
 
@@ -105,29 +105,36 @@ func (m *mainLoop) askWhetherMain() {
 }
 
 // checkKept ends a ledger that the store has refused, as it has the handover
-// socket, which does not show at once: there is no store. Whether the store has
-// all of the ledger does not show here at all.
+// socket, which does not show at once: there is no store. Where it cannot be told
+// yet, that is tried again.
 func (m *mainLoop) checkKept() {
 	switch {
+	case m.stored.kept.Off != nil:
 	case m.state != Ready || m.stored.adopting > 0:
+		m.checkKeptSoon()
 	case m.stored.Queue() == nil:
 		m.stored.kept.End(fdstore.ErrNoStore, m.tell)
-	default:
+	case !fdstore.KnowsRoom():
 		m.background.Go(m.askWhetherStored)
 	}
 }
 
-// askWhetherStored ends a ledger that is perhaps not whole in the store.
+func (m *mainLoop) checkKeptSoon() {
+	time.AfterFunc(fdstore.Doubt, func() { m.background.Post(m.checkKept) })
+}
+
+// askWhetherStored ends a ledger of which the store has taken a part. That there
+// is a store is known.
 func (m *mainLoop) askWhetherStored() {
 	ctx, cancel := context.WithTimeout(m.background.Alive, managerTimeout)
 	defer cancel()
-	answer, err := systemd.AskStore(ctx)
-	if err != nil {
+	most, err := systemd.AskStoreMax(ctx)
+	if err != nil || most == 0 {
 		m.log.Debug("cannot find out whether systemd has room for all descriptors", "error", err)
 		return
 	}
 	m.background.Post(func() {
-		if err := fdstore.CheckRoom(answer, len(m.service.sockets.Stored())); err != nil && m.state == Ready {
+		if err := fdstore.CheckRoom(most, len(m.service.sockets.Stored())); err != nil {
 			m.stored.kept.Fail(err, m.tell)
 		}
 	})

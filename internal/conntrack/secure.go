@@ -22,7 +22,8 @@ import (
 // The handshake is made here then, before net/http has the connection, which
 // gets a *tls.Conn of those that cannot move, and of those whose handshake has
 // failed. Of the others it gets a connection that is not a *tls.Conn. Callbacks
-// of config find none of ConnContext's values in ClientHelloInfo.Context.
+// of config find none of ConnContext's values in ClientHelloInfo.Context, and run
+// in goroutines that make several handshakes.
 func (s *Server) Secure(config *tls.Config) {
 	s.Kind, s.Movable = HTTPS, true
 	s.sessions = &sessions{config: config, tapped: tlsmove.Config(config)}
@@ -96,7 +97,7 @@ const (
 	// to have a goroutine.
 	handshakers = 16
 	// handshakerWait is for how long.
-	handshakerWait = time.Second
+	handshakerWait = 5 * time.Second
 )
 
 func newSecureListener(s *Server) *secureListener {

@@ -12,7 +12,6 @@ import (
 	"github.com/heirloom-go/heirloom/activation"
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/ledger"
-	"github.com/heirloom-go/heirloom/internal/systemd"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
@@ -101,16 +100,15 @@ func (s *Store) HasRoomForLedger(sockets int) error {
 	return nil
 }
 
-// CheckRoom returns an error if the store has no room for a ledger beside so many
-// sockets and a handover socket, or if it is full of other things as well, and
-// may have refused a part of the ledger. systemd does not say what it has
-// refused.
-func CheckRoom(s systemd.Store, sockets int) error {
-	needed := sockets + 1 + ledgerSize
-	if s.Max == needed || s.Max > needed && s.Stored < s.Max {
+// CheckRoom returns an error if a store of so many descriptors cannot have all of
+// a ledger beside so many sockets and a handover socket. systemd does not say
+// what it has refused. Descriptors that the program itself has stored are not
+// known, and not counted.
+func CheckRoom(most, sockets int) error {
+	if most >= sockets+1+ledgerSize {
 		return nil
 	}
-	return fmt.Errorf("FileDescriptorStoreMax=%d has no room for all that is to be stored", s.Max)
+	return fmt.Errorf("FileDescriptorStoreMax=%d has no room for all that is to be stored", most)
 }
 
 // AddLedger stores the descriptors of l in place of those that an earlier

@@ -113,6 +113,12 @@ func roomFor(sockets int) (room int, known bool) {
 	return all - sockets, err == nil
 }
 
+// KnowsRoom reports whether systemd has told how much the store can have.
+func KnowsRoom() bool {
+	_, known := roomFor(0)
+	return known
+}
+
 // removeOlder removes what the generation before has in the store, unless its
 // connections are still to be taken out. It reports whether there was anything
 // to remove.

@@ -130,8 +130,10 @@ func (s *Server) prove() {
 
 // prepareHTTP2 readies s.HTTP, if it speaks HTTP/2, to end its connections.
 func (s *Server) prepareHTTP2() {
-	if !s.TLS && !speaksH2C(s.HTTP) {
-		if s.HTTP.TLSNextProto == nil { // else net/http sets HTTP/2 up all the same, which takes a millisecond of the start
+	if s.isPlain() {
+		// Without a map net/http would set HTTP/2 up when it serves, which takes
+		// a millisecond of the start.
+		if s.HTTP.TLSNextProto == nil {
 			s.HTTP.TLSNextProto = make(map[string]func(*http.Server, *tls.Conn, http.Handler))
 		}
 		return
@@ -145,6 +147,18 @@ func (s *Server) prepareHTTP2() {
 	s.SaysGoAway = s.http2 != nil
 	if s.http2 == nil && speaksH2C(s.HTTP) {
 		s.Movable = false
+	}
+}
+
+// isPlain reports whether no client can speak HTTP/2. A listener that is not
+// net's own may accept a *tls.Conn, and then net/http speaks it without a
+// TLSConfig.
+func (s *Server) isPlain() bool {
+	switch s.Listener.(type) {
+	case *net.TCPListener, *net.UnixListener:
+		return !s.TLS && !speaksH2C(s.HTTP)
+	default:
+		return false
 	}
 }
 

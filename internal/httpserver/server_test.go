@@ -41,6 +41,12 @@ func start(t *testing.T, host *httpserver.Shared, given *http.Server) (*httpserv
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startOn(t, host, given, l), l
+}
+
+// startOn is start on a listener, which it closes.
+func startOn(t *testing.T, host *httpserver.Shared, given *http.Server, l net.Listener) *httpserver.Server {
+	t.Helper()
 	s, registry := prepare(host, given, l)
 	served := make(chan struct{})
 	go func() {
@@ -54,7 +60,7 @@ func start(t *testing.T, host *httpserver.Shared, given *http.Server) (*httpserv
 			_ = c.Base().Raw.Close()
 		}
 	})
-	return s, l
+	return s
 }
 
 func get(t *testing.T, l net.Listener) {
@@ -194,29 +200,62 @@ func TestPanicOfConnState(t *testing.T) {
 }
 
 // TestPlainHasNoHTTP2 has net/http set no HTTP/2 up where no client can speak
-// it. What the program has set stays.
+// it, and serve it where one can. What the program has set stays.
 func TestPlainHasNoHTTP2(t *testing.T) {
-	h2c := new(http.Protocols)
-	h2c.SetHTTP1(true)
-	h2c.SetUnencryptedHTTP2(true)
+	protocols := func(set func(*http.Protocols, bool)) *http.Protocols {
+		p := new(http.Protocols)
+		p.SetHTTP1(true)
+		set(p, true)
+		return p
+	}
+	secure := func() *tls.Config {
+		return &tls.Config{Certificates: []tls.Certificate{selfsigned.New()}, NextProtos: []string{"h2"}}
+	}
 	own := map[string]func(*http.Server, *tls.Conn, http.Handler){"other": nil}
 	for name, test := range map[string]struct {
-		given *http.Server
-		want  []string
+		given  *http.Server
+		secure bool // the listener speaks TLS itself
+		want   []string
+		major  int // of the protocol that a client speaks
 	}{
-		"plain": {&http.Server{}, nil},
-		"h2c":   {&http.Server{Protocols: h2c}, []string{"h2", "unencrypted_http2"}},
-		"TLS":   {&http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{selfsigned.New()}}}, []string{"h2", "unencrypted_http2"}},
-		"set":   {&http.Server{TLSNextProto: own}, []string{"other"}},
+		"plain":             {given: &http.Server{}, want: nil, major: 1},
+		"h2c":               {given: &http.Server{Protocols: protocols((*http.Protocols).SetUnencryptedHTTP2)}, want: []string{"h2", "unencrypted_http2"}, major: 2},
+		"TLS":               {given: &http.Server{TLSConfig: secure()}, want: []string{"h2", "unencrypted_http2"}, major: 2},
+		"TLS of listener's": {given: &http.Server{}, secure: true, want: []string{"h2", "unencrypted_http2"}, major: 2},
+		"set":               {given: &http.Server{TLSNextProto: own}, want: []string{"other"}, major: 1},
 	} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		prepare(&httpserver.Shared{Requests: t.Context(), Log: hclog.NewNullLogger()}, test.given, l)
-		if got := slices.Sorted(maps.Keys(test.given.TLSNextProto)); test.given.TLSNextProto == nil || !slices.Equal(got, test.want) {
-			t.Errorf("%s: net/http knows %q, want %q", name, got, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			leakcheck.Check(t)
+			test.given.Handler = http.NotFoundHandler()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.secure {
+				l = tls.NewListener(l, secure())
+			}
+			startOn(t, &httpserver.Shared{Requests: t.Context(), Log: hclog.NewNullLogger()}, test.given, l)
+			transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, Protocols: new(http.Protocols)}
+			transport.Protocols.SetHTTP1(test.major == 1)
+			transport.Protocols.SetHTTP2(test.major == 2)
+			scheme := "http"
+			if test.secure || test.given.TLSConfig != nil {
+				scheme = "https"
+			} else if test.major == 2 {
+				transport.Protocols.SetUnencryptedHTTP2(true)
+			}
+			defer transport.CloseIdleConnections()
+			response, err := (&http.Client{Transport: transport}).Get(scheme + "://" + l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			if response.ProtoMajor != test.major {
+				t.Errorf("a client speaks %s", response.Proto)
+			}
+			if got := slices.Sorted(maps.Keys(test.given.TLSNextProto)); test.given.TLSNextProto == nil || !slices.Equal(got, test.want) {
+				t.Errorf("net/http knows %q, want %q", got, test.want)
+			}
+		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,16 +58,22 @@ func TestSessionConfig(t *testing.T) {
 }
 
 // TestHandshakes has one goroutine make handshakes one after the other, and
-// others when many come at a time. None is left.
+// others where many are under way at a time. None is left.
 func TestHandshakes(t *testing.T) {
 	leakcheck.Check(t)
-	makers := make(chan string, 1000)
+	const many = 50 // more than ever wait for another one
+	makers := make(chan string, many)
+	together := make(chan struct{})
+	var atOnce atomic.Bool
 	given := &http.Server{
 		TLSConfig: &tls.Config{
 			Certificates: []tls.Certificate{selfsigned.New()},
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 				goroutine, _, _ := strings.Cut(string(debug.Stack()), "[")
 				makers <- goroutine
+				if atOnce.Load() {
+					<-together
+				}
 				return nil, nil
 			},
 		},
@@ -79,32 +86,38 @@ func TestHandshakes(t *testing.T) {
 		s.Close()
 		arrived.Wait()
 	})
-	ask := func() {
+	ask := func() error {
 		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		defer transport.CloseIdleConnections()
 		response, err := (&http.Client{Transport: transport}).Get("https://" + l.Addr().String())
 		if err != nil {
-			t.Error(err)
-			return
+			return err
 		}
-		_ = response.Body.Close()
+		return response.Body.Close()
 	}
 	last := ""
 	if !patience.Until(time.Minute, func() bool {
-		ask()
+		if err := ask(); err != nil {
+			t.Fatal(err)
+		}
 		before := last
 		last = <-makers
 		return last == before
 	}) {
 		t.Error("each handshake has a goroutine of its own")
 	}
-	const many = 50 // more than ever wait for another one
+	atOnce.Store(true)
 	var clients sync.WaitGroup
 	for range many {
-		clients.Go(ask)
+		clients.Go(func() {
+			if err := ask(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
+	if !patience.Until(time.Minute, func() bool { return len(makers) == many }) {
+		t.Errorf("%d handshakes are under way, want %d", len(makers), many)
+	}
+	close(together)
 	clients.Wait()
-	if len(makers) != many {
-		t.Errorf("%d handshakes, want %d", len(makers), many)
-	}
 }

@@ -3,26 +3,23 @@ package systemd
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 )
 
-func askStore(ctx context.Context) (Store, error) {
-	s, askErr := askPatiently(ctx, func(c *connection) (Store, error) {
-		stored, err := ownProperty[uint32](c, manager+".Service", "NFileDescriptorStore")
-		if err != nil {
-			return Store{}, err
-		}
-		most, err := ownProperty[uint32](c, manager+".Service", "FileDescriptorStoreMax")
-		return Store{Stored: int(stored), Max: int(most)}, err
+func askStoreMax(ctx context.Context) (int, error) {
+	asked, askErr := askPatiently(ctx, func(c *connection) (uint32, error) {
+		return ownProperty[uint32](c, manager+".Service", "FileDescriptorStoreMax")
 	})
-	if askErr == nil || ctx.Err() != nil {
-		return s, askErr
+	if askErr == nil {
+		return int(min(asked, math.MaxInt32)), nil
 	}
-	most, readErr := ownPlaces("").storeMax(ownUnit())
+	read, readErr := ownPlaces("").storeMax(ownUnit())
 	if readErr != nil {
-		return Store{}, fmt.Errorf("%w; %w", askErr, readErr)
+		return 0, fmt.Errorf("%w; %w", askErr, readErr)
 	}
-	return Store{Max: most}, nil
+	return read, nil
 }
 
 // storeMax reads what systemd reads when it loads the unit. An assignment that
@@ -37,8 +34,8 @@ func (p places) storeMax(name string) (int, error) {
 	}
 	most := 0
 	for _, a := range unit.All("Service", "FileDescriptorStoreMax") {
-		if n, err := strconv.ParseUint(a.Value, 0, 31); err == nil {
-			most = int(n)
+		if n, err := strconv.ParseUint(a.Value, 0, 32); err == nil && !strings.Contains(a.Value, "_") {
+			most = int(min(n, math.MaxInt32))
 		}
 	}
 	return most, nil

@@ -16,7 +16,7 @@ func stopTimeout(context.Context, time.Duration) (Timeout, error) { return Timeo
 
 func askMainProcess(context.Context) (MainProcess, error) { return MainProcess{}, unsupported() }
 
-func askStore(context.Context) (Store, error) { return Store{}, unsupported() }
+func askStoreMax(context.Context) (int, error) { return 0, unsupported() }
 
 func unsupported() error {
 	return fmt.Errorf("systemd does not run on %s: %w", runtime.GOOS, errors.ErrUnsupported)

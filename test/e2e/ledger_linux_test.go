@@ -318,13 +318,15 @@ func TestCrashWithoutLedger(t *testing.T) {
 			t.Parallel()
 			h := crashing(t, c.version, c.change)
 			idle := call(t, h.target(), 10)
+			off := func() bool { l := h.status().Ledger; return l != nil && l.Off == c.reason }
+			h.wait("the reason: "+c.reason, off)
 			h.wait("the handover socket to be stored, and no more", func() bool { return h.stored() == 1 })
 			s := h.crashed()
 			idle.closed()
 			if s.Ledger == nil || s.Ledger.Adopted != 0 {
 				t.Errorf("%+v", s.Ledger)
 			}
-			h.wait("the reason: "+c.reason, func() bool { return h.status().Ledger.Off == c.reason })
+			h.wait("the reason: "+c.reason, off)
 		})
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"path"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
@@ -23,8 +22,8 @@ type subject struct {
 	at string // its address
 }
 
-// beside are drop-ins by which services are comparable: one takes away heirloom's
-// sandbox, which makes each system call and each packet dearer and which the
+// beside are drop-ins by which services are comparable: one takes away what of
+// heirloom's sandbox makes each system call and each packet dearer, which the
 // others have not, and the others listen somewhere else.
 var beside = map[string]struct{ unit, text, at string }{
 	heirloom: {"hello.service", `[Service]
@@ -195,6 +194,8 @@ func (s *subject) transport() *http.Transport {
 
 // askBy returns the generation that answers.
 func (s *subject) askBy(ctx context.Context, client *http.Client) (generation int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
 	scheme := map[bool]string{true: "https", false: "http"}[s.isSecure()]
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+s.at+"/", nil)
 	if err != nil {
@@ -237,6 +238,9 @@ func (s *stage) compareReloads(ctx context.Context, own, flip contender, reloads
 			}
 			first.pairs = append(first.pairs, pair)
 		}
+		if len(during) == 0 || len(before) == 0 {
+			return errors.New("nobody was answered around the reloads")
+		}
 		slowest.pairs = [][2]time.Duration{{quantile(during, 0.999), quantile(before, 0.999)}}
 		s.out.Say("reloads: measured %d times", reloads)
 		return nil
@@ -275,7 +279,7 @@ func (s *subject) reload(ctx context.Context) (r reloaded, err error) {
 	}
 	time.Sleep(2 * aroundSignal) // first they connect
 	signalled := time.Now()
-	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
+	if err := hangUp(pid); err != nil {
 		return r, err
 	}
 	for now := generation; now == generation; r.first = time.Since(signalled) {

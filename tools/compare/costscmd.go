@@ -84,7 +84,7 @@ func runCosts(ctx context.Context, o costsOptions, out *show.Screen) (err error)
 
 func costTable(costs []cost) show.Table {
 	table := show.Table{Title: "What heirloom costs", Head: []string{"heirloom, µs", "the other, µs", "ratio", "quartiles"}, Notes: []string{
-		"Medians, and of the ratios of each pair the quartiles. CPU is that of the server's process, with all that is in the kernel. None has a sandbox.",
+		"Medians, and of the ratios of each pair the quartiles. CPU is that of the server's process, with all that is in the kernel. None has a filter of system calls or packets.",
 		"signal: from SIGHUP to the first answer of the next process, to a client that opens a connection for each request, beside 50 that keep theirs.",
 		"p99.9: of the answers to the 50, in the second after the signal and in the second before it.",
 	}}

@@ -49,13 +49,16 @@ func (l *h2Line) connect(ctx context.Context) error {
 	}
 	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}})
 	l.Conn, l.bare, l.dialled, l.pid = secure, conn, began, 0
+	var session *http2.ClientConn
 	if err = secure.HandshakeContext(ctx); err == nil {
-		l.session, err = new(http2.Transport).NewClientConn(secure)
+		session, err = new(http2.Transport).NewClientConn(secure)
 	}
 	if err != nil {
 		_ = conn.Close()
+		return err
 	}
-	return err
+	l.session = session
+	return nil
 }
 
 // Write sends a request, and waits for the answer to it.

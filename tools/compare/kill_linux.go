@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// hangUp sends SIGHUP to the process with that id on this host.
+func hangUp(hostPID int) error { return os.NewSyscallError("kill", unix.Kill(hostPID, unix.SIGHUP)) }
+
 // deathTime is how long a process may take to die.
 const deathTime = 10 * time.Second
 

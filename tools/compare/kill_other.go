@@ -7,4 +7,6 @@ import (
 	"time"
 )
 
+func hangUp(int) error { return errors.ErrUnsupported }
+
 func kill(int) (began, over time.Time, err error) { return began, over, errors.ErrUnsupported }
