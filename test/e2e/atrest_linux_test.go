@@ -99,11 +99,15 @@ func (h *managed) connections(pid int) int {
 // taken waits until everything that the callers have sent was read.
 func (h *managed) taken(c *callers) {
 	h.t.Helper()
-	ours := make(map[string]bool)
-	for _, conn := range c.conns {
-		a := conn.LocalAddr().(*net.TCPAddr)
+	type ends struct{ caller, service string }
+	ours := make(map[ends]bool) // a connection to another address may have the same port
+	hexadecimal := func(addr net.Addr) string {
+		a := addr.(*net.TCPAddr)
 		ip := a.IP.To4()
-		ours[fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], a.Port)] = true
+		return fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], a.Port)
+	}
+	for _, conn := range c.conns {
+		ours[ends{hexadecimal(conn.LocalAddr()), hexadecimal(conn.RemoteAddr())}] = true
 	}
 	all := func(is func(tcpSocket) bool) func() bool {
 		return func() bool {
@@ -116,6 +120,6 @@ func (h *managed) taken(c *callers) {
 			return n == len(ours)
 		}
 	}
-	h.wait("what was sent to arrive", all(func(s tcpSocket) bool { return ours[s.local] && !s.unsent }))
-	h.wait("what has arrived to be read", all(func(s tcpSocket) bool { return ours[s.remote] && !s.unread }))
+	h.wait("what was sent to arrive", all(func(s tcpSocket) bool { return ours[ends{s.local, s.remote}] && !s.unsent }))
+	h.wait("what has arrived to be read", all(func(s tcpSocket) bool { return ours[ends{s.remote, s.local}] && !s.unread }))
 }
