@@ -14,6 +14,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
 	"github.com/heirloom-go/heirloom/internal/transfer"
+	"github.com/heirloom-go/heirloom/notify"
 )
 
 func connOf(fd int) (net.Conn, error) {
@@ -206,6 +207,42 @@ func TestNeededQueue(t *testing.T) {
 	s := m.generation(2, &Found{})
 	if s.Save(nil, nil); s.Queue() == nil {
 		t.Fatal("the refusal shows at once")
+	}
+	m.closeRefused()
+	if s.NeededQueue() != nil {
+		t.Error("what was refused is to be used")
+	}
+}
+
+// A follower refuses what it is to store, the first time at once and then late:
+// systemd does so with what a process says that it does not follow.
+type follower struct {
+	*manager
+	asked bool
+}
+
+func (f *follower) Notify(states ...notify.State) error {
+	err := f.manager.Notify(states...)
+	if err == nil && !f.asked {
+		f.asked = true
+		err = f.Await()
+		f.refuseLate()
+	}
+	return err
+}
+
+// TestNeededQueueOfOrphan has a store that seems to take the handover socket
+// when what the generation before had in it is gone. There seems to be room.
+func TestNeededQueueOfOrphan(t *testing.T) {
+	m := newManager(t, 0)
+	t.Setenv("FDSTORE", "64")
+	s := m.generation(2, &Found{})
+	s.Manager = &follower{manager: m}
+	if s.Save(nil, nil); s.Queue() == nil {
+		t.Fatal("the refusal shows at once")
+	}
+	if !s.unsure {
+		t.Error("the queue is to be used without a look for a refusal")
 	}
 	m.closeRefused()
 	if s.NeededQueue() != nil {

@@ -45,7 +45,7 @@ type Store struct {
 	pending *transfer.Queue
 	opened  time.Time // when pending was
 	crowded bool      // Entries may have left no room for pending, unseen
-	unsure  bool      // so may what the generation before has in the store
+	unsure  bool      // so may what the generation before has in the store, or pending is not this process's to store
 	unread  bool      // the Manager had not read of pending when it was needed first
 }
 
@@ -90,6 +90,9 @@ func (s *Store) Save(sockets []Socket, obsolete []string) bool {
 	s.unsure = s.Generation > 1 && !known
 	err := s.open()
 	if errors.Is(err, transfer.ErrNotKept) && s.removeOlder() {
+		// It may be refused for another reason: systemd takes nothing from a
+		// process that it does not follow yet.
+		s.unsure = true
 		err = s.open()
 	}
 	if errors.Is(err, transfer.ErrNotKept) {
