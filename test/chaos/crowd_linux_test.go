@@ -66,6 +66,14 @@ type broken struct {
 	err    *loadtest.BrokenError
 }
 
+// name is what the server calls the connection in its log.
+func (b broken) name() string {
+	if b.secure {
+		return "https/" + b.err.Conn.Local.String()
+	}
+	return b.err.Conn.Local.String()
+}
+
 func newCrowd(s *site) *crowd {
 	c := &crowd{site: s, dead: map[int]bool{}}
 	plain := loadtest.OfEach(1)
@@ -245,11 +253,11 @@ func (c *crowd) explain(k *kill, b broken) string {
 	// What a connection has to have lived for to be kept; see "Connections that
 	// outlive a crash" in docs/internals.md.
 	young := k.ended.Sub(dialled) < patience.Of(time.Second)
-	state := k.States[b.err.Conn.Local.String()]
+	state := k.States[b.name()]
 	switch {
 	case young, b.secure && state != "" && state != "closed":
 		return ""
-	case k.harm == remaining && state != "" && !c.arrived(b.err.Conn.Local.String()):
+	case k.harm == remaining && state != "" && !c.arrived(b.name()):
 		return ""
 	}
 	if !b.secure && k.judge(c, b) != kills.Rest {
@@ -263,16 +271,16 @@ func (c *crowd) story(b broken) string {
 	if b.err.Conn == nil {
 		return ""
 	}
-	out, _ := c.machine.Run("sh", "-c", "grep -F '"+b.err.Conn.Local.String()+" ' "+stateDir+"/log.* | tail -n 20")
+	out, _ := c.machine.Run("sh", "-c", "grep '^"+b.name()+" ' "+stateDir+"/log.* | tail -n 20")
 	return out
 }
 
-// arrived reports whether a process that lives has, or had, the connection of a
-// client.
-func (c *crowd) arrived(client string) bool {
+// arrived reports whether a process that lives has, or had, the connection of that
+// name.
+func (c *crowd) arrived(name string) bool {
 	for _, pid := range c.processes() {
 		text, err := os.ReadFile(c.log(pid))
-		if _, known := kills.States(string(text))[client]; err == nil && known {
+		if _, known := kills.States(string(text))[name]; err == nil && known {
 			return true
 		}
 	}

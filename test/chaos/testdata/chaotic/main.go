@@ -60,12 +60,13 @@ func serve(service *lifecycle.Service) error {
 	if err != nil {
 		return err
 	}
-	note := func(nc net.Conn, state http.ConnState) { fmt.Fprintln(log, nc.RemoteAddr(), state) }
 	for name, config := range map[string]*tls.Config{"http": nil, "https": config} {
 		listener, err := service.Listen(name, "tcp", "127.0.0.1:0") // systemd's
 		if err != nil {
 			return err
 		}
+		socket := map[string]string{"https": "https/"}[name] // a client may have one port for both
+		note := func(nc net.Conn, state http.ConnState) { fmt.Fprintf(log, "%s%v %v\n", socket, nc.RemoteAddr(), state) }
 		server := &http.Server{Handler: handler(service.Generation()), TLSConfig: config, ConnState: note}
 		if err := service.HTTP(listener, server); err != nil {
 			return err
