@@ -13,9 +13,7 @@ import (
 func TestCommandOfStopped(t *testing.T) {
 	d := startLocal(t, "tcp")
 	pid := d.status().PID
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	d.freeze(pid)
 	defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
 	d.env = append(d.env, "HEIRLOOM_TEST_PATIENCE=300ms")
 	for _, args := range [][]string{{"status"}, {"status", "-json"}, {"reload"}, {"reload", "-dry-run"}} {
@@ -51,9 +49,7 @@ func TestCommandWaitsForReload(t *testing.T) {
 	}()
 	d.eventually("the successor to start", func() bool { return len(d.processes()) == 2 })
 	pid := d.status().PID
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	d.freeze(pid)
 	if out := <-said; !strings.Contains(out, "the service does not answer within 1s") {
 		t.Errorf("reload says %q", out)
 	}
