@@ -53,24 +53,14 @@ IPAddressDeny=
 func (s *stage) begin(ctx context.Context, c contender, over protocol) (*subject, error) {
 	b := beside[c.name]
 	one := &subject{turn: &turn{contender: c, row: row{over: over}, stage: s}, at: b.at}
-	files, err := c.files(s.shop.root)
-	if err != nil {
+	if err := one.install(); err != nil {
 		return nil, err
-	}
-	s.machine.Install(s.shop.program(c, versions[0]), c.program())
-	for _, f := range files {
-		s.machine.WriteFile(f.Path, f.Text, f.Mode)
 	}
 	s.machine.WriteFile(path.Join("/etc/systemd/system", b.unit+".d", "beside.conf"), b.text, 0o644)
 	if err := one.configure(ctx); err != nil {
 		return nil, err
 	}
-	for _, args := range [][]string{{"systemd-sysusers"}, {"systemctl", "daemon-reload"}, append([]string{"systemctl", "start"}, c.units()...)} {
-		if err := one.run(ctx, args[0], args[1:]...); err != nil {
-			return nil, err
-		}
-	}
-	return one, nil
+	return one, one.startUnits(ctx)
 }
 
 func (s *subject) end(ctx context.Context) error {

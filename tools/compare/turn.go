@@ -84,6 +84,29 @@ func (t *turn) played() *turn {
 
 // begin installs and starts the service, as if it had never been there.
 func (t *turn) begin(ctx context.Context) error {
+	if err := t.install(); err != nil {
+		return err
+	}
+	if err := t.run(ctx, "rm", "-f", path.Join("/run", t.unit+".generation")); err != nil {
+		return err
+	}
+	if err := t.configure(ctx); err != nil {
+		return err
+	}
+	if t.verb.key == upgrade {
+		if err := t.dpkg(ctx, 1); err != nil {
+			return err
+		}
+	}
+	err := t.startUnits(ctx)
+	if err == nil {
+		t.now, err = t.settle(ctx, 1)
+	}
+	return err
+}
+
+// install puts the program and its units in place.
+func (t *turn) install() error {
 	files, err := t.files(t.shop.root)
 	if err != nil {
 		return err
@@ -97,24 +120,17 @@ func (t *turn) begin(ctx context.Context) error {
 	for _, f := range files {
 		t.machine.WriteFile(f.Path, f.Text, f.Mode)
 	}
-	if err := t.run(ctx, "rm", "-f", path.Join("/run", t.unit+".generation")); err != nil {
-		return err
-	}
-	if err := t.configure(ctx); err != nil {
-		return err
-	}
-	if t.verb.key == upgrade {
-		if err := t.dpkg(ctx, 1); err != nil {
-			return err
-		}
-	}
+	return nil
+}
+
+// startUnits starts what is installed.
+func (t *turn) startUnits(ctx context.Context) error {
 	for _, args := range [][]string{{"systemd-sysusers"}, {"systemctl", "daemon-reload"}, append([]string{"systemctl", "start"}, t.units()...)} {
 		if err := t.run(ctx, args[0], args[1:]...); err != nil {
 			return err
 		}
 	}
-	t.now, err = t.settle(ctx, 1)
-	return err
+	return nil
 }
 
 // underLoad lets the clients loose, has the service replaced, and writes down
