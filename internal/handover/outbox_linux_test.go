@@ -16,6 +16,7 @@ import (
 // TestOutbox posts to a process that does not read, and which then does.
 func TestOutbox(t *testing.T) {
 	ours, theirs := pair(t)
+	given, other := pair(t)
 	box := handover.NewOutbox(ours)
 	posted := 0
 	for box.Post(handover.Message{Type: handover.Retarget, Process: handover.Process{Generation: posted}}) == nil {
@@ -29,7 +30,6 @@ func TestOutbox(t *testing.T) {
 			t.Fatalf("received number %d, want %d", m.Generation, i)
 		}
 	}
-	given, other := pair(t)
 	if err := box.Give(handover.Message{Type: handover.Predecessor}, given); err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +46,11 @@ func TestOutbox(t *testing.T) {
 // TestOutboxEnd gives a socket to a process that never reads, and lets go.
 func TestOutboxEnd(t *testing.T) {
 	ours, _ := pair(t)
+	given, other := pair(t)
 	box := handover.NewOutbox(ours)
 	for range 1000 {
 		_ = box.Post(handover.Message{Type: handover.Retarget})
 	}
-	given, other := pair(t)
 	if err := box.Give(handover.Message{Type: handover.Predecessor}, given); !errors.Is(err, syscall.EAGAIN) {
 		t.Errorf("a full outbox: %v, want EAGAIN", err)
 	}

@@ -47,6 +47,7 @@ func Main(m *testing.M) { os.Exit(Run(m.Run)) }
 // keeps workers of its own.
 func Run(run func() int) int {
 	before := look()
+	start = before
 	own := mark + "=" + strconv.Itoa(os.Getpid())
 	_ = os.Setenv(mark, strconv.Itoa(os.Getpid()))
 	code := run()
@@ -61,11 +62,17 @@ func Run(run func() int) int {
 	return 1
 }
 
+// start is what there was when [Run] was called.
+var start sight
+
 // Check fails the test if it, with all clean-ups that it registers from here
 // on, leaves a descriptor or a goroutine, or closes a descriptor that was open
-// before.
+// before. What an earlier test has told to end is waited for first: a
+// connection of its own that closes now would look like one that this test has
+// closed.
 func Check(t testing.TB) {
 	t.Helper()
+	settle(start.running)
 	before := look()
 	t.Cleanup(func() {
 		leaks := settle(func() []string { return append(before.leaks(), before.closed()...) })
@@ -113,13 +120,32 @@ func (s sight) leaks() []string {
 			leaks = append(leaks, fmt.Sprintf("descriptor %s: %s", fd, file))
 		}
 	}
-	for number, stack := range goroutines() {
-		if _, found := s.goroutines[number]; !found && !endless(stack) {
-			leaks = append(leaks, stack)
-		}
-	}
+	leaks = append(leaks, s.started()...)
 	slices.Sort(leaks)
 	return leaks
+}
+
+// started lists the goroutines that there are now and were not before.
+func (s sight) started() []string {
+	var started []string
+	for number, stack := range goroutines() {
+		if _, found := s.goroutines[number]; !found && !endless(stack) {
+			started = append(started, stack)
+		}
+	}
+	return started
+}
+
+// waits are the functions of package testing in which a test, or the run of all
+// tests, waits.
+var waits = regexp.MustCompile(`(?m)^testing\.\(\*(M|T|F)\)\.(Run|Parallel|Fuzz)\(`)
+
+// running lists those of them that are not tests which wait for their subtests
+// or for their turn.
+func (s sight) running() []string {
+	return slices.DeleteFunc(s.started(), func(stack string) bool {
+		return waits.MatchString(stack)
+	})
 }
 
 // closed lists what was open before and no longer is.

@@ -139,3 +139,24 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckWaits has an earlier test close a descriptor when Check is called
+// already.
+func TestCheckWaits(t *testing.T) {
+	opened, err := os.Open(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		time.Sleep(100 * time.Millisecond)
+		_ = opened.Close()
+	}()
+	r := &recorder{TB: t}
+	leakcheck.Check(r)
+	for _, f := range r.cleanup {
+		f()
+	}
+	if r.failed {
+		t.Error("an earlier test's descriptor is counted as one that this one has closed")
+	}
+}
