@@ -147,12 +147,15 @@ func TestCheckWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	closed := make(chan struct{})
 	go func() {
+		defer close(closed)
 		time.Sleep(100 * time.Millisecond)
 		_ = opened.Close()
 	}()
 	r := &recorder{TB: t}
 	leakcheck.Check(r)
+	<-closed
 	for _, f := range r.cleanup {
 		f()
 	}
