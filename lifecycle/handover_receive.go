@@ -43,6 +43,9 @@ func (m *mainLoop) onPredecessorMessage(p *predecessor.Predecessor, msg handover
 	case handover.Predecessor:
 		m.adopt(msg, fds)
 		return
+	case handover.Queue:
+		m.borrowQueue(fds)
+		return
 	case handover.Reload:
 		m.onReload(reloads.Request{FromPredecessor: true, DryRun: msg.DryRun, Answer: func(o handover.Outcome) {
 			_ = p.Post(handover.Message{Type: handover.Reloaded, Outcome: &o})
@@ -50,8 +53,8 @@ func (m *mainLoop) onPredecessorMessage(p *predecessor.Predecessor, msg handover
 	case handover.Cut:
 		m.onCut(p)
 	case handover.Stop:
-		m.told.byPredecessor = !m.told.toStop
 		m.requestStop("reason", "the predecessor was told to while it handed over")
+		m.told.beside = true // though it may have ended since
 	}
 	fdutil.CloseAll(fds)
 }
@@ -68,6 +71,23 @@ func (m *mainLoop) startAccepting(p *predecessor.Predecessor) {
 		m.log.Warn("cannot tell the predecessor that this process serves", "error", err)
 	}
 	m.service.atStep("serving")
+}
+
+// borrowQueue queues connections, when this process stops, in a socket that the
+// predecessor has put into the store.
+func (m *mainLoop) borrowQueue(fds []int) {
+	if len(fds) != 1 || m.state != Starting {
+		fdutil.CloseAll(fds)
+		m.log.Warn("the predecessor lent a queue that cannot be used", "descriptors", len(fds), "state", m.state)
+		return
+	}
+	socket, err := handover.FromDescriptor(fds[0])
+	if err == nil {
+		err = m.stored.Borrow(socket)
+	}
+	if err != nil {
+		m.log.Warn("cannot use the queue that the predecessor lent", "error", err)
+	}
 }
 
 // adopt takes over an older generation from the predecessor, and tells it which

@@ -87,9 +87,6 @@ func (m *mainLoop) onResult(r successor.Result) {
 	}
 	outcome.Generation, outcome.PID = r.Successor.Generation, r.Successor.PID
 	m.handOver(r.Successor, outcome)
-	if m.told.toStop { // it was too late to call the successor off
-		_ = r.Successor.Post(handover.Message{Type: handover.Stop})
-	}
 }
 
 // dryRunDone goes on as before: the next process would have been ready.
@@ -172,6 +169,10 @@ func (m *mainLoop) handOver(s *successor.Successor, outcome handover.Outcome) {
 	m.reloads.Last = &outcome
 	m.reloads.EndFromPredecessors(outcome)
 	m.predecessors.Give(s.Outbox(), m.log) // before the successor may itself be replaced
+	if m.told.toStop {                     // it was too late to call the successor off
+		m.lendQueue(s)
+		_ = s.Post(handover.Message{Type: handover.Stop})
+	}
 	if err := s.Post(handover.Message{Type: handover.Main, Outcome: &outcome}); err != nil {
 		m.log.Debug("the successor is gone already", "pid", s.PID, "error", err)
 	}
@@ -182,6 +183,23 @@ func (m *mainLoop) handOver(s *successor.Successor, outcome handover.Outcome) {
 	m.drainToSink()
 	m.reloads.End(outcome) // no sooner: a new connection to the control socket is the successor's from now on
 	m.forward(m.reloads.Leave())
+}
+
+// lendQueue gives a successor that is to stop at once the queue that it needs for
+// its connections. systemd 252 takes no MAINPID= while it stops the unit
+// (service_notify_message in its service.c): this process is the main one to
+// the last, and the only one with a right to the store.
+func (m *mainLoop) lendQueue(s *successor.Successor) {
+	if !m.service.manager.Exists() || m.stored.Queue() == nil {
+		return
+	}
+	socket, err := m.stored.Lend()
+	if err == nil {
+		err = s.Outbox().Give(handover.Message{Type: handover.Queue}, socket)
+	}
+	if err != nil {
+		m.log.Debug("the successor must store its connections itself", "error", err)
+	}
 }
 
 // forward passes reloads on to the successor, which does one for all of them.

@@ -21,10 +21,10 @@ var errAbandoned = errors.New("the reload could not be called off in time")
 
 // Orders are what the service was told about its end.
 type orders struct {
-	toStop        bool // as soon as it is clear which process is the main one
-	atOnce        bool
-	byPredecessor bool // which was told: a signal to this process is the same one
-	bySignal      bool // to this process: the next one means now
+	toStop   bool // as soon as it is clear which process is the main one
+	atOnce   bool
+	bySignal bool // to this process: the next one means now
+	beside   bool // the direct predecessor: when that one ends, one signal does not count
 }
 
 func (m *mainLoop) onStopSignal(sig os.Signal) {
@@ -34,11 +34,16 @@ func (m *mainLoop) onStopSignal(sig os.Signal) {
 		// systemd signals every process of a unit that it stops, and perhaps
 		// twice. The successor gets it too, and says when this generation is to
 		// end.
-	case m.told.byPredecessor:
-		m.told.byPredecessor, m.told.bySignal = false, true
 	case m.told.toStop && !m.told.bySignal: // the service ends for another reason, or the same: this one is the first
 		m.told.bySignal = true
 		m.requestStop("signal", sig)
+	case m.told.beside && !m.service.inherited.Predecessor.Lives():
+		// systemd, which had begun to stop the unit before it could take note
+		// of this process, still had the predecessor for the main process. When
+		// that has ended it signals all others (SERVICE_FINAL_SIGTERM in
+		// systemd's service.c).
+		m.told.beside = false
+		m.log.Info("the signal of the predecessor's end: nothing is hurried", "signal", sig)
 	case m.told.toStop && m.state != Starting:
 		m.log.Warn("told to stop a second time: closing what is left", "signal", sig)
 		m.giveUp()
@@ -55,6 +60,9 @@ func (m *mainLoop) requestStop(key string, reason any) {
 		return
 	}
 	m.log.Info("stopping", key, reason)
+	if direct := m.service.inherited.Predecessor; !m.told.toStop && direct != nil {
+		m.told.beside = direct.Lives()
+	}
 	m.told.toStop = true
 	switch {
 	case m.state == Starting:

@@ -172,10 +172,7 @@ func TestStopBehindCrash(t *testing.T) {
 		})
 		d.machine.WriteFile("/run/daemon/hold", "2 store", 0o644)
 		d.machine.MustRun("systemctl", "kill", "--signal=KILL", "daemon.service")
-		d.machine.Wait("the next process", func() bool {
-			_, err := d.machine.Run("test", "-e", "/run/daemon/held")
-			return err == nil
-		})
+		d.awaitFile("/run/daemon/held")
 		restart := d.machine.Start("systemctl", "restart", "daemon.service")
 		d.machine.Wait("the stop", func() bool { return d.machine.Property("daemon.service", "SubState") == "stop-sigterm" })
 		d.machine.MustRun("rm", "/run/daemon/hold")
@@ -184,4 +181,63 @@ func TestStopBehindCrash(t *testing.T) {
 		}
 		d.mustExchange(clients, 3)
 	}, "FileDescriptorStoreMax=16", "FileDescriptorStoreMax=16\nEnvironment=GOMAXPROCS=1")
+}
+
+// TestRestartInReload restarts a service while a reload is handed over. systemd
+// signals both processes. Where it takes no note of the successor any more it
+// signals that again when the predecessor has ended, which does not mean now: a
+// request there is finished. Every connection is kept.
+func TestRestartInReload(t *testing.T) {
+	t.Parallel()
+	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
+		predecessor := d.machine.Property("daemon.service", "MainPID")
+		clients := d.connect(10)
+		d.machine.WriteFile("/run/daemon/hold", "1 hand over", 0o644)
+		reload := d.machine.Start("systemctl", "reload", "daemon.service")
+		d.awaitFile("/run/daemon/held")
+		c := d.dialSuccessor()
+		clients = append(clients, kept{c.Conn, c.reader})
+		c.ask("/?until=go&begun=" + begun)
+		d.awaitFile("/run/daemon/" + begun)
+		restart := d.machine.Start("systemctl", "restart", "daemon.service")
+		d.awaitFile("/run/daemon/told")
+		d.awaitJournal("stopping: signal=terminated") // to the successor: the predecessor says nothing yet
+		d.machine.MustRun("rm", "/run/daemon/hold")
+		d.machine.Wait("the predecessor's end", func() bool {
+			_, err := d.machine.Run("test", "-e", "/proc/"+predecessor)
+			return err != nil && d.machine.Property("daemon.service", "MainPID") != predecessor
+		})
+		if d.machine.Property("daemon.service", "SubState") == "final-sigterm" {
+			d.awaitJournal("the signal of the predecessor's end")
+		}
+		d.machine.WriteFile("/run/daemon/go", "", 0o644)
+		if c.answer(2) {
+			t.Error("the successor closes a connection")
+		}
+		_, _ = reload.Wait()
+		if out, err := restart.Wait(); err != nil {
+			t.Fatalf("restart: %v: %s", err, out)
+		}
+		d.mustExchange(clients, 3)
+	})
+}
+
+// dialSuccessor connects to the second generation while both serve.
+func (d *managedDaemon) dialSuccessor() *client {
+	d.t.Helper()
+	var c *client
+	d.machine.Wait("the successor to accept a connection", func() bool {
+		c = d.dial()
+		generation, err := (&kept{c.Conn, c.reader}).exchange()
+		return err == nil && generation == 2
+	})
+	return c
+}
+
+func (d *managedDaemon) awaitFile(name string) {
+	d.t.Helper()
+	d.machine.Wait(name, func() bool {
+		_, err := d.machine.Run("test", "-e", name)
+		return err == nil
+	})
 }

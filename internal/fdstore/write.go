@@ -41,12 +41,13 @@ type Config struct {
 // that owns the state of the service.
 type Store struct {
 	Config
-	found   *Found // with the Entries that are still in the store
-	pending *transfer.Queue
-	opened  time.Time // when pending was
-	crowded bool      // Entries may have left no room for pending, unseen
-	unsure  bool      // so may what the generation before has in the store, or pending is not this process's to store
-	unread  bool      // the Manager had not read of pending when it was needed first
+	found    *Found // with the Entries that are still in the store
+	pending  *transfer.Queue
+	opened   time.Time // when pending was
+	borrowed bool      // pending was stored by the generation before
+	crowded  bool      // Entries may have left no room for pending, unseen
+	unsure   bool      // so may what the generation before has in the store, or pending is not this process's to store
+	unread   bool      // the Manager had not read of pending when it was needed first
 }
 
 // errUnread says that the Manager takes too long to read of a handover socket.
@@ -135,19 +136,22 @@ func (s *Store) removeOlder() bool {
 	return true
 }
 
-// open stores a handover socket. The error matches transfer.ErrNotKept if it
+// open stores a handover socket, unless one is borrowed. The error matches transfer.ErrNotKept if it
 // was refused.
 //
 // The store does not answer. But when it has refused the end to be read, nobody
 // has that, which shows on the other end: not at once, since systemd closes it
 // in the background. So this is certain only later, when it matters.
 func (s *Store) open() error {
+	if s.borrowed && s.pending.IsKept() {
+		return nil
+	}
 	s.Close()
-	s.unread = false
+	s.unread, s.borrowed = false, false
 	opening := true
 	var err error
 	s.pending, err = transfer.NewQueue(s.Hello, func(end int) error {
-		err := s.keep(end)
+		err := s.keepOwn(end)
 		if opening && errors.Is(err, errUnread) { // it may have room, and is asked when that matters
 			s.unread, err = true, nil
 		}
@@ -166,11 +170,14 @@ func (s *Store) open() error {
 	return err
 }
 
-// keep stores the end of a handover socket that is to be read, and forgets it
-// here. When the other end is closed here systemd would drop it, but for
-// FDPOLL=0.
-func (s *Store) keep(end int) error {
-	err := s.Manager.Notify(notify.FDStore(Name(s.Generation), end), notify.FDStoreNoPoll())
+// keepOwn is keep for this generation.
+func (s *Store) keepOwn(end int) error { return s.keep(end, s.Generation) }
+
+// keep stores the end of a generation's handover socket that is to be read, and
+// forgets it here. When the other end is closed here systemd would drop it, but
+// for FDPOLL=0.
+func (s *Store) keep(end, generation int) error {
+	err := s.Manager.Notify(notify.FDStore(Name(generation), end), notify.FDStoreNoPoll())
 	fdutil.CloseAll([]int{end})
 	if err != nil {
 		return err

@@ -57,6 +57,11 @@ func New(conn *handover.Conn, pid, generation int) *Predecessor {
 // Post sends m, now or later, and does not wait. See handover.Outbox.
 func (p *Predecessor) Post(m handover.Message) error { return p.box.Post(m) }
 
+// Lives reports whether p still has its end of the socket. A process lets go of
+// it before its parent hears of its end (do_exit in the kernel's exit.c). It
+// reports false after Close and Give.
+func (p *Predecessor) Lives() bool { return p.conn.HasReader(0) }
+
 // Fail says that this process will not be ready. It comes before Listen.
 func (p *Predecessor) Fail(reason string) {
 	_ = p.conn.TrySend(handover.Message{Type: handover.Failed, Reason: reason})

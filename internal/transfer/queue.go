@@ -69,6 +69,27 @@ var _ conntrack.Sink = (*Queue)(nil)
 // puts it where the next process will find it; it is called again for another
 // socket before one is full.
 func NewQueue(first handover.Message, keep func(end int) error, owner Owner, log hclog.Logger) (*Queue, error) {
+	q := prepareQueue(first, keep, owner, log)
+	var err error
+	if q.socket, err = q.open(); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// ContinueQueue is NewQueue with a first socket that is kept already, which it
+// owns, also when it fails. Nothing has been sent there yet.
+func ContinueQueue(socket *handover.Conn, first handover.Message, keep func(end int) error, owner Owner, log hclog.Logger) (*Queue, error) {
+	q := prepareQueue(first, keep, owner, log)
+	q.socket = socket
+	if err := socket.TrySend(first); err != nil {
+		_ = socket.Close()
+		return nil, err
+	}
+	return q, nil
+}
+
+func prepareQueue(first handover.Message, keep func(end int) error, owner Owner, log hclog.Logger) *Queue {
 	q := &Queue{
 		first: first,
 		keep:  keep,
@@ -79,11 +100,7 @@ func NewQueue(first handover.Message, keep func(end int) error, owner Owner, log
 		size:  newBatchSize(),
 	}
 	q.due.Stop()
-	var err error
-	if q.socket, err = q.open(); err != nil {
-		return nil, err
-	}
-	return q, nil
+	return q
 }
 
 // Full receives when there is no reason to wait before Flush is called.
@@ -104,6 +121,24 @@ func (q *Queue) open() (*handover.Conn, error) {
 		err = q.keep(end)
 	}
 	if err == nil && !socket.HasReader(0) {
+		err = ErrNotKept
+	}
+	if err != nil {
+		_ = socket.Close()
+		return nil, err
+	}
+	return socket, nil
+}
+
+// KeepForOther has keep take the end to be read of a socket for ContinueQueue
+// in another process. It waits for a refusal that may be on its way: the error
+// matches ErrNotKept then.
+func KeepForOther(keep func(end int) error) (*handover.Conn, error) {
+	socket, end, err := handover.Pair()
+	if err != nil {
+		return nil, err
+	}
+	if err = keep(end); err == nil && !socket.HasReader(refusal) {
 		err = ErrNotKept
 	}
 	if err != nil {
