@@ -54,7 +54,7 @@ func (m *mainLoop) onPredecessorMessage(p *predecessor.Predecessor, msg handover
 		m.onCut(p)
 	case handover.Stop:
 		m.requestStop("reason", "the predecessor was told to while it handed over")
-		m.told.beside = true // though it may have ended since
+		m.told.beside = m.service.manager.Exists() // though it may have ended since
 	}
 	fdutil.CloseAll(fds)
 }
@@ -73,12 +73,12 @@ func (m *mainLoop) startAccepting(p *predecessor.Predecessor) {
 	m.service.atStep("serving")
 }
 
-// borrowQueue queues connections, when this process stops, in a socket that the
-// predecessor has put into the store.
+// borrowQueue queues connections in a socket that the predecessor has put into
+// the store, unless the store has one of this process's own. It may come when
+// this process has begun to stop.
 func (m *mainLoop) borrowQueue(fds []int) {
-	if len(fds) != 1 || m.state != Starting {
+	if len(fds) != 1 || m.successor != nil || m.stored.Queue() != nil {
 		fdutil.CloseAll(fds)
-		m.log.Warn("the predecessor lent a queue that cannot be used", "descriptors", len(fds), "state", m.state)
 		return
 	}
 	socket, err := handover.FromDescriptor(fds[0])
@@ -87,6 +87,12 @@ func (m *mainLoop) borrowQueue(fds []int) {
 	}
 	if err != nil {
 		m.log.Warn("cannot use the queue that the predecessor lent", "error", err)
+		return
+	}
+	if m.state == Draining && m.queue() == nil && !m.drain.IsOver() {
+		m.leaveToStore()
+		m.service.sockets.UnlinkOnClose(m.queue() != nil)
+		m.drainToSink()
 	}
 }
 
@@ -124,7 +130,11 @@ func (m *mainLoop) forgetPredecessor(p *predecessor.Predecessor) {
 	p.Close()
 	m.predecessors.Remove(p)
 	m.log.Debug("an older generation is gone", "generation", p.Generation, "pid", p.PID)
-	if m.state != Starting || p != m.service.inherited.Predecessor {
+	switch {
+	case p != m.service.inherited.Predecessor:
+		return
+	case m.state != Starting:
+		m.checkBeside()
 		return
 	}
 	m.log.Warn("the predecessor died while it handed over", "pid", p.PID)

@@ -12,6 +12,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/predecessor"
 	"github.com/heirloom-go/heirloom/internal/reloads"
 	"github.com/heirloom-go/heirloom/internal/successor"
+	"github.com/heirloom-go/heirloom/internal/systemd"
 	"github.com/heirloom-go/heirloom/notify"
 )
 
@@ -168,15 +169,15 @@ func (m *mainLoop) handOver(s *successor.Successor, outcome handover.Outcome) {
 	m.log.Info("handed over", "generation", s.Generation, "pid", s.PID, "took", outcome.Duration)
 	m.reloads.Last = &outcome
 	m.reloads.EndFromPredecessors(outcome)
+	m.successor = s
 	m.predecessors.Give(s.Outbox(), m.log) // before the successor may itself be replaced
 	if m.told.toStop {                     // it was too late to call the successor off
-		m.lendQueue(s)
+		m.lendQueue()
 		_ = s.Post(handover.Message{Type: handover.Stop})
 	}
 	if err := s.Post(handover.Message{Type: handover.Main, Outcome: &outcome}); err != nil {
 		m.log.Debug("the successor is gone already", "pid", s.PID, "error", err)
 	}
-	m.successor = s
 	m.conns.LeaveTo(s.Conns)
 	m.background.Go(s.Conns.Run)
 	m.background.Go(func() { m.listenToSuccessor(s) })
@@ -185,20 +186,45 @@ func (m *mainLoop) handOver(s *successor.Successor, outcome handover.Outcome) {
 	m.forward(m.reloads.Leave())
 }
 
+// lendTimeout bounds the wait for a systemd that does not say which process is
+// the main one.
+const lendTimeout = 500 * time.Millisecond
+
 // lendQueue gives a successor that is to stop at once the queue that it needs for
 // its connections. systemd 252 takes no MAINPID= while it stops the unit
 // (service_notify_message in its service.c): this process is the main one to
-// the last, and the only one with a right to the store.
-func (m *mainLoop) lendQueue(s *successor.Successor) {
-	if !m.service.manager.Exists() || m.stored.Queue() == nil {
+// the last, and the only one with a right to the store. Newer versions do.
+func (m *mainLoop) lendQueue() {
+	if !m.service.manager.Exists() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(m.background.Alive, lendTimeout)
+	defer cancel()
+	main, err := systemd.AskMainProcess(ctx)
+	if err == nil && main.PID == os.Getpid() {
+		m.giveQueue()
+	}
+}
+
+// lendQueueLate is lendQueue for a process that learns of the stop when it has
+// handed over.
+func (m *mainLoop) lendQueueLate() {
+	if !m.told.bySignal && m.service.manager.Exists() {
+		m.background.Go(func() { m.ifMain(m.giveQueue) })
+	}
+	m.told.bySignal = true
+}
+
+func (m *mainLoop) giveQueue() {
+	if m.successor.Lost || m.stored.Queue() == nil {
 		return
 	}
 	socket, err := m.stored.Lend()
 	if err == nil {
-		err = s.Outbox().Give(handover.Message{Type: handover.Queue}, socket)
+		err = m.successor.Outbox().Give(handover.Message{Type: handover.Queue}, socket)
 	}
 	if err != nil {
-		m.log.Debug("the successor must store its connections itself", "error", err)
+		m.log.Warn("the successor may store no connections: it will tell them to close", "error", err)
 	}
 }
 
@@ -260,6 +286,7 @@ func (m *mainLoop) onSuccessorMessage(msg handover.Message, err error) {
 // here, or are queued in the store.
 func (m *mainLoop) successorLost(err error) {
 	m.log.Warn("the successor is gone: finishing without it", "pid", m.successor.PID, "error", err)
+	m.successor.Lost = true
 	if !m.told.toStop { // perhaps the service manager has not taken note of the successor, and judges the service by this process
 		m.err = errors.Join(m.err, fmt.Errorf("%w: the successor is gone", ErrReload))
 	}

@@ -11,9 +11,10 @@ import (
 // which has a function here that waits for what may happen in it. Every
 // function that changes the mainLoop runs in this goroutine, and none of them
 // waits for anybody: a client, a successor, systemd or a function of the
-// program. There are two exceptions, both with an end: a handover waits until
-// systemd has read which process is the main one (see awaitRead), and what goes
-// into the file descriptor store must have got there (see store).
+// program. There are three exceptions, all with an end: a handover waits until
+// systemd has read which process is the main one (see awaitRead), if it comes
+// too late it asks which one is (see lendQueue), and what goes into the file
+// descriptor store must have got there (see store).
 //
 //	Starting -> Ready <-> Reloading -> Draining -> Gone
 //	            Ready -> LameDuck   -> Draining

@@ -188,7 +188,9 @@ func (m *mainLoop) becomeMain(last *handover.Outcome, announced bool) {
 	if !announced {
 		m.tell(notify.Ready(), m.readyLine())
 	}
-	m.keep(announced || m.service.inherited.Predecessor == nil)
+	if !m.told.toStop {
+		m.keep(announced || m.service.inherited.Predecessor == nil)
+	}
 	m.watchdog.Start()
 	m.tasks.jobs.Start(m.service.contexts.workers, true)
 	m.log.Info("ready", "generation", m.service.inherited.Generation, "pid", os.Getpid(), "version", m.options.Version)
@@ -197,6 +199,9 @@ func (m *mainLoop) becomeMain(last *handover.Outcome, announced bool) {
 	}
 	if m.told.toStop {
 		m.stop()
+	}
+	if m.told.atOnce {
+		m.giveUp()
 	}
 	m.next()
 }

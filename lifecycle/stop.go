@@ -24,32 +24,60 @@ type orders struct {
 	toStop   bool // as soon as it is clear which process is the main one
 	atOnce   bool
 	bySignal bool // to this process: the next one means now
-	beside   bool // the direct predecessor: when that one ends, one signal does not count
+	beside   bool // the direct predecessor: when that has ended, one signal does not count
 }
 
 func (m *mainLoop) onStopSignal(sig os.Signal) {
 	m.log.Debug("signal", "signal", sig)
 	switch {
-	case m.successor != nil:
+	case m.successor != nil && !m.successor.Lost:
 		// systemd signals every process of a unit that it stops, and perhaps
 		// twice. The successor gets it too, and says when this generation is to
 		// end.
-	case m.told.toStop && !m.told.bySignal: // the service ends for another reason, or the same: this one is the first
-		m.told.bySignal = true
+		m.lendQueueLate()
+	case !m.hurries(sig):
 		m.requestStop("signal", sig)
-	case m.told.beside && !m.service.inherited.Predecessor.Lives():
-		// systemd, which had begun to stop the unit before it could take note
-		// of this process, still had the predecessor for the main process. When
-		// that has ended it signals all others (SERVICE_FINAL_SIGTERM in
-		// systemd's service.c).
-		m.told.beside = false
-		m.log.Info("the signal of the predecessor's end: nothing is hurried", "signal", sig)
-	case m.told.toStop && m.state != Starting:
+		m.told.toStop = true // also a process that drains already, and whose successor is gone
+	case m.state == Starting:
+		m.told.atOnce = true // as soon as this is the main process
+	default:
 		m.log.Warn("told to stop a second time: closing what is left", "signal", sig)
 		m.giveUp()
-	default:
+	}
+}
+
+// hurries takes note of a signal to stop, and reports whether it means now: it
+// is the second one, and not systemd's.
+//
+// systemd may have begun to stop the unit before it could take note of this
+// process. Then it still has the predecessor for the main process, and signals
+// all others when that has ended (SERVICE_FINAL_SIGTERM in systemd's
+// service.c).
+func (m *mainLoop) hurries(sig os.Signal) bool {
+	switch {
+	case !m.told.toStop, !m.told.bySignal: // it is the first, though the service may end for another reason
 		m.told.bySignal = true
-		m.requestStop("signal", sig)
+		return false
+	case m.told.beside && !m.service.inherited.Predecessor.Lives():
+		m.told.beside = false
+		m.log.Info("taken for the signal of the predecessor's end: the next one closes what is left", "signal", sig)
+		return false
+	}
+	return true
+}
+
+// noteBeside has one signal not count that comes when the direct predecessor
+// has ended.
+func (m *mainLoop) noteBeside() {
+	p := m.service.inherited.Predecessor
+	m.told.beside = p != nil && m.service.manager.Exists() && p.Lives()
+}
+
+// checkBeside ends that if systemd follows this process, now that the
+// predecessor has ended.
+func (m *mainLoop) checkBeside() {
+	if m.told.beside {
+		m.background.Go(func() { m.ifMain(func() { m.told.beside = false }) })
 	}
 }
 
@@ -60,14 +88,15 @@ func (m *mainLoop) requestStop(key string, reason any) {
 		return
 	}
 	m.log.Info("stopping", key, reason)
-	if direct := m.service.inherited.Predecessor; !m.told.toStop && direct != nil {
-		m.told.beside = direct.Lives()
+	if !m.told.toStop {
+		m.noteBeside()
 	}
 	m.told.toStop = true
 	switch {
 	case m.state == Starting:
 		// The predecessor is told too, or goes on to make this process the main
-		// one.
+		// one. The time that systemd gives has begun.
+		m.startBudget()
 	case m.startup != nil:
 		m.callOff()
 	default:

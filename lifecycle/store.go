@@ -88,20 +88,28 @@ const managerTimeout = 2 * time.Minute
 // the main process before it died: systemd then follows it, and nobody else
 // will ever have the right to the store.
 func (m *mainLoop) askWhetherMain() {
+	m.ifMain(func() {
+		if m.state == Ready && errors.Is(m.stored.kept.Off, errOrphan) {
+			m.keep(true)
+		}
+	})
+}
+
+// ifMain has the loop call then if this is the main process to systemd. It
+// waits for the answer.
+func (m *mainLoop) ifMain(then func()) {
 	ctx, cancel := context.WithTimeout(m.background.Alive, managerTimeout)
 	defer cancel()
 	main, err := systemd.AskMainProcess(ctx)
 	if err != nil {
 		m.log.Debug("cannot find out whether systemd follows this process", "error", err)
 	}
-	if err != nil || main.PID != os.Getpid() {
-		return
+	if err == nil && main.PID == os.Getpid() {
+		m.background.Post(func() {
+			m.log.Debug("this is the main process to systemd")
+			then()
+		})
 	}
-	m.background.Post(func() {
-		if m.state == Ready && errors.Is(m.stored.kept.Off, errOrphan) {
-			m.keep(true)
-		}
-	})
 }
 
 // checkKept ends a ledger that the store has refused, as it has the handover
@@ -277,6 +285,9 @@ func (m *mainLoop) awaitLast(source *passedstate.Source, left int) passedstate.G
 		case found := <-m.drain.Found:
 			m.onBudget(found)
 		case sig := <-m.service.caught.Stop:
+			if m.inPlace == nil && !m.hurries(sig) {
+				continue
+			}
 			m.log.Warn("told to stop: not waiting for state", "signal", sig)
 			m.told.atOnce = true
 		case <-m.watchdog.Expired():

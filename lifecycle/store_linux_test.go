@@ -19,7 +19,12 @@ import (
 // eachSystemd runs a test with the daemon on each systemd, its unit changed by
 // pairs of old and new text.
 func eachSystemd(t *testing.T, test func(t *testing.T, d *managedDaemon), edits ...string) {
-	for _, v := range sdtest.Turn(t.Name()) {
+	t.Helper()
+	onSystemds(t, sdtest.Turn(t.Name()), test, edits...)
+}
+
+func onSystemds(t *testing.T, versions []sdtest.Version, test func(t *testing.T, d *managedDaemon), edits ...string) {
+	for _, v := range versions {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()
 			machine := sdtest.Boot(t, v)

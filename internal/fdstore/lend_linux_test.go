@@ -55,29 +55,32 @@ func TestLend(t *testing.T) {
 	}
 }
 
-// TestLendRefused has a store without room: the next generation hears of
-// nothing. One that has heard of a socket which is not kept any more stores its
-// own.
+// TestLendRefused has no store.
 func TestLendRefused(t *testing.T) {
+	m := newManager(t, 0)
+	if _, err := m.generation(1, &Found{}).Lend(); !errors.Is(err, transfer.ErrNotKept) {
+		t.Errorf("lent a socket for which there is no room: %v", err)
+	}
+}
+
+// TestLendTheOnlyRoom has a store that is full of what the generation itself has
+// in it. The next one has heard of a socket which is then not kept any more, and
+// stores its own.
+func TestLendTheOnlyRoom(t *testing.T) {
 	m := newManager(t, 1)
 	first := m.generation(1, &Found{})
 	first.Save(nil, nil)
-	if _, err := first.Lend(); !errors.Is(err, transfer.ErrNotKept) {
-		t.Errorf("lent a socket for which there is no room: %v", err)
-	}
-	m.mu.Lock()
-	m.max = 2
-	m.mu.Unlock()
 	socket, err := first.Lend()
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.check("what was lent", "heirloom-2")
 	second := m.generation(2, &Found{})
 	if err := second.Borrow(socket); err != nil {
 		t.Fatal(err)
 	}
 	m.Tell(notify.FDStoreRemove(Name(2)))
-	m.check("without what was lent", "heirloom-1")
+	m.check("without what was lent", []string{}...)
 	if !second.Save(nil, nil) || second.NeededQueue() == nil {
 		t.Error("a store that has room keeps nothing")
 	}

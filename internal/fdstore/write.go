@@ -88,7 +88,7 @@ func (s *Store) Save(sockets []Socket, obsolete []string) bool {
 		s.removeOlder()
 	}
 	s.crowded = len(s.found.Entries) > 0 && (tight || !known)
-	s.unsure = s.Generation > 1 && !known
+	s.unsure = s.borrowed || s.Generation > 1 && !known
 	err := s.open()
 	if errors.Is(err, transfer.ErrNotKept) && s.removeOlder() {
 		// It may be refused for another reason: systemd takes nothing from a
@@ -136,8 +136,8 @@ func (s *Store) removeOlder() bool {
 	return true
 }
 
-// open stores a handover socket, unless one is borrowed. The error matches transfer.ErrNotKept if it
-// was refused.
+// open stores a handover socket, unless one is borrowed. The error matches
+// transfer.ErrNotKept if it was refused.
 //
 // The store does not answer. But when it has refused the end to be read, nobody
 // has that, which shows on the other end: not at once, since systemd closes it

@@ -57,11 +57,11 @@ const (
 	// Cut is the predecessor's: its time was over, and it cut work, such as
 	// requests.
 	Cut Type = "cut"
-	// Queue is the predecessor's, which is told to stop before the service
-	// manager has taken note of the successor. It comes with the end to write
-	// to of a handover socket, whose other end is in the file descriptor store,
-	// where the successor may put nothing. A successor that does not know it
-	// does without.
+	// Queue is the predecessor's, which is told to stop, and which the service
+	// manager still takes for the main process. It comes with the end to write
+	// to of a handover socket. The other end is in the file descriptor store,
+	// into which the successor cannot put anything. One that does not know this
+	// message does without.
 	Queue Type = "queue"
 	// Reload is the predecessor's: it passes on a reload that it was asked
 	// for too late. DryRun.

@@ -59,7 +59,7 @@ func (p *Predecessor) Post(m handover.Message) error { return p.box.Post(m) }
 
 // Lives reports whether p still has its end of the socket. A process lets go of
 // it before its parent hears of its end (do_exit in the kernel's exit.c). It
-// reports false after Close and Give.
+// reports false after Close.
 func (p *Predecessor) Lives() bool { return p.conn.HasReader(0) }
 
 // Fail says that this process will not be ready. It comes before Listen.

@@ -15,8 +15,8 @@ type Meanings struct {
 }
 
 // roomForStops is how many signals to stop may wait. The first stops the
-// service, the second ends it at once, and one more may repeat what the
-// predecessor has said already: more of them say nothing new.
+// service, the second ends it at once, and one more may be systemd's when the
+// predecessor has ended: more of them say nothing new.
 const roomForStops = 8
 
 // Caught holds signals until the service acts on them.

@@ -21,6 +21,8 @@ const quitPatience = time.Second
 type Successor struct {
 	PID        int
 	Generation int
+	// Lost says that it is gone.
+	Lost bool
 	// Conns sends it connections, while its Run runs.
 	Conns *transfer.Peer
 

@@ -79,8 +79,9 @@ var errNoRoom = errors.New("too many open files")
 // Next receives when there is room for an answer, for connections that arrive
 // must be acknowledged by their receiver. Of connections it returns as many as
 // this process has room for, and an error that matches handover.ErrTruncated:
-// the predecessor has the others. Another message waits until there is room for
-// the whole of it, or released is closed.
+// the predecessor has the others. A queue may come without its descriptor.
+// Another message waits until there is room for the whole of it, or released is
+// closed.
 func Next(conn *handover.Conn, released <-chan struct{}) (handover.Message, []int, error) {
 	var lack lack
 	for {
@@ -91,7 +92,7 @@ func Next(conn *handover.Conn, released <-chan struct{}) (handover.Message, []in
 		switch {
 		case !errors.Is(err, handover.ErrTruncated):
 			return m, fds, err
-		case m.Type == handover.Connections:
+		case m.Type == handover.Connections, m.Type == handover.Queue:
 			return conn.Receive()
 		}
 		lack.wait(released)

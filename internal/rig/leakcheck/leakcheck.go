@@ -72,7 +72,9 @@ var start sight
 // closed.
 func Check(t testing.TB) {
 	t.Helper()
-	settle(start.running)
+	if left := settle(start.running); len(left) > 0 {
+		t.Logf("leakcheck: this goes on beside the test:\n%s", strings.Join(left, "\n"))
+	}
 	before := look()
 	t.Cleanup(func() {
 		leaks := settle(func() []string { return append(before.leaks(), before.closed()...) })
@@ -138,7 +140,7 @@ func (s sight) started() []string {
 
 // waits are the functions of package testing in which a test, or the run of all
 // tests, waits.
-var waits = regexp.MustCompile(`(?m)^testing\.\(\*(M|T|F)\)\.(Run|Parallel|Fuzz)\(`)
+var waits = regexp.MustCompile(`(?m)^testing\.\(\*(M|T|B|F)\)\.(Run|Parallel|Fuzz)\(|^testing\.tRunner\.func`)
 
 // running lists those of them that are not tests which wait for their subtests
 // or for their turn.

@@ -1,0 +1,121 @@
+package lifecycle_test
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
+)
+
+// TestSecondSignalWithoutSuccessor kills the successor of a process that
+// drains. Nobody but an operator can hurry that any more, by the second signal.
+func TestSecondSignalWithoutSuccessor(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp")
+	c := d.dial()
+	d.underWay(c, "/?d=1h")
+	d.reload()
+	_ = syscall.Kill(d.status().PID, syscall.SIGKILL)
+	d.eventually("the loss to be noted", func() bool { return strings.Contains(d.logged(), "the successor is gone") })
+	d.tell(d.first, 1)
+	d.tell(d.first, 2)
+	c.closed()
+	d.eventually("the process to end", func() bool { return len(d.processes()) == 0 })
+}
+
+// TestSecondSignalWhileStarting tells a successor twice to stop before it is
+// the main process. It ends as soon as it is.
+func TestSecondSignalWhileStarting(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp")
+	d.write("hold", "1 hand over")
+	d.signal(syscall.SIGHUP)
+	d.awaitFile("held")
+	var c *client
+	d.eventually("the successor to accept a connection", func() bool {
+		c = d.dial()
+		generation, err := (&kept{c.Conn, c.reader}).exchange()
+		return err == nil && generation == 2
+	})
+	d.underWay(c, "/?d=1h")
+	second := slices.DeleteFunc(d.processes(), func(pid int) bool { return pid == d.first })[0]
+	d.tell(second, 1)
+	d.tell(second, 2)
+	d.goOn()
+	c.closed()
+	d.eventually("both processes to end", func() bool { return len(d.processes()) == 0 })
+}
+
+// tell sends a process the signal to stop, the nth of all, and waits until it is
+// noted.
+func (d *local) tell(pid, nth int) {
+	d.t.Helper()
+	_ = syscall.Kill(pid, syscall.SIGTERM)
+	d.eventually("the signal to be noted", func() bool { return strings.Count(d.logged(), "signal: signal=terminated") == nth })
+}
+
+// TestSecondSignalToMain has the predecessor end while the service stops.
+// systemd, which follows the successor, signals that once: the second signal is
+// an operator's.
+func TestSecondSignalToMain(t *testing.T) {
+	t.Parallel()
+	eachSystemd(t, func(t *testing.T, d *managedDaemon) {
+		older := d.dial()
+		older.ask("/?until=go&begun=" + begun)
+		d.awaitFile("/run/daemon/" + begun)
+		d.reload()
+		c := d.dial()
+		c.ask("/?until=never&begun=" + begun + "-2")
+		d.awaitFile("/run/daemon/" + begun + "-2")
+		stop := d.machine.Start("systemctl", "stop", "daemon.service")
+		d.awaitJournal("stopping: signal=terminated")
+		d.machine.WriteFile("/run/daemon/go", "", 0o644)
+		older.answer(1)
+		d.awaitJournal("this is the main process to systemd")
+		d.machine.MustRun("systemctl", "kill", "daemon.service")
+		d.awaitJournal("told to stop a second time")
+		c.closed()
+		_, _ = stop.Wait()
+	})
+}
+
+// TestReloadInExecStop has a reload begin when systemd has begun to stop the
+// unit, and signals nobody yet. systemd 252 then has the predecessor for the
+// main process to the end, which learns of the stop when it has handed over.
+func TestReloadInExecStop(t *testing.T) {
+	t.Parallel()
+	withV252(t, func(t *testing.T, d *managedDaemon) {
+		older := d.connect(5)
+		busy := d.dial()
+		busy.ask("/?until=go&begun=" + begun)
+		d.awaitFile("/run/daemon/" + begun)
+		restart := d.machine.Start("systemctl", "restart", "daemon.service")
+		d.machine.Wait("the command", func() bool { return d.machine.Property("daemon.service", "SubState") == "stop" })
+		d.machine.MustRun("systemctl", "kill", "--kill-whom=main", "-s", "HUP", "daemon.service")
+		d.awaitJournal("handed over: ")
+		clients := append(d.connect(5), older...)
+		d.mustExchange(clients, 2)
+		d.machine.WriteFile("/run/daemon/stop", "", 0o644)
+		if strings.HasSuffix(t.Name(), "/252") {
+			d.awaitJournal("this is the main process to systemd")
+		}
+		d.machine.WriteFile("/run/daemon/go", "", 0o644)
+		busy.answer(1)
+		if out, err := restart.Wait(); err != nil {
+			t.Fatalf("restart: %v: %s", err, out)
+		}
+		d.mustExchange(clients, 3)
+	}, "ExecReload=", "ExecStop=/bin/sh -c 'until [ -e /run/daemon/stop ]; do sleep 0.1; done'\nExecReload=")
+}
+
+// withV252 is eachSystemd that has systemd 252 among them.
+func withV252(t *testing.T, test func(t *testing.T, d *managedDaemon), edits ...string) {
+	t.Helper()
+	versions := sdtest.Turn(t.Name())
+	if !slices.Contains(versions, sdtest.V252) {
+		versions = append(versions, sdtest.V252)
+	}
+	onSystemds(t, versions, test, edits...)
+}
