@@ -17,6 +17,10 @@ import (
 // their own, and take the processor from both.
 var builders = []string{"examples", "test", "tools/compare"}
 
+// apart is the folder of the package whose tests take as long as those of all
+// others that have the race detector: it goes beside them.
+const apart = "lifecycle"
+
 // buildsPrograms reports whether the tests in a folder go without the race
 // detector. With HEIRLOOM_TEST_ALL=true all have it.
 func buildsPrograms(folder string) bool {
@@ -34,7 +38,7 @@ type run struct {
 	packages []string // in addition to args
 }
 
-// split returns the runs for all modules, the longest first: that of what is
+// split returns the runs for all modules, the longest first: two of what is
 // tested with the race detector, and one for each package that is not. If args
 // name packages then each module has one run.
 func split(modules []string, race bool, args []string) (runs []run, err error) {
@@ -53,10 +57,14 @@ func split(modules []string, race bool, args []string) (runs []run, err error) {
 		err = errors.Join(err, listErr)
 		raced := run{dir: module, race: true, args: args}
 		for _, folder := range folders {
-			if target := "./" + folder; !buildsPrograms(filepath.ToSlash(filepath.Join(module, folder))) {
-				raced.packages = append(raced.packages, target)
-			} else {
+			target := "./" + folder
+			switch path := filepath.ToSlash(filepath.Join(module, folder)); {
+			case path == apart:
+				runs = slices.Insert(runs, 0, run{dir: module, race: true, args: args, packages: []string{target}})
+			case buildsPrograms(path):
 				runs = append(runs, run{dir: module, args: args, packages: []string{target}})
+			default:
+				raced.packages = append(raced.packages, target)
 			}
 		}
 		if len(raced.packages) > 0 {
