@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
 )
@@ -79,6 +80,36 @@ func TestSecondSignalToMain(t *testing.T) {
 		c.closed()
 		_, _ = stop.Wait()
 	})
+}
+
+// TestSlowStateAtPredecessorsEnd has the signal of the predecessor's end come
+// when nothing is left to do but to pass a state: there is time for that. A
+// command of the unit's, between the two, lasts until the state is asked for.
+func TestSlowStateAtPredecessorsEnd(t *testing.T) {
+	t.Parallel()
+	sdtest.Require(t, sdtest.V252)
+	d, c := startManagedSuccessors(t, sdtest.V252, "ExecStopPost=/bin/sh -c 'while [ -e /srv/slow -a ! -e /run/daemon/asked ]; do sleep 0.1; done'")
+	c.account()
+	d.machine.WriteFile("/run/daemon/hold", "1 hand over", 0o644)
+	reload := d.machine.Start("systemctl", "reload", "daemon.service")
+	d.awaitFile("/run/daemon/held")
+	d.machine.WriteFile("/srv/slow", "", 0o644)
+	restart := d.machine.Start("systemctl", "restart", "daemon.service")
+	d.awaitFile("/run/daemon/told")
+	d.awaitJournal("stopping: signal=terminated")
+	d.machine.MustRun("rm", "/run/daemon/hold")
+	d.awaitJournal("the signal of the predecessor's end")
+	time.Sleep(time.Second) // more than a state may take when there is no time
+	d.machine.MustRun("rm", "/srv/slow")
+	_, _ = reload.Wait()
+	if out, err := restart.Wait(); err != nil {
+		t.Fatalf("restart: %v: %s", err, out)
+	}
+	got := c.account()
+	checkSuccessor(t, got, 3)
+	if strings.Contains(d.machine.Journal("-u", "daemon.service"), "cannot pass state") {
+		t.Error("a state was not waited for")
+	}
 }
 
 // TestReloadInExecStop has a reload begin when systemd has begun to stop the

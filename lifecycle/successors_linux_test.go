@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
@@ -36,7 +37,8 @@ const bigSize = 5 << 20
 
 // successors hands down passed states of all kinds. A file in the
 // RuntimeDirectory, or in /srv, named exit has it fail once after New; fail or
-// large has a passed state fail to be given; ignore has it not ask for any.
+// large has a passed state fail to be given, and slow has it wait; ignore has it
+// not ask for any.
 func successors(options lifecycle.Options) error {
 	service, err := lifecycle.New(options)
 	if err != nil {
@@ -114,8 +116,12 @@ func (a *account) handDown(service *lifecycle.Service) error {
 	return service.PassState("files", func() (lifecycle.PassedState, error) { return lifecycle.PassedState{Files: files}, nil })
 }
 
-// trouble is a passed state that cannot be had, if that is wanted.
+// trouble is a passed state that cannot be had, if that is wanted, or not yet.
 func trouble() ([]byte, error) {
+	for modeFile("slow") != "" {
+		touch("asked")
+		time.Sleep(time.Millisecond)
+	}
 	switch {
 	case modeFile("fail") != "":
 		return nil, errors.New("the dog ate it")
