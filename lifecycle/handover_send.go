@@ -201,7 +201,10 @@ func (m *mainLoop) lendQueue() {
 	ctx, cancel := context.WithTimeout(m.background.Alive, lendTimeout)
 	defer cancel()
 	main, err := systemd.AskMainProcess(ctx)
-	if err == nil && main.PID == os.Getpid() {
+	if err != nil {
+		m.log.Debug("cannot find out whether systemd follows the successor", "error", err)
+	}
+	if err != nil || main.PID == os.Getpid() { // what it does not take from this process it refuses
 		m.giveQueue()
 	}
 }
@@ -224,7 +227,7 @@ func (m *mainLoop) giveQueue() {
 		err = m.successor.Outbox().Give(handover.Message{Type: handover.Queue}, socket)
 	}
 	if err != nil {
-		m.log.Warn("the successor may store no connections: it will tell them to close", "error", err)
+		m.log.Debug("no queue for the successor: it stores connections itself, or tells them to close", "error", err)
 	}
 }
 

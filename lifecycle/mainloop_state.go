@@ -188,7 +188,9 @@ func (m *mainLoop) becomeMain(last *handover.Outcome, announced bool) {
 	if !announced {
 		m.tell(notify.Ready(), m.readyLine())
 	}
-	if !m.told.toStop {
+	if m.told.toStop && m.options.LameDuck == 0 {
+		m.stored.kept.Off = errLeaving
+	} else {
 		m.keep(announced || m.service.inherited.Predecessor == nil)
 	}
 	m.watchdog.Start()

@@ -125,7 +125,7 @@ func TestReloadInExecStop(t *testing.T) {
 		restart := d.machine.Start("systemctl", "restart", "daemon.service")
 		d.machine.Wait("the command", func() bool { return d.machine.Property("daemon.service", "SubState") == "stop" })
 		d.machine.MustRun("systemctl", "kill", "--kill-whom=main", "-s", "HUP", "daemon.service")
-		d.awaitJournal("handed over: ")
+		d.awaitJournal("draining: ") // the predecessor
 		clients := append(d.connect(5), older...)
 		d.mustExchange(clients, 2)
 		d.machine.WriteFile("/run/daemon/stop", "", 0o644)
@@ -134,11 +134,12 @@ func TestReloadInExecStop(t *testing.T) {
 		}
 		d.machine.WriteFile("/run/daemon/go", "", 0o644)
 		busy.answer(1)
+		_ = busy.Close() // it stays with the predecessor, which was told before the successor had a queue
 		if out, err := restart.Wait(); err != nil {
 			t.Fatalf("restart: %v: %s", err, out)
 		}
 		d.mustExchange(clients, 3)
-	}, "ExecReload=", "ExecStop=/bin/sh -c 'until [ -e /run/daemon/stop ]; do sleep 0.1; done'\nExecReload=")
+	}, "ExecReload=", "ExecStop=/bin/sh -c 'until [ -e /run/daemon/stop ]; do sleep 0.1; done'\nEnvironment=HEIRLOOM_TEST_LINGER=10m\nExecReload=")
 }
 
 // withV252 is eachSystemd that has systemd 252 among them.

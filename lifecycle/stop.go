@@ -70,7 +70,7 @@ func (m *mainLoop) hurries(sig os.Signal) bool {
 // has ended.
 func (m *mainLoop) noteBeside() {
 	p := m.service.inherited.Predecessor
-	m.told.beside = p != nil && m.service.manager.Exists() && p.Lives()
+	m.told.beside = p != nil && m.service.manager.Exists() && (m.state == Starting || p.Lives())
 }
 
 // checkBeside ends that if systemd follows this process, now that the
@@ -96,7 +96,9 @@ func (m *mainLoop) requestStop(key string, reason any) {
 	case m.state == Starting:
 		// The predecessor is told too, or goes on to make this process the main
 		// one. The time that systemd gives has begun.
-		m.startBudget()
+		if m.options.DrainTimeout == 0 {
+			m.startBudget()
+		}
 	case m.startup != nil:
 		m.callOff()
 	default:

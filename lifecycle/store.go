@@ -271,7 +271,8 @@ func (m *mainLoop) collectLast() []passedstate.Given {
 }
 
 // awaitLast asks for one of so many passed states that are still to be asked
-// for. A signal to stop says that there is no time.
+// for. A second signal to stop says that there is no time, and so does the first
+// one in place, where nobody counts on the next program then.
 func (m *mainLoop) awaitLast(source *passedstate.Source, left int) passedstate.Given {
 	answer := source.Ask(m.log)
 	timer := time.NewTimer(m.lastShare(left))
@@ -286,6 +287,7 @@ func (m *mainLoop) awaitLast(source *passedstate.Source, left int) passedstate.G
 			m.onBudget(found)
 		case sig := <-m.service.caught.Stop:
 			if m.inPlace == nil && !m.hurries(sig) {
+				m.told.toStop = true
 				continue
 			}
 			m.log.Warn("told to stop: not waiting for state", "signal", sig)
