@@ -14,7 +14,7 @@ import (
 // drains. Nobody but an operator can hurry that any more, by the second signal.
 func TestSecondSignalWithoutSuccessor(t *testing.T) {
 	t.Parallel()
-	d := startLocal(t, "tcp")
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_DRAIN=3h")
 	c := d.dial()
 	d.underWay(c, "/?d=1h")
 	d.reload()
@@ -30,7 +30,7 @@ func TestSecondSignalWithoutSuccessor(t *testing.T) {
 // the main process. It ends as soon as it is.
 func TestSecondSignalWhileStarting(t *testing.T) {
 	t.Parallel()
-	d := startLocal(t, "tcp")
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_DRAIN=3h")
 	d.write("hold", "1 hand over")
 	d.signal(syscall.SIGHUP)
 	d.awaitFile("held")

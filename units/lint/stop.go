@@ -35,8 +35,8 @@ var ruleKillMode = Rule{
 		"KillMode=control-group, the default, sends SIGTERM to all, waits, and kills the rest after " +
 		"TimeoutStopSec=. In an ordinary stop the main process waits for its predecessors. But when it crashes or " +
 		"is killed it cannot. With mixed systemd then sends SIGKILL to draining processes, in the middle of their " +
-		"requests. systemd 252 does so as well if the stop comes in the middle of a reload. With process it leaves them behind, with the ports and files of a service that it calls " +
-		"stopped. With none no process gets a signal at all, and every stop and restart leaves them behind.",
+		"requests. systemd 252 does so as well if the stop comes in the middle of a reload. With process it leaves " +
+		"them behind, with the ports and files of a service that it calls stopped. With none no process gets a signal at all, and every stop and restart leaves them behind.",
 	Use:       "KillMode=control-group",
 	Bad:       "[Service]\nKillMode=mixed",
 	Good:      "[Service]\nKillMode=control-group",
@@ -151,8 +151,8 @@ var ruleExecStop = Rule{
 	Title: "the daemon gets two signals",
 	Why: "When the commands of ExecStop= are done, systemd sends KillSignal= to all processes of the service. If a " +
 		"command has sent a signal itself, the daemon gets two within milliseconds. The second SIGTERM means that " +
-		"it should exit at once, and it aborts its requests. Without ExecStop= systemd sends just one signal to " +
-		"every generation, or one that a service of heirloom can tell apart.",
+		"it should exit at once, and it aborts its requests. Without ExecStop= systemd sends one signal to every " +
+		"generation. Where 252 sends a second one, in a stop in the middle of a reload, heirloom does not count it.",
 	Bad:       "[Service]\nExecStop=/bin/kill -TERM $MAINPID",
 	Good:      "[Service]\nExecStop=",
 	Reference: "systemd.service(5)",
