@@ -33,6 +33,9 @@ func (w Waiting) Cut(closeConn func(io.Closer)) {
 // that has not done its part: work counts the connections that this process has
 // something to do for, the others wait for their clients. Those that wait for
 // the Sink are neither.
+//
+// A client that has not read for a fifth of Config.Silence by then does not do
+// its part: it may have come late in a drain that is shorter than Silence.
 func (r *Registry) Remains() (work Counts, waiting Waiting) {
 	work = r.Count()
 	work.New, work.Idle = 0, 0
@@ -57,7 +60,7 @@ func (r *Registry) Remains() (work Counts, waiting Waiting) {
 			switch {
 			case c.isOwedBody():
 				waiting.Requests++
-			case !c.http2.Load() && fdutil.SendStalled(c.Raw, r.config.Silence):
+			case !c.http2.Load() && fdutil.SendStalled(c.Raw, r.config.Silence/5):
 				waiting.Responses++
 			default:
 				continue

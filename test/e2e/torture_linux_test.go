@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/heirloom-go/heirloom/internal/rig/loadtest"
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/internal/rig/sdtest"
@@ -108,6 +110,7 @@ func (a *torturers) attack() {
 	a.t.Helper()
 	a.hangUp()
 	a.conns = make([]net.Conn, len(a.kinds)*tortures)
+	dialer := net.Dialer{Control: smallWindow}
 	err := a.h.machine.Inside(func() error {
 		for i := range a.conns {
 			k := a.kinds[i%len(a.kinds)]
@@ -117,7 +120,7 @@ func (a *torturers) attack() {
 			}
 			var err error
 			for a.conns[i] == nil {
-				a.conns[i], err = net.Dial(network, k.address)
+				a.conns[i], err = dialer.Dial(network, k.address)
 				if err != nil && !errors.Is(err, syscall.EAGAIN) { // a Unix socket does not wait for room in its backlog
 					return fmt.Errorf("%s: %w", k.name, err)
 				}
@@ -145,6 +148,15 @@ func (a *torturers) attack() {
 		}
 	}
 	a.h.wait("the requests to arrive", func() bool { return a.h.status().Requests >= 4*tortures })
+}
+
+// smallWindow has the service wait for a client that does not read at once, and
+// not when it has written megabytes to each.
+func smallWindow(_, _ string, c syscall.RawConn) error {
+	const least = 1 // the kernel takes the least that it allows instead: socket(7)
+	var err error
+	controlErr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, least) })
+	return errors.Join(controlErr, err)
 }
 
 func (a *torturers) hangUp() {

@@ -259,20 +259,23 @@ func judgeWrk(out string) (requests int, problem string) {
 }
 
 // chooseSuite has a program that uses OpenSSL offer one suite: by its
-// configuration file, since the program has no option for it.
+// configuration file, since the program has no option for it. Each program has
+// its own, or one might read it while it is written for another.
 func (l *load) chooseSuite(cmd *exec.Cmd, suite string) error {
-	path := filepath.Join(l.dir, suite+".cnf")
-	if err := os.WriteFile(path, []byte(`openssl_conf = all
+	file, err := os.CreateTemp(l.dir, "*.cnf")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(file, `openssl_conf = all
 [all]
 ssl_conf = ssl
 [ssl]
 system_default = default
 [default]
-Ciphersuites = `+suite+"\n"), 0o600); err != nil {
-		return err
-	}
-	cmd.Env = append(os.Environ(), "OPENSSL_CONF="+path)
-	return nil
+Ciphersuites = %s
+`, suite)
+	cmd.Env = append(os.Environ(), "OPENSSL_CONF="+file.Name())
+	return errors.Join(err, file.Close())
 }
 
 // pythonCalls runs a program of Python for each suite, with a thread for each
