@@ -94,6 +94,36 @@ func TestNothingFallsBetween(t *testing.T) {
 	}
 }
 
+// TestApart has each test of lifecycle in one run, with the race detector or
+// without; all have it if everything is to be tested.
+func TestApart(t *testing.T) {
+	t.Chdir("../..")
+	kinds, err := kindsIn(apart, apart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, everything := range []string{"", "true"} {
+		t.Setenv("HEIRLOOM_TEST_ALL", everything)
+		runs, err := splitApart(run{dir: ".", args: []string{"-count=1"}}, apart)
+		if want := map[string]int{"": 2, "true": 1}[everything]; err != nil || len(runs) != want {
+			t.Fatal(runs, err)
+		}
+		times := map[string]int{}
+		for _, r := range runs {
+			for test := range strings.SplitSeq(strings.Trim(r.args[2], "^()$"), "|") {
+				if times[test]++; kinds[test] == unit && !r.race {
+					t.Errorf("%s has no race detector", test)
+				}
+			}
+		}
+		for test := range kinds {
+			if times[test] != 1 {
+				t.Errorf("%s is run %d times", test, times[test])
+			}
+		}
+	}
+}
+
 // TestNested asks go about a nested module only for what it may have: go would
 // fetch all that it requires.
 func TestNested(t *testing.T) {

@@ -9,8 +9,8 @@
 //
 // It shows what go test shows: a line for each package, and all that a failed
 // test wrote. The race detector is added where there is a C compiler for it,
-// and where it has more to look at than clients: everywhere, if
-// HEIRLOOM_TEST_ALL has the value "true".
+// and where it has more to look at than clients and starting processes:
+// everywhere, if HEIRLOOM_TEST_ALL has the value "true".
 // With CI=true, or HEIRLOOM_REQUIRE_ALL=true, nothing may be left out: it fails
 // then.
 package main

@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,15 +19,21 @@ import (
 // their own, and take the processor from both.
 var builders = []string{"examples", "test", "tools/compare"}
 
-// apart is the folder of the package whose tests take as long as those of all
-// others that have the race detector: it goes beside them.
+// apart is the folder of the package whose tests are themselves the daemons that
+// they start, hundreds of them. With the race detector each takes a half of a
+// second of the processor to start, and then five times as much as without it.
 const apart = "lifecycle"
 
+// raced is the share of the tests in apart that start daemons and have the race
+// detector: each that many, by name.
+const raced = 4
+
 // buildsPrograms reports whether the tests in a folder go without the race
-// detector. With HEIRLOOM_TEST_ALL=true all have it.
-func buildsPrograms(folder string) bool {
-	return os.Getenv("HEIRLOOM_TEST_ALL") != "true" && isBelow(folder, builders)
-}
+// detector.
+func buildsPrograms(folder string) bool { return !everything() && isBelow(folder, builders) }
+
+// everything reports whether all tests have the race detector.
+func everything() bool { return os.Getenv("HEIRLOOM_TEST_ALL") == "true" }
 
 // all is what stands for all packages of a module.
 const all = "./..."
@@ -38,9 +46,9 @@ type run struct {
 	packages []string // in addition to args
 }
 
-// split returns the runs for all modules, the longest first: two of what is
-// tested with the race detector, and one for each package that is not. If args
-// name packages then each module has one run.
+// split returns the runs for all modules, the longest first: one of what is
+// tested with the race detector, two of what is apart, and one for each package
+// that is tested without. If args name packages then each module has one run.
 func split(modules []string, race bool, args []string) (runs []run, err error) {
 	named := !slices.Contains(args, all)
 	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == all })
@@ -55,24 +63,57 @@ func split(modules []string, race bool, args []string) (runs []run, err error) {
 		}
 		folders, listErr := listFolders(module)
 		err = errors.Join(err, listErr)
-		raced := run{dir: module, race: true, args: args}
+		together := run{dir: module, race: true, args: args}
 		for _, folder := range folders {
 			target := "./" + folder
 			switch path := filepath.ToSlash(filepath.Join(module, folder)); {
-			case path == apart:
-				runs = slices.Insert(runs, 0, run{dir: module, race: true, args: args, packages: []string{target}})
+			case path == apart && !slices.Contains(args, "-run"):
+				two, splitErr := splitApart(run{dir: module, args: args, packages: []string{target}}, path)
+				err = errors.Join(err, splitErr)
+				runs = slices.Insert(runs, 0, two...)
 			case buildsPrograms(path):
 				runs = append(runs, run{dir: module, args: args, packages: []string{target}})
 			default:
-				raced.packages = append(raced.packages, target)
+				together.packages = append(together.packages, target)
 			}
 		}
-		if len(raced.packages) > 0 {
-			runs = append(runs, raced)
+		if len(together.packages) > 0 {
+			runs = append(runs, together)
 		}
 	}
 	slices.SortStableFunc(runs, func(a, b run) int { return len(b.packages) - len(a.packages) })
 	return runs, err
+}
+
+// splitApart returns the runs of the package that is apart: one of the tests
+// that have the race detector, and one of the others. r has what both have.
+func splitApart(r run, folder string) ([]run, error) {
+	kinds, err := kindsIn(folder, folder)
+	if err != nil {
+		return nil, err
+	}
+	var with, without suite
+	for _, test := range slices.Sorted(maps.Keys(kinds)) {
+		if everything() || kinds[test] == unit || isTurn(test) {
+			with.tests = append(with.tests, test)
+		} else {
+			without.tests = append(without.tests, test)
+		}
+	}
+	var runs []run
+	for race, one := range map[bool]suite{true: with, false: without} {
+		if len(one.tests) > 0 {
+			runs = append(runs, run{dir: r.dir, race: race, args: append(slices.Clip(r.args), "-run", one.pattern()), packages: r.packages})
+		}
+	}
+	return runs, nil
+}
+
+// isTurn picks one of so many tests, by its name: always the same.
+func isTurn(test string) bool {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(test))
+	return hash.Sum32()%raced == 0
 }
 
 // listFolders returns the folders of a module that have packages, as seen from

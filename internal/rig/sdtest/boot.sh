@@ -24,7 +24,7 @@ mount -t tmpfs -o mode=755,nosuid,nodev tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mount -t tmpfs -o mode=755 tmpfs dev
 for d in null zero full random urandom tty; do
-	touch dev/$d
+	: >dev/$d
 	mount --bind /dev/$d dev/$d
 done
 mkdir dev/shm dev/pts
@@ -40,12 +40,18 @@ mkdir -p etc/systemd/system etc/systemd/journald.conf.d run/host
 tr -d - <proc/sys/kernel/random/uuid >etc/machine-id
 echo "$2" >etc/hostname
 printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nAudit=no\n' >etc/systemd/journald.conf.d/sdtest.conf
+# Nothing is newer than at the last boot: ConditionNeedsUpdate= in systemd.unit(5).
+: >etc/.updated
+: >var/.updated
+# What turns settings into units has nothing to turn here, and would run at each daemon-reload.
+mkdir etc/systemd/system-generators
+for g in usr/lib/systemd/system-generators/systemd-*; do : >"etc/systemd/system-generators/${g##*/}"; done
 [ -e etc/hosts ] || echo '127.0.0.1 localhost' >etc/hosts
 for u in getty.target systemd-logind.service systemd-sysctl.service systemd-update-utmp.service \
-	systemd-journald-audit.socket systemd-update-utmp-runlevel.service \
+	systemd-journald-audit.socket systemd-journal-flush.service systemd-update-utmp-runlevel.service \
 	dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount \
 	sys-fs-fuse-connections.mount systemd-tmpfiles-clean.timer; do
-	ln -s /dev/null etc/systemd/system/$u
+	: >etc/systemd/system/$u # an empty file masks, as a link to /dev/null does, and takes no process
 done
 
 pivot_root . .
