@@ -40,7 +40,7 @@ var requestBuffer = bufio.NewReader(nil).Size()
 // request that came in a record with the end of the one before. A client of TLS
 // that has sent nothing is about to start its handshake, which is work.
 func (c *conn) mayBeAtRest(size int) bool {
-	if c.http2.Load() {
+	if c.http2.Load() != nil {
 		return false
 	}
 	switch c.State() {

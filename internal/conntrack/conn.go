@@ -38,9 +38,9 @@ type conn struct {
 	Info
 	server    owner
 	movable   bool
-	foreign   bool // not read through this conn
-	tls       bool // the bytes are those of TLS
-	http2     atomic.Bool
+	foreign   bool                         // not read through this conn
+	tls       bool                         // the bytes are those of TLS
+	http2     atomic.Pointer[HTTP2Streams] // nil if it is none
 	closed    atomic.Bool
 	idleState atomic.Int32
 

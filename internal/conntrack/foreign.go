@@ -16,7 +16,7 @@ import (
 // closed a while later.
 func (c *conn) releaseForeign() {
 	state := c.State()
-	if c.http2.Load() || c.nextAction() != closing || state != http.StateNew && state != http.StateIdle {
+	if c.http2.Load() != nil || c.nextAction() != closing || state != http.StateNew && state != http.StateIdle {
 		return
 	}
 	if left := max(c.patience(state), time.Until(c.lingers.time())); left > 0 {

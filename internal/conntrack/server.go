@@ -127,9 +127,9 @@ func (s *Server) ConnState(nc net.Conn, state http.ConnState) {
 }
 
 // IsHTTP2 is told of a connection that it is HTTP/2, before its first request.
-func (s *Server) IsHTTP2(nc net.Conn) {
+func (s *Server) IsHTTP2(nc net.Conn, streams HTTP2Streams) {
 	if c := s.find(nc); c != nil {
-		c.http2.Store(true)
+		c.http2.Store(&streams)
 	}
 }
 

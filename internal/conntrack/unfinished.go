@@ -25,7 +25,7 @@ func (c *conn) isUnfinished() bool {
 	case http.StateNew:
 		return true
 	case http.StateIdle:
-		return !c.http2.Load() // that one is told GOAWAY
+		return c.http2.Load() == nil // that one is told GOAWAY
 	case http.StateActive:
 		return c.Endpoint.Control && c.isOwedBody()
 	default:
@@ -33,21 +33,19 @@ func (c *conn) isUnfinished() bool {
 	}
 }
 
-// isOwedBody reports whether the handler of a request waits for its client,
-// which has not sent all of the body, and for nothing else.
+// isOwedBody reports whether the handler of a request of HTTP/1 waits for its
+// client, which has not sent all of the body, and for nothing else.
 //
 // net/http reads in the background as well, to notice that the client goes away
 // while the handler works; but only what comes after the body, and it takes the
 // read deadline away before (startBackgroundRead in server.go).
 func (c *conn) isOwedBody() bool {
-	return c.isAnswering() && c.body.reading.Load() && !c.body.background.Load() && !fdutil.HasUnread(c.Raw)
+	return c.isAnswering() && c.http2.Load() == nil && c.body.reading.Load() && !c.body.background.Load() && !fdutil.HasUnread(c.Raw)
 }
 
-// isAnswering reports whether there is a request of HTTP/1 that may come to
-// wait for its client.
-func (c *conn) isAnswering() bool {
-	return !c.foreign && !c.http2.Load() && c.State() == http.StateActive
-}
+// isAnswering reports whether there is a request that may come to wait for its
+// client.
+func (c *conn) isAnswering() bool { return !c.foreign && c.State() == http.StateActive }
 
 // noteUnfinished has a drain, if one has begun, watch what the client sends. It
 // is called before each Read that may be for the rest of a request.

@@ -3,6 +3,7 @@ package conntrack
 import (
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 )
@@ -57,10 +58,10 @@ func (r *Registry) Remains() (work Counts, waiting Waiting) {
 				waiting.Idle++
 			}
 		case http.StateActive:
-			switch {
-			case c.isOwedBody():
+			switch body, response := c.waitsForClient(r.config.Silence / 5); {
+			case body:
 				waiting.Requests++
-			case !c.http2.Load() && fdutil.SendStalled(c.Raw, r.config.Silence/5):
+			case response:
 				waiting.Responses++
 			default:
 				continue
@@ -73,4 +74,16 @@ func (r *Registry) Remains() (work Counts, waiting Waiting) {
 	}
 	work.Active = max(work.Active, 0) // they come and go
 	return work, waiting
+}
+
+// waitsForClient reports, of a connection with a request, whether that waits for
+// its client and for nothing else: for the rest of its body or, for so long at
+// least, until the client reads the response. Of HTTP/2, all requests must.
+func (c *conn) waitsForClient(silence time.Duration) (body, response bool) {
+	if streams := c.http2.Load(); streams != nil {
+		responses, requests, handlers := (*streams).Waiting(silence)
+		body = requests > 0 && handlers == 0
+		response = responses > 0 && handlers == 0
+	}
+	return body || c.isOwedBody(), response || fdutil.SendStalled(c.Raw, silence)
 }

@@ -50,18 +50,27 @@ type conn struct {
 	asked atomic.Int64 // PINGs whether the client has anything more to say
 	still atomic.Bool  // no stream has been opened since the last of them
 
+	streams *Streams
+
 	// The reader's, and before there is one HTTP/2's serving goroutine's.
 	preface bool // to be read before the first frame
 	lost    error
 	answers int64 // to PINGs that ask
 	head    [pingSize]byte
-	feed    []byte // to be read by HTTP/2 before anything else
-	left    int    // bytes of the current frame to be passed from the client
+	feed    []byte  // to be read by HTTP/2 before anything else
+	left    int     // bytes of the current frame to be passed from the client
+	payload entries // those bytes
 
 	mu      sync.Mutex // held while writing
 	out     framing    // what HTTP/2 has written
 	pending []byte     // frames of ours that wait for a place between two of HTTP/2's
 	begun   bool       // part of pending has been written
+}
+
+func newConn(nc net.Conn) *conn {
+	c := &conn{Conn: nc, born: time.Now(), streams: newStreams()}
+	c.out.streams = c.streams
+	return c
 }
 
 // tlsConn is a conn over TLS. HTTP/2 asks for the ConnectionState method
@@ -174,6 +183,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p[:min(len(p), c.left)])
 	c.left -= n
+	c.payload.add(p[:n], c.readEntry)
 	return n, err
 }
 
@@ -191,6 +201,8 @@ func (c *conn) next() error {
 		c.still.Store(false)
 		c.use()
 	}
+	c.streams.read(c.head[:])
+	c.payload.begin(c.head[:])
 	if !isPingAck(c.head[:]) {
 		c.feed, c.left = c.head[:headSize], payload(c.head[:])
 		return nil
@@ -201,6 +213,8 @@ func (c *conn) next() error {
 	c.feed = c.head[:] // HTTP/2 ignores ACKs of PINGs that are not its own
 	return c.acknowledged(string(c.head[headSize:]))
 }
+
+func (c *conn) readEntry(entry []byte) { c.streams.readEntry(&c.payload, entry) }
 
 // acknowledged is called when the client has acknowledged a PING.
 func (c *conn) acknowledged(token string) error {

@@ -37,6 +37,9 @@
 // a PING, or opens streams for ever, gets net/http's own treatment after the
 // linger that [Drainer.Drain] is told.
 //
+// Of each connection [Streams] tell for whom its requests wait, so that a client
+// that leaves them unfinished can be told from a handler that works.
+//
 // What no server can prevent: a client that opens streams after it has
 // acknowledged the first GOAWAY breaks the protocol. It is served until no
 // stream is left or the linger ends, and what it opens after that is lost. And a

@@ -22,7 +22,7 @@ var ErrDiffers = errors.New("net/http's HTTP/2 behaves differently")
 // nothing.
 type Drainer struct {
 	server *http.Server
-	opened func(net.Conn)
+	opened func(net.Conn, *Streams)
 	hook   func(net.Conn, http.ConnState)
 	engine *engine
 
@@ -40,7 +40,8 @@ type Drainer struct {
 // opened, unless nil, is called with each connection that turns out to be
 // HTTP/2, before its first request: the one that the server's ConnState hook
 // sees, which is the *tls.Conn or, without TLS, what Accept returned. It is
-// called on the connection's goroutine and must not block.
+// called on the connection's goroutine and must not block. The Streams are those
+// of the connection, from the first to the last.
 //
 // Prepare returns nil and leaves the server as it is if it does not speak
 // HTTP/2 (Protocols, GODEBUG=http2server=0, a TLSConfig that HTTP/2 refuses),
@@ -48,7 +49,7 @@ type Drainer struct {
 // empty map, which disables HTTP/2). It returns nil and [ErrDiffers] if the
 // HTTP/2 of this Go release does not behave as this package needs it: the first
 // Prepare tries that, in memory.
-func Prepare(server *http.Server, opened func(net.Conn)) (*Drainer, error) {
+func Prepare(server *http.Server, opened func(net.Conn, *Streams)) (*Drainer, error) {
 	if server.TLSNextProto != nil || configured(server) == nil {
 		return nil, nil
 	}
@@ -57,7 +58,7 @@ func Prepare(server *http.Server, opened func(net.Conn)) (*Drainer, error) {
 		return nil, ErrDiffers
 	}
 	if opened == nil {
-		opened = func(net.Conn) {}
+		opened = func(net.Conn, *Streams) {}
 	}
 	d := &Drainer{server: server, opened: opened, hook: server.ConnState, engine: e, conns: make(map[*conn]struct{})}
 	server.ConnState = d.connState
@@ -99,7 +100,8 @@ func (d *Drainer) Drain(linger time.Duration) {
 
 // serveTLS is the server's TLSNextProto["h2"].
 func (d *Drainer) serveTLS(_ *http.Server, tc *tls.Conn, h http.Handler) {
-	c := &conn{Conn: tc, born: time.Now(), preface: true}
+	c := newConn(tc)
+	c.preface = true
 	d.serve(c, &tlsConn{conn: c, state: tc.ConnectionState}, h)
 }
 
@@ -112,13 +114,13 @@ func (d *Drainer) serveUnencrypted(_ *http.Server, tc *tls.Conn, h http.Handler)
 		_ = tc.Close()
 		return
 	}
-	c := &conn{Conn: hidden.UnencryptedNetConn(), born: time.Now()}
+	c := newConn(hidden.UnencryptedNetConn())
 	d.serve(c, c, h)
 }
 
 // serve serves one connection to its end. facade is c as HTTP/2 shall see it.
 func (d *Drainer) serve(c *conn, facade net.Conn, h http.Handler) {
-	d.opened(c.Conn)
+	d.opened(c.Conn, c.streams)
 	if d.add(c) {
 		defer d.remove(c)
 		d.engine.serve(facade, h)

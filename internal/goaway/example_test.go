@@ -25,7 +25,7 @@ func ExamplePrepare() {
 			close(gone)
 		}
 	}
-	prepared, err := goaway.Prepare(server, func(c net.Conn) { fmt.Println("an HTTP/2 connection") })
+	prepared, err := goaway.Prepare(server, func(net.Conn, *goaway.Streams) { fmt.Println("an HTTP/2 connection") })
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -2,6 +2,7 @@ package goaway
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 )
@@ -41,13 +42,33 @@ func Boundaries(pieces [][]byte) (advance, rest []int) {
 	return advance, rest
 }
 
+// Follow returns how many streams are open after what a client and HTTP/2 have
+// sent.
+func Follow(read, wrote [][]byte) int {
+	ours, theirs := net.Pipe()
+	c := newConn(ours)
+	go func() {
+		for _, p := range read {
+			_, _ = theirs.Write(p)
+		}
+		_ = theirs.Close()
+	}()
+	_, _ = io.Copy(io.Discard, c)
+	_ = ours.Close()
+	for _, p := range wrote {
+		c.out.advance(p)
+	}
+	responses, requests, handlers := c.streams.Waiting(0)
+	return responses + requests + handlers
+}
+
 // Announce is the frames of the first GOAWAY and its PING.
 var Announce = frameAnnounce
 
 // Layer is a conn over c whose end begins when it is told.
 type Layer struct{ *conn }
 
-func NewLayer(c net.Conn) Layer { return Layer{&conn{Conn: c}} }
+func NewLayer(c net.Conn) Layer { return Layer{newConn(c)} }
 
 // Announce sends the first GOAWAY, as begin does on a goroutine.
 func (l Layer) Announce() { l.send(frameAnnounce) }

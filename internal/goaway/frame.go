@@ -1,14 +1,21 @@
 package goaway
 
-// The parts of HTTP/2's framing that are needed here (RFC 9113, sections 4.1,
-// 6.5, 6.7 and 6.8).
+// The parts of HTTP/2's framing that are needed here (RFC 9113, sections 4.1
+// and 6).
 const (
-	headSize    = 9
-	typeHeaders = 0x1
-	typePing    = 0x6
-	typeGoAway  = 0x7
-	flagAck     = 0x1
-	pingSize    = headSize + 8
+	headSize         = 9
+	typeData         = 0x0
+	typeHeaders      = 0x1
+	typeReset        = 0x3
+	typeSettings     = 0x4
+	typePing         = 0x6
+	typeGoAway       = 0x7
+	typeWindowUpdate = 0x8
+	flagAck          = 0x1
+	flagEndStream    = 0x1
+	pingSize         = headSize + 8
+
+	settingInitialWindow = 0x4
 )
 
 // What the three PINGs of a drain carry, to tell their ACKs from those of
@@ -56,11 +63,13 @@ func isPingAck(head []byte) bool {
 
 // framing follows a stream of frames. The zero value stands at its start.
 type framing struct {
-	head   [headSize]byte
-	have   int  // bytes of head seen
-	left   int  // bytes of the payload not seen
-	begun  bool // a frame has been seen
-	goAway bool // a GOAWAY has been seen
+	streams *Streams // told of each frame, unless nil
+	last    entries  // of a GOAWAY, whose first is the last stream id
+	head    [headSize]byte
+	have    int  // bytes of head seen
+	left    int  // bytes of the payload not seen
+	begun   bool // a frame has been seen
+	goAway  bool // a GOAWAY has been seen
 }
 
 // between reports whether the stream stands between two frames.
@@ -77,9 +86,29 @@ func (f *framing) advance(p []byte) {
 			}
 			f.have, f.left, f.begun = 0, payload(f.head[:]), true
 			f.goAway = f.goAway || f.head[3] == typeGoAway
+			f.note()
 		}
 		n := min(f.left, len(p))
+		f.notePayload(p[:n])
 		f.left, p = f.left-n, p[n:]
+	}
+}
+
+// note tells of the frame whose header has come.
+func (f *framing) note() {
+	if f.streams != nil {
+		f.streams.wrote(f.head[:])
+		f.last.begin(f.head[:])
+	}
+}
+
+// notePayload tells of a GOAWAY which streams HTTP/2 ignores from then on.
+func (f *framing) notePayload(p []byte) {
+	if f.last.kind == typeGoAway {
+		f.last.add(p, func(last []byte) {
+			f.streams.endAfter(number(last))
+			f.last = entries{} // what follows is no stream id
+		})
 	}
 }
 

@@ -66,7 +66,7 @@ func observed(t *testing.T, secure, prepare bool) string {
 		}
 	}
 	if prepare {
-		s.Drainer = prepared(t, s.Server, func(c net.Conn) { note("opened: %v", c == accepted) })
+		s.Drainer = prepared(t, s.Server, func(c net.Conn, _ *goaway.Streams) { note("opened: %v", c == accepted) })
 	}
 	s.listen(t)
 	tr := transport(t, secure)

@@ -79,7 +79,7 @@ func (s *server) prepare(t testing.TB) {
 }
 
 // prepared prepares a server with HTTP/2.
-func prepared(t testing.TB, s *http.Server, opened func(net.Conn)) *goaway.Drainer {
+func prepared(t testing.TB, s *http.Server, opened func(net.Conn, *goaway.Streams)) *goaway.Drainer {
 	t.Helper()
 	d, err := goaway.Prepare(s, opened)
 	if d == nil {

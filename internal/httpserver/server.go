@@ -139,7 +139,7 @@ func (s *Server) prepareHTTP2() {
 		return
 	}
 	var err error
-	s.http2, err = goaway.Prepare(s.HTTP, s.IsHTTP2)
+	s.http2, err = goaway.Prepare(s.HTTP, func(nc net.Conn, streams *goaway.Streams) { s.IsHTTP2(nc, streams) })
 	s.IsAbrupt = err != nil
 	if err != nil && (s.TLS || speaksH2C(s.HTTP)) {
 		s.warnHTTP2(err)

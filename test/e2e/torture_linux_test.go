@@ -56,9 +56,31 @@ func torturesOf(hello string) []torture {
 		{name: "a handshake half done", address: tortureHTTPS, rest: hello},
 		{name: "half a body over TLS", address: tortureHTTPS, alpn: "http/1.1", rest: post + "10\r\n\r\n123"},
 		{name: "half a preface of HTTP/2", address: tortureHTTPS, alpn: "h2", rest: "PRI * HTTP/2.0\r\n"},
+		{name: "half a body over HTTP/2", address: tortureHTTPS, alpn: "h2", rest: http2Request("POST", "/body", false) + "\x00\x00\x03\x00\x00\x00\x00\x00\x01123"},
+		{name: "a response over HTTP/2 not read", address: tortureHTTPS, alpn: "h2", rest: http2Request("GET", "/endless", true)},
 		{name: "a control connection", network: "unix", address: controlPath},
 		{name: "half a control request", network: "unix", address: controlPath, rest: "GET /status" + tortureHeader},
 	}
+}
+
+// http2Request is what a client of HTTP/2 sends first, with no settings and the
+// header of a request, in literals that are not indexed (RFC 7541, 6.2.2). ends
+// says that it has no body.
+func http2Request(method, path string, ends bool) string {
+	var block strings.Builder
+	for _, field := range []string{":method", method, ":scheme", "https", ":path", path, ":authority", "hello"} {
+		if field[0] == ':' {
+			block.WriteByte(0)
+		}
+		block.WriteByte(byte(len(field)))
+		block.WriteString(field)
+	}
+	flags := "\x04"
+	if ends {
+		flags = "\x05"
+	}
+	return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" +
+		"\x00\x00" + string(rune(block.Len())) + "\x01" + flags + "\x00\x00\x00\x01" + block.String()
 }
 
 // begin brings a connection to where it stays.
@@ -147,7 +169,7 @@ func (a *torturers) attack() {
 			a.t.Fatalf("%s: %v", a.kinds[i%len(a.kinds)].name, err)
 		}
 	}
-	a.h.wait("the requests to arrive", func() bool { return a.h.status().Requests >= 4*tortures })
+	a.h.wait("the requests to arrive", func() bool { return a.h.status().Requests >= 6*tortures })
 }
 
 // smallWindow has the service wait for a client that does not read at once, and

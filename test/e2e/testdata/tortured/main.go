@@ -38,6 +38,7 @@ func serve(service *lifecycle.Service) error {
 			_, err = w.Write(page)
 		}
 	})
+	mux.HandleFunc("/body", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	mux.Handle("/", hello.Handler(service.Generation(), version))
 	for name, config := range map[string]*tls.Config{"http": nil, "https": {Certificates: []tls.Certificate{selfsigned.New()}}} {
 		listener, err := service.Listen(name, "tcp", "127.0.0.1:0") // systemd's

@@ -1,0 +1,83 @@
+package lifecycle_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestUnfinishedHTTP2 is TestUnfinishedBodies for clients of HTTP/2.
+func TestUnfinishedHTTP2(t *testing.T) {
+	t.Parallel()
+	d := startHostile(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE=300ms")
+	d.leaveHTTP2("POST /work", "GET /big")
+	d.eventually("the requests to arrive", func() bool { return d.status().Requests == 2 })
+	d.signal(syscall.SIGTERM)
+	if err := d.awaitExit(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHTTP2ClientsKeepStopWaiting is TestClientsKeepStopWaiting for HTTP/2, whose
+// connection says nothing of whom a request waits for: the server has no credit
+// to send, or the rest of a body has not come.
+func TestHTTP2ClientsKeepStopWaiting(t *testing.T) {
+	t.Parallel()
+	d := startWaiting(t, "https")
+	d.leaveHTTP2("POST /work", "GET /big")
+	d.eventually("the requests to arrive", func() bool { return d.status().Requests == 2 })
+	d.signal(syscall.SIGTERM)
+	if err := d.awaitExit(); err != nil {
+		t.Error(err)
+	}
+	if said := "closing what waits for its client: requests=1 responses=1 idle=0"; !strings.Contains(d.logged(), said) {
+		t.Errorf("the log has no %q:\n%s", said, d.logged())
+	}
+}
+
+// leaveHTTP2 sends each request by net/http's client, over a connection of its
+// own: a part of the body, if it has one, and does not read the response.
+func (d *local) leaveHTTP2(requests ...string) {
+	d.t.Helper()
+	for _, request := range requests {
+		method, path, _ := strings.Cut(request, " ")
+		var body io.Reader
+		if method == http.MethodPost {
+			reader, writer := io.Pipe()
+			d.t.Cleanup(func() { _ = writer.Close() })
+			go func() { _, _ = io.WriteString(writer, "123") }()
+			body = reader
+		}
+		r, err := http.NewRequestWithContext(d.t.Context(), method, "https://"+d.address+path, body)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: new(http.Protocols)}
+		transport.Protocols.SetHTTP2(true)
+		d.t.Cleanup(transport.CloseIdleConnections)
+		go func() {
+			if response, err := transport.RoundTrip(r); err == nil {
+				<-r.Context().Done()
+				_ = response.Body.Close()
+			}
+		}()
+	}
+}
+
+// TestHTTP2WorkFailsStop is TestWorkFailsStop for handlers of HTTP/2.
+func TestHTTP2WorkFailsStop(t *testing.T) {
+	t.Parallel()
+	d := startWaiting(t, "https")
+	d.leaveHTTP2("POST /work", "GET /work")
+	d.eventually("the requests to arrive", func() bool { return d.status().Requests == 2 })
+	d.signal(syscall.SIGTERM)
+	checkDrainTimeout(t, d)
+	for _, said := range []string{"cancelling what is left: left=\"1 request\"", "requests=1 responses=0 idle=0"} {
+		if !strings.Contains(d.logged(), said) {
+			t.Errorf("the log has no %q:\n%s", said, d.logged())
+		}
+	}
+}
