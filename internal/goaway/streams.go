@@ -169,10 +169,10 @@ const settingSize = 6
 // begin starts with the payload of a frame.
 func (e *entries) begin(head []byte) {
 	*e = entries{kind: head[3], id: streamID(head)}
-	switch {
-	case e.kind == typeSettings:
+	switch e.kind {
+	case typeSettings:
 		e.size = settingSize
-	case e.kind == typeWindowUpdate, e.kind == typeGoAway:
+	case typeWindowUpdate, typeGoAway:
 		e.size = 4
 	}
 }
