@@ -2,23 +2,63 @@ package lifecycle_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
-// TestUnfinishedHTTP2 is TestUnfinishedBodies for clients of HTTP/2.
+// TestUnfinishedHTTP2 is TestUnfinishedBodies for clients of HTTP/2 that do not
+// read.
 func TestUnfinishedHTTP2(t *testing.T) {
 	t.Parallel()
 	d := startHostile(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE=300ms")
-	d.leaveHTTP2("POST /work", "GET /big")
-	d.eventually("the requests to arrive", func() bool { return d.status().Requests == 2 })
+	d.leaveHTTP2("GET /big")
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
 	d.signal(syscall.SIGTERM)
 	if err := d.awaitExit(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestHTTP2BothWays stops while a handler of HTTP/2 works on a request whose
+// client waits for it with the end of the body, as in a call of gRPC both ways:
+// it is answered, however silent the client.
+func TestHTTP2BothWays(t *testing.T) {
+	t.Parallel()
+	silence := patience.Of(100 * time.Millisecond)
+	d := startHostile(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE="+silence.String())
+	reader, writer := io.Pipe()
+	answered := make(chan error, 1)
+	go func() {
+		response, err := d.http2().Post("https://"+d.address+"/slow?d="+(10*silence).String(), "text/plain", reader)
+		if err == nil {
+			_, err = io.Copy(io.Discard, response.Body)
+			err = errors.Join(err, response.Body.Close())
+		}
+		answered <- errors.Join(err, writer.Close())
+	}()
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	d.signal(syscall.SIGTERM)
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if err := d.awaitExit(); err != nil {
+		t.Error(err)
+	}
+}
+
+// http2 is a client of HTTP/2 with a connection of its own.
+func (d *local) http2() *http.Client {
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: new(http.Protocols)}
+	transport.Protocols.SetHTTP2(true)
+	d.t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: patience.Of(time.Minute)}
 }
 
 // TestHTTP2ClientsKeepStopWaiting is TestClientsKeepStopWaiting for HTTP/2, whose
@@ -55,11 +95,9 @@ func (d *local) leaveHTTP2(requests ...string) {
 		if err != nil {
 			d.t.Fatal(err)
 		}
-		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: new(http.Protocols)}
-		transport.Protocols.SetHTTP2(true)
-		d.t.Cleanup(transport.CloseIdleConnections)
+		client := d.http2()
 		go func() {
-			if response, err := transport.RoundTrip(r); err == nil {
+			if response, err := client.Do(r); err == nil {
 				<-r.Context().Done()
 				_ = response.Body.Close()
 			}

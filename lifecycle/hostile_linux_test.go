@@ -37,6 +37,10 @@ func hostile(options lifecycle.Options) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", handler(service.Generation()))
 	mux.HandleFunc("/ignore", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/slow", func(_ http.ResponseWriter, r *http.Request) {
+		d, _ := time.ParseDuration(r.FormValue("d"))
+		time.Sleep(d)
+	})
 	mux.HandleFunc("/big", func(w http.ResponseWriter, _ *http.Request) {
 		page := make([]byte, 1<<20)
 		for err := error(nil); err == nil; {

@@ -49,18 +49,12 @@ func (r *Registry) Silent(since time.Time, othersWait bool) Waiting {
 			left = r.config.Silence - c.quiet(since)
 		case !c.isAnswering():
 			continue
-		case othersWait && hasClock(c.Raw):
-			body, response := c.waitsForClient(bodySilences * r.config.Silence)
-			if response {
-				silent.Responses++
-				silent.conns = append(silent.conns, c)
-				continue
-			}
-			if body {
-				left = bodySilences*r.config.Silence - c.quiet(since)
-			}
 		case othersWait && c.isOwedBody():
 			left = bodySilences*r.config.Silence - c.quiet(since)
+		case othersWait && hasClock(c.Raw) && c.isUnread(bodySilences*r.config.Silence):
+			silent.Responses++
+			silent.conns = append(silent.conns, c)
+			continue
 		}
 		if left <= 0 && fdutil.HasUnread(c.Raw) { // it is this process that is slow
 			left = r.config.Silence

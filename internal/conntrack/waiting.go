@@ -77,13 +77,25 @@ func (r *Registry) Remains() (work Counts, waiting Waiting) {
 }
 
 // waitsForClient reports, of a connection with a request, whether that waits for
-// its client and for nothing else: for the rest of its body or, for so long at
-// least, until the client reads the response. Of HTTP/2, all requests must.
+// its client: for the rest of its body or, for so long at least, until the
+// client reads the response. Of HTTP/2, all requests must; and whether a handler
+// works although the body has not come is not known.
 func (c *conn) waitsForClient(silence time.Duration) (body, response bool) {
+	response = c.isUnread(silence)
 	if streams := c.http2.Load(); streams != nil {
-		responses, requests, handlers := (*streams).Waiting(silence)
-		body = requests > 0 && handlers == 0
-		response = responses > 0 && handlers == 0
+		_, requests, handlers := (*streams).Waiting(silence)
+		return requests > 0 && handlers == 0, response
 	}
-	return body || c.isOwedBody(), response || fdutil.SendStalled(c.Raw, silence)
+	return c.isOwedBody(), response
+}
+
+// isUnread reports whether all that the server has to say waits, for so long at
+// least, until the client reads.
+func (c *conn) isUnread(silence time.Duration) bool {
+	if streams := c.http2.Load(); streams != nil {
+		if responses, requests, handlers := (*streams).Waiting(silence); responses > 0 && requests+handlers == 0 {
+			return true
+		}
+	}
+	return fdutil.SendStalled(c.Raw, silence)
 }
