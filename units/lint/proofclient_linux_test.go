@@ -19,7 +19,9 @@ import (
 )
 
 // patience is how long clients wait. It is over only where something is wrong.
-func (s *scene) patience() time.Duration { return cmp.Or(s.limit, patience.Of(30*time.Second)) }
+func (s *scene) patience() time.Duration {
+	return cmp.Or(s.limit, max(patience.Of(30*time.Second), 30*second))
+}
 
 // within has clients that come wait for less, as package patience stretches it,
 // where the proof wants them to wait in vain. Where it does not, an answer may

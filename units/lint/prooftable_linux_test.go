@@ -25,8 +25,14 @@ var (
 // impatient is for starts that would take long to fail.
 var impatient = "[Service]\nTimeoutStartSec=" + span(4*time.Second)
 
+// second is what a second of the limits in unit files takes here. The machine
+// may become faster before they are over: who waits for their end heeds this.
+var second = patience.Of(time.Second)
+
 // span is a limit in time for this machine, as systemd writes it.
-func span(d time.Duration) string { return fmt.Sprintf("%dms", patience.Of(d).Milliseconds()) }
+func span(d time.Duration) string {
+	return fmt.Sprintf("%dms", d.Milliseconds()*second.Milliseconds()/1000)
+}
 
 // alone has the daemon bind its address itself.
 func alone(s *scene, d *units.Service) {
