@@ -33,10 +33,12 @@ func TestHTTP2BothWays(t *testing.T) {
 	t.Parallel()
 	silence := patience.Of(100 * time.Millisecond)
 	d := startHostile(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE="+silence.String())
+	client := d.http2()
+	client.Timeout = patience.Of(time.Minute)
 	reader, writer := io.Pipe()
 	answered := make(chan error, 1)
 	go func() {
-		response, err := d.http2().Post("https://"+d.address+"/slow?d="+(10*silence).String(), "text/plain", reader)
+		response, err := client.Post("https://"+d.address+"/slow?d="+(10*silence).String(), "text/plain", reader)
 		if err == nil {
 			_, err = io.Copy(io.Discard, response.Body)
 			err = errors.Join(err, response.Body.Close())
@@ -58,7 +60,7 @@ func (d *local) http2() *http.Client {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: new(http.Protocols)}
 	transport.Protocols.SetHTTP2(true)
 	d.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: patience.Of(time.Minute)}
+	return &http.Client{Transport: transport}
 }
 
 // TestHTTP2ClientsKeepStopWaiting is TestClientsKeepStopWaiting for HTTP/2, whose

@@ -17,7 +17,8 @@ type Streams struct {
 	initial int64             // the room that a client grants a stream to begin with
 	room    int64             // what it grants all streams together
 	full    time.Time         // since when there is no such room
-	last    uint32            // HTTP/2 ignores later streams
+	opened  uint32            // the latest: the id of a new stream is higher (RFC 9113, section 5.1.1)
+	last    uint32            // HTTP/2 ignores later ones
 }
 
 // A stream is open until the server has ended it, or the client has reset it.
@@ -73,7 +74,8 @@ func (s *Streams) read(head []byte) {
 	switch ends := head[4]&flagEndStream != 0; {
 	case head[3] == typeReset:
 		delete(s.open, id)
-	case head[3] == typeHeaders && !isOpen && id <= s.last:
+	case head[3] == typeHeaders && id > s.opened && id <= s.last:
+		s.opened = id
 		s.open[id] = stream{unfinished: !ends}
 	case isOpen && ends:
 		one.unfinished = false
@@ -97,8 +99,15 @@ func (s *Streams) wrote(head []byte) {
 	}
 	if head[3] == typeReset || head[4]&flagEndStream != 0 {
 		delete(s.open, id)
-	} else if one, isOpen := s.open[id]; isOpen {
-		one.more -= sent
+	} else {
+		s.addRoom(id, -sent)
+	}
+}
+
+// addRoom notes that a stream has more room, or less, if it is open.
+func (s *Streams) addRoom(id uint32, more int64) {
+	if one, isOpen := s.open[id]; isOpen {
+		one.more += more
 		one.full = since(one.full, s.initial+one.more)
 		s.open[id] = one
 	}
@@ -123,10 +132,8 @@ func (s *Streams) grant(id uint32, more int64) {
 	if id == 0 {
 		s.room += more
 		s.full = since(s.full, s.room)
-	} else if one, isOpen := s.open[id]; isOpen {
-		one.more += more
-		one.full = since(one.full, s.initial+one.more)
-		s.open[id] = one
+	} else {
+		s.addRoom(id, more)
 	}
 }
 
@@ -136,9 +143,8 @@ func (s *Streams) setInitial(room int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.initial = room
-	for id, one := range s.open {
-		one.full = since(one.full, s.initial+one.more)
-		s.open[id] = one
+	for id := range s.open {
+		s.addRoom(id, 0)
 	}
 }
 

@@ -110,6 +110,19 @@ func TestIgnoredStreams(t *testing.T) {
 	c.await(works)
 }
 
+// TestNoStreamOpensTwice has a client send trailers for a stream that is over:
+// HTTP/2 may ignore them, and no handler works for them.
+func TestNoStreamOpensTwice(t *testing.T) {
+	opens, resets := []byte("\x00\x00\x00\x01\x04\x00\x00\x00\x01"), []byte("\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08")
+	trailers := []byte("\x00\x00\x00\x01\x05\x00\x00\x00\x01")
+	if n := goaway.Follow([][]byte{opens}, nil); n != 1 {
+		t.Errorf("%d streams are open, want 1", n)
+	}
+	if n := goaway.Follow([][]byte{opens, resets, trailers}, nil); n != 0 {
+		t.Errorf("%d streams are open, want none", n)
+	}
+}
+
 // FuzzStreams has both ends send any frames, in any parts.
 func FuzzStreams(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x01\x05\x00\x00\x00\x01"), []byte("\x00\x00\x01\x00\x00\x00\x00\x00\x01x"), []byte{3, 9})

@@ -36,7 +36,8 @@ var ruleKillMode = Rule{
 		"TimeoutStopSec=. In an ordinary stop the main process waits for its predecessors. But when it crashes or " +
 		"is killed it cannot. With mixed systemd then sends SIGKILL to draining processes, in the middle of their " +
 		"requests. systemd 252 does so as well if the stop comes in the middle of a reload. With process it leaves " +
-		"them behind, with the ports and files of a service that it calls stopped. With none no process gets a signal at all, and every stop and restart leaves them behind.",
+		"them behind, with the ports and files of a service that it calls stopped. With none no process gets a " +
+		"signal at all, and every stop and restart leaves them behind.",
 	Use:       "KillMode=control-group",
 	Bad:       "[Service]\nKillMode=mixed",
 	Good:      "[Service]\nKillMode=control-group",
