@@ -133,7 +133,7 @@ func TestNotifyReload(t *testing.T) {
 		b.MustRun("systemctl", "stop", "hello-admin.socket", "hello.service")
 		b.MustRun("systemctl", "start", "hello.service") // as it says
 		socketMore(t, b)
-	}, place{sdtest.V257, "deb"}, place{sdtest.V262, "deb"}, place{sdtest.V257, "rpm"}) // 252 does not know of it
+	}, place{sdtest.V262, "deb"}, place{sdtest.V257, "rpm"}) // 252 does not know of it
 }
 
 // TestUserService is a service of users' managers, of which none runs here: it
