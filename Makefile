@@ -24,7 +24,7 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 all: check test
 
-# Two packages at a time (tools/testsummary), and four tests of each, of those that say they may: they wait half of the time. What
+# Three packages at a time (tools/testsummary), and four tests of each, of those that say they may: they wait half of the time. What
 # waits for something gets more time on a machine that is busy (internal/rig/patience). Nothing is taken from the cache of results:
 # go does not see the systemds that the results depend on.
 test: setup modules

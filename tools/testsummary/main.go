@@ -66,7 +66,7 @@ func runAll(s *summary, args []string) error {
 		return runKind(s, modules, only, race, args)
 	}
 	runs, err := split(modules, race, args)
-	return errors.Join(err, runTwo(s, runs))
+	return errors.Join(err, runAtOnce(s, runs))
 }
 
 // runKind runs the tests of a kind, one package after the other. Those that
