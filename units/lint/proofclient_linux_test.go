@@ -23,13 +23,14 @@ func (s *scene) patience() time.Duration {
 	return cmp.Or(s.limit, max(patience.Of(30*time.Second), 30*second))
 }
 
-// within has clients that come wait for less, as package patience stretches it,
-// where the proof wants them to wait in vain. Where it does not, an answer may
-// take as long as it takes.
+// within has clients that come wait for less where the proof wants them to wait
+// in vain: no longer on a slow machine, since nothing is to come, and systemd and
+// the daemon have limits of their own. Where it does not, an answer may take as
+// long as it takes.
 func (s *scene) within(limit time.Duration) *scene {
 	for _, vain := range []string{"silence", "no answer", "not all"} {
 		if strings.Contains(s.want(), vain) {
-			s.limit = patience.Of(limit)
+			s.limit = limit
 		}
 	}
 	return s
@@ -39,7 +40,7 @@ func (s *scene) within(limit time.Duration) *scene {
 // to see. Where it is not, nothing is to depend on how slow the machine is.
 func (s *scene) longerThan(limit time.Duration, wanted string) time.Duration {
 	if s.want() == wanted {
-		return patience.Of(limit)
+		return limit
 	}
 	return s.patience()
 }
@@ -124,13 +125,14 @@ func (s *scene) idles(c *client, d time.Duration) string {
 	return c.idle(d)
 }
 
-// idle asks for nothing for a while, as package patience stretches it, or until
-// the server has said something: most likely that it closes the connection.
+// idle asks for nothing for a while, or until the server has said something: most
+// likely that it closes the connection. A slow machine is no reason to be idle
+// for longer, and the drain would give a client up that is silent for seconds.
 func (c *client) idle(d time.Duration) string {
 	if c.err != nil {
 		return trouble(c.err)
 	}
-	_ = c.conn.SetReadDeadline(patience.Deadline(d))
+	_ = c.conn.SetReadDeadline(time.Now().Add(d))
 	_, err := c.r.Peek(1)
 	_ = c.conn.SetReadDeadline(time.Now().Add(c.limit))
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -148,7 +148,7 @@ func restarts(n int) func(*scene) string {
 
 // laterStart is the interval of the limit to starts that restartsLater waits
 // for, and in which its restarts have to fit.
-var laterStart = patience.Of(6 * time.Second)
+var laterStart = patience.Of(10 * time.Second)
 
 // restartsLater restarts n times and once more when the first start counts no
 // longer.
@@ -278,7 +278,7 @@ func freeze(s *scene) string {
 	if s.want() == "killed" {
 		s.m.Wait("systemd to lose patience", func() bool { return s.main() != main })
 	} else {
-		time.Sleep(patience.Of(500 * time.Millisecond))
+		time.Sleep(500 * time.Millisecond)
 	}
 	_, _ = s.m.Run("kill", "-CONT", fmt.Sprint(main)) // if there still is one
 	if s.ask(); s.main() != main {

@@ -23,7 +23,7 @@ var (
 )
 
 // impatient is for starts that would take long to fail.
-var impatient = "[Service]\nTimeoutStartSec=" + span(4*time.Second)
+var impatient = "[Service]\nTimeoutStartSec=" + span(8*time.Second)
 
 // second is what a second of the limits in unit files takes here. The machine
 // may become faster before they are over: who waits for their end heeds this.
@@ -102,7 +102,7 @@ func reloadProofs() []proof {
 		{rule: "exec-reload-ignore", bad: "[Service]\nExecReload=\nExecReload=-PROGRAM reload", act: reloadBroken, breaks: "reload 0, 1", holds: "reload 1, 1"},
 		{rule: "exec-reload-twice", bad: "[Service]\nType=notify-reload", on: only257, act: reload, breaks: "1, reload 0, 3, 3", holds: "1, reload 0, 2, 2"},
 		{
-			rule: "reload-signal", bad: "[Service]\nReloadSignal=SIGUSR1", also: "[Service]\nType=notify-reload\nExecReload=\nTimeoutStartSec=" + span(4*time.Second),
+			rule: "reload-signal", bad: "[Service]\nReloadSignal=SIGUSR1", also: "[Service]\nType=notify-reload\nExecReload=\nTimeoutStartSec=" + span(8*time.Second),
 			on: only262, act: reloadAndAsk, breaks: "reload 1, 1", holds: "reload 0, 2",
 		},
 		{rule: "timeout-start", bad: "[Service]\nTimeoutStartSec=2s", also: byCopy, act: reloadSlowly, breaks: "reload failed, 2", holds: "reload 0, 2"},
