@@ -141,8 +141,8 @@ func listFolders(module string) ([]string, error) {
 	return folders, nil
 }
 
-// atOnce is how many runs go on at a time: tests of whole daemons wait half of
-// the time, and two leave a processor of two without work now and then.
+// atOnce is how many runs go on at a time. Tests of whole daemons wait a lot: on
+// two processors test/e2e alone leaves a quarter of the time unused.
 const atOnce = 3
 
 func runAtOnce(s *summary, runs []run) error {

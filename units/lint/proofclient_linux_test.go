@@ -127,7 +127,8 @@ func (s *scene) idles(c *client, d time.Duration) string {
 
 // idle asks for nothing for a while, or until the server has said something: most
 // likely that it closes the connection. A slow machine is no reason to be idle
-// for longer, and the drain would give a client up that is silent for seconds.
+// for longer: the drain closes the connection of a client that is silent for
+// seconds.
 func (c *client) idle(d time.Duration) string {
 	if c.err != nil {
 		return trouble(c.err)
