@@ -83,7 +83,7 @@ INSTALL_CC = { command -v cc >/dev/null || command -v gcc >/dev/null || \
 check: format lint tidy structure sbom vulncheck other-systems
 
 # As the tests build programs, so that it is done once.
-vet lint structure sbom vulncheck: export CGO_ENABLED = 0
+vet lint structure sbom vulncheck other-systems: export CGO_ENABLED = 0
 vet lint tidy sbom vulncheck other-systems: modules
 
 # With the checks of staticcheck and go vet.
@@ -140,10 +140,10 @@ vulncheck:
 # Elsewhere than on Linux the packages build, and their tests too. An example tells Linux from the others, and no more. The nested
 # modules that only test, or compare, are for Linux.
 other-systems:
-	@for module in . prometheus $$(dirname examples/*/go.mod); do \
-		echo "$$module: darwin"; GOOS=darwin $(GO) vet -C $$module ./... || exit 1; done
-	@for system in linux/arm64 windows/amd64 freebsd/amd64; do \
-		echo "$$system"; GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) vet ./... || exit 1; done
+	@$(GO) build -o dist/typecheck ./tools/typecheck
+	@dist/typecheck linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
+	@for module in prometheus $$(dirname examples/*/go.mod examples/*/*/go.mod); do \
+		echo "$$module"; ( cd $$module && $(CURDIR)/dist/typecheck darwin/arm64 ) || exit 1; done
 
 demo:
 	@$(GO) run ./tools/demo
