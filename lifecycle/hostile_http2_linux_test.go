@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
 )
 
@@ -120,4 +123,43 @@ func TestHTTP2WorkFailsStop(t *testing.T) {
 			t.Errorf("the log has no %q:\n%s", said, d.logged())
 		}
 	}
+}
+
+// TestHTTP2GivesUp stops when a client of HTTP/2 has given up a request whose
+// response it does not read: no stream is open, and the server still writes.
+func TestHTTP2GivesUp(t *testing.T) {
+	t.Parallel()
+	d := startHostile(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE=300ms")
+	c := d.dialProtocol("h2")
+	frame := func(kind, flags byte, stream byte, payload string) string {
+		return string([]byte{0, 0, byte(len(payload)), kind, flags, 0, 0, 0, stream}) + payload
+	}
+	const settings, reset, window, headers = 4, 3, 8, 1
+	const room = "\x7f\xff\xff\xff"
+	c.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
+		frame(settings, 0, 0, "\x00\x04"+room) + // SETTINGS_INITIAL_WINDOW_SIZE
+		frame(window, 0, 0, "\x7f\x00\x00\x00") +
+		frame(headers, 5, 1, "\x82\x87\x04\x04/big\x01\x01x")) // GET, https, :path, :authority
+	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+	before, same := -1, 0
+	d.eventually("the server to wait for room to write", func() bool {
+		same++
+		if now := unread(t, c); now != before {
+			before, same = now, 0
+		}
+		return before > 0 && same >= 20
+	})
+	c.write(frame(reset, 0, 1, "\x00\x00\x00\x08")) // CANCEL
+	d.eventually("the request to end", func() bool { return d.status().Requests == 0 })
+	d.signal(syscall.SIGTERM)
+	if err := d.awaitExit(); err != nil {
+		t.Error(err)
+	}
+}
+
+// unread returns how many bytes the client's kernel has of what the server sent.
+func unread(t *testing.T, c *client) (n int) {
+	t.Helper()
+	fdutil.Control(c.Conn.(*tls.Conn).NetConn(), func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
+	return n
 }

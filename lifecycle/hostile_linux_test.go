@@ -47,6 +47,10 @@ func hostile(options lifecycle.Options) error {
 			_, err = w.Write(page)
 		}
 	})
+	mux.HandleFunc("/patient", func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
 	mux.HandleFunc("/work", func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -70,6 +74,7 @@ const (
 	halfChunks  = "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12"
 	expects     = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n"
 	unreadBody  = "POST /ignore HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n123"
+	noDeadline  = "POST /patient HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n123"
 	bigGet      = "GET /big HTTP/1.1\r\nHost: test\r\n\r\n"
 	works       = "GET /work HTTP/1.1\r\nHost: test\r\n\r\n"
 	worksOnBody = "POST /work HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc"
@@ -105,7 +110,7 @@ func (d *local) dialProtocol(protocol string) *client {
 		}
 		d.t.Cleanup(func() { _ = nc.Close() })
 		return &client{t: d.t, Conn: nc}
-	case "https":
+	case "https", "moving https":
 		return d.dialTLS()
 	default:
 		return d.dial()
@@ -189,21 +194,51 @@ func startUnfinished(t *testing.T, protocol string) *local {
 // nothing else to do: others wait for this process to end.
 func TestUnfinishedBodies(t *testing.T) {
 	t.Parallel()
-	for _, network := range []string{"tcp", "https"} {
+	for _, network := range []string{"tcp", "https", "moving https"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
 			env := []string{"HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE=300ms"}
-			if network == "https" {
+			left := []string{halfBody, noBody, halfChunks, expects, unreadBody, bigGet}
+			switch network {
+			case "https":
 				env = append(env, "HEIRLOOM_TEST_TLS=yes")
+			case "moving https":
+				env, left = append(env, "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_MOVE_TLS=yes"), append(left, noDeadline)
+			case "tcp":
+				left = append(left, noDeadline)
 			}
 			d := startHostile(t, "tcp", env...)
-			d.leave(network, halfBody, noBody, halfChunks, expects, unreadBody, bigGet)
-			d.eventually("the requests to arrive", func() bool { return d.status().Requests == 6 })
+			d.leave(network, left...)
+			d.eventually("the requests to arrive", func() bool { return d.status().Requests == len(left) })
 			d.signal(syscall.SIGTERM)
 			if err := d.awaitExit(); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestHalfRecord stops while a session that could move, but has nowhere to go, is
+// at rest but for a part of a record.
+func TestHalfRecord(t *testing.T) {
+	t.Parallel()
+	d := startHostile(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_MOVE_TLS=yes", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE=300ms")
+	socket, c, shook := d.dialWithheld()
+	socket.release(t)
+	if err := <-shook; err != nil {
+		t.Fatal(err)
+	}
+	c.ask("/")
+	c.answer(1)
+	socket.hold()
+	c.ask("/")
+	socket.send(t, 20)
+	d.signal(syscall.SIGTERM)
+	if err := d.awaitExit(); err != nil {
+		t.Error(err)
+	}
+	if said := "clients kept the drain waiting"; !strings.Contains(d.logged(), said) {
+		t.Errorf("the log has no %q:\n%s", said, d.logged())
 	}
 }
 

@@ -39,12 +39,13 @@ type TLSMoves struct {
 	// Lost are those that left and that no process took: they were closed.
 	Lost uint64 `json:"lost"`
 	// Stayed says why connections could not move, or were closed when they
-	// moved here: "old_version", before TLS 1.3; "http2"; "suite", one that is
-	// not known; "unproven", if it could not be told how many records were
-	// sent; "ended", "too_large"; "wrapped", by a listener of the program's
-	// that does not let them go (see Service.Listen); and of those that moved
-	// here "refused", by the TLSConfig of this process, "format", written by a
-	// version of this library that writes another one, and "malformed".
+	// moved here: "old_version", before TLS 1.3; "http2"; "protocol", another
+	// than HTTP/1.1 that was negotiated; "suite", one that is not known;
+	// "unproven", if it could not be told how many records were sent; "ended",
+	// "too_large"; "wrapped", by a listener of the program's that does not let
+	// them go (see Service.Listen); and of those that moved here "refused", by
+	// the TLSConfig of this process, "format", written by a version of this
+	// library that writes another one, and "malformed".
 	Stayed map[string]uint64 `json:"stayed,omitempty"`
 }
 

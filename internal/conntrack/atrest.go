@@ -3,6 +3,7 @@ package conntrack
 import (
 	"bufio"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -91,35 +92,54 @@ func (c *conn) readAtRest(p []byte) (int, error) {
 		if c.idleState.CompareAndSwap(atRest, inUse) {
 			return c.endLinger(p, n, err)
 		}
-		n, err, stays := c.woken(p, n, err)
-		if stays == nil {
+		switch stays := c.woken(n, err); {
+		case stays == nil:
 			return n, err
-		}
-		if tlsmove.ReasonOf(stays) == tlsmove.Busy { // a request has begun, in a record that has not come as a whole
-			c.noteUnfinished()
-			return c.Raw.Read(p)
+		case errors.Is(stays, errHasCome):
+			return c.readCome(p)
+		case tlsmove.ReasonOf(stays) == tlsmove.Busy: // a request has begun, in a record that has not come as a whole
+			return c.readRest(p)
 		}
 	}
 }
 
-// woken goes on after a Read at rest during which the connection was taken.
-// Stays is not nil if the connection was at rest, and cannot move.
-func (c *conn) woken(p []byte, n int, err error) (_ int, _ error, stays error) {
+// errHasCome says that bytes have come, so that the connection is not at rest.
+var errHasCome = errors.New("a request has begun")
+
+// woken goes on after a Read at rest that returned n and err, and during which
+// the connection was taken. It returns why the connection stays although the
+// Read was woken: nil if it leaves, or if the Read has returned something.
+func (c *conn) woken(n int, err error) (stays error) {
 	c.waking.Lock() // the drain may be about to set its deadline
 	defer c.waking.Unlock()
-	woken := n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
-	if woken && c.mayLeave() {
-		if stays = c.depart(); stays == nil {
-			return 0, err, nil
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		stays = errHasCome
+		if c.mayLeave() {
+			stays = c.depart()
+		}
+		if stays == nil {
+			return nil
 		}
 	}
 	c.idleState.Store(inUse)
-	if woken && stays == nil {
-		_ = c.Raw.SetReadDeadline(time.Time{})
-		n, err = c.Raw.Read(p) // a request, so it does not wait
-	}
 	_ = c.Raw.SetReadDeadline(c.deadline.time())
-	return n, err, stays
+	return stays
+}
+
+// readCome reads what has come when the connection was about to leave, or to be
+// closed. What the kernel has is read whatever the deadline is. But a session of
+// TLS, and what is around a connection, may need more than that, and then wait
+// for the client as any other Read does.
+func (c *conn) readCome(p []byte) (int, error) {
+	switch c.Raw.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		_ = c.Raw.SetReadDeadline(time.Time{})
+		defer func() { _ = c.Raw.SetReadDeadline(c.deadline.time()) }()
+		return c.Raw.Read(p)
+	default:
+		_ = c.Raw.SetReadDeadline(c.deadline.time())
+		return c.readRest(p)
+	}
 }
 
 // isSession reports whether the connection is a session of TLS.

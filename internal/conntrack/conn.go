@@ -104,10 +104,7 @@ func (c *conn) readInUse(p []byte) (int, error) {
 	var n int
 	var err error
 	if waits {
-		c.noteUnfinished()
-		c.body.reading.Store(true)
-		n, err = c.Raw.Read(p)
-		c.body.reading.Store(false)
+		n, err = c.readRest(p)
 	} else {
 		n, err = c.readByte(p)
 	}
@@ -198,7 +195,7 @@ func (c *conn) setReadDeadline(t time.Time) error {
 			return nil
 		}
 	default:
-		if t.IsZero() {
+		if t.IsZero() && c.tls {
 			c.body.background.Store(true)
 		}
 		c.takeBack(t)

@@ -19,7 +19,8 @@ type Sink interface {
 
 // A drain is what all connections of a process have to know of its drain.
 type drain struct {
-	sink atomic.Pointer[Sink]
+	began atomic.Bool // Linger was called
+	sink  atomic.Pointer[Sink]
 
 	mu       sync.Mutex // guards ends, and that lingered is set by its timer alone
 	ends     time.Time  // of the linger
@@ -60,6 +61,7 @@ func (r *Registry) Sink() Sink {
 // now on. Those that are still at rest then are closed.
 func (r *Registry) Linger() {
 	d := &r.drain
+	d.began.Store(true)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lingered.Store(false)

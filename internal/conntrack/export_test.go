@@ -142,3 +142,13 @@ func (t *Tracked) AnswerLost(f *ledger.Found) bool { return t.server.AnswerLost(
 
 // SetPhase is Endpoint.SetPhase.
 func (t *Tracked) SetPhase(p Phase) { t.server.SetPhase(p) }
+
+// IsReading reports whether a server waits for the rest of a request.
+func (r *Registry) IsReading() bool {
+	for _, member := range r.All() {
+		if c, ok := member.(*conn); ok && c.body.reading.Load() {
+			return true
+		}
+	}
+	return false
+}

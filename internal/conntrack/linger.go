@@ -41,8 +41,7 @@ func (c *conn) endLinger(p []byte, n int, err error) (int, error) {
 		return n, err
 	}
 	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.hasRequest() {
-		_ = c.Raw.SetReadDeadline(time.Time{})
-		n, err = c.Raw.Read(p) // it came at the last moment
+		return c.readCome(p) // it came at the last moment
 	}
 	if n > 0 {
 		_ = c.Raw.SetReadDeadline(c.deadline.time())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log"
 	"net"
 	"runtime/debug"
@@ -172,7 +173,7 @@ func (s *Server) shakeHands(nc net.Conn, c *conn) {
 	}
 	_ = nc.SetReadDeadline(time.Time{})
 	_ = nc.SetWriteDeadline(time.Time{})
-	if err := session.Judge(); err != nil {
+	if err := s.judge(session); err != nil {
 		s.Registry.sessions.stay(tlsmove.ReasonOf(err))
 		s.arrived.Push(session.Standard())
 		return
@@ -180,6 +181,18 @@ func (s *Server) shakeHands(nc net.Conn, c *conn) {
 	moves := s.follow(session, c, s.Movable, nil)
 	b.Conn, b.known = c.Raw, s.find(moves) // nothing keeps c
 	s.arrived.Push(moves)
+}
+
+// judge says why a session can never move. One of a protocol that HTTP does not
+// speak itself is for a function of its TLSNextProto, or is closed: net/http
+// looks at that only with a *tls.Conn (validNextProto in server.go).
+func (s *Server) judge(session *tlsmove.Conn) error {
+	switch protocol := session.ConnectionState().NegotiatedProtocol; protocol {
+	case "", "http/1.1", "http/1.0", "h2":
+		return session.Judge()
+	default:
+		return &tlsmove.Refusal{Reason: tlsmove.OtherProtocol, Err: fmt.Errorf("its protocol is %q", protocol)}
+	}
 }
 
 // ReceiveSecure is Receive for a connection of TLS, with the state that its
@@ -266,6 +279,7 @@ func (s *Server) follow(session *tlsmove.Conn, c *conn, movable bool, moved *Wai
 	t := &secureConn{Conn: session}
 	t.Raw, t.Endpoint, t.server = &secured{Conn: session, socket: c.Raw}, &s.Endpoint, s
 	t.movable = movable
+	t.noteHeard()
 	if moved != nil {
 		t.arrival = newArrival(*moved, t.hasRequest)
 	}

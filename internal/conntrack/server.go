@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -176,6 +177,9 @@ func (s *Server) find(nc net.Conn) *conn {
 			return c
 		}
 	}
+	if !reflect.ValueOf(nc).Comparable() { // one that is under a *tls.Conn of the program's
+		return nil
+	}
 	if c, ok := s.foreign.Load(nc); ok {
 		return c.(*conn)
 	}
@@ -208,6 +212,7 @@ func (s *Server) track(nc net.Conn, movable, encrypted bool) (net.Conn, *conn) {
 		}
 	}
 	c.Raw, c.Endpoint, c.server, c.movable, c.tls = Underlying(nc), &s.Endpoint, s, movable, encrypted
+	c.noteHeard()
 	s.Registry.Add(c)
 	return nc, c
 }

@@ -14,7 +14,7 @@ var errNoSink = errors.New("nobody takes it")
 func (s *secured) export(e *Endpoint) ([]byte, error) {
 	registry := e.Registry
 	switch sink := registry.Sink(); {
-	case sink == nil || !sink.Serves(e):
+	case sink == nil || !sink.Serves(e) || sink.IsFull() && registry.IsLate():
 		e.StopMoving(Lingering)
 		registry.Linger()
 		return nil, errNoSink

@@ -10,22 +10,23 @@ import (
 
 // A bodyReads is what a conn knows of the body of its request.
 type bodyReads struct {
-	reading    atomic.Bool // in a Read of more than a byte
+	reading    atomic.Bool // in a Read that may be for the rest of a request
 	background atomic.Bool // net/http has the whole body: see isOwedBody
 }
 
 // isUnfinished reports whether the server waits for the rest of a request
 // before it can begin with it, or, to begin with, for that of a TLS handshake
-// or of the preface of HTTP/2.
+// or of the preface of HTTP/2. Between two Reads it is the server that the
+// client waits for.
 func (c *conn) isUnfinished() bool {
 	if c.foreign || c.idleState.Load() != inUse {
 		return false
 	}
 	switch c.State() {
 	case http.StateNew:
-		return true
+		return c.body.reading.Load()
 	case http.StateIdle:
-		return c.http2.Load() == nil // that one is told GOAWAY
+		return c.body.reading.Load() && c.http2.Load() == nil // that one is told GOAWAY
 	case http.StateActive:
 		return c.Endpoint.Control && c.isOwedBody()
 	default:
@@ -37,27 +38,37 @@ func (c *conn) isUnfinished() bool {
 // client, which has not sent all of the body, and for nothing else.
 //
 // net/http reads in the background as well, to notice that the client goes away
-// while the handler works; but only what comes after the body, and it takes the
-// read deadline away before (startBackgroundRead in server.go).
+// while the handler works; but only what comes after the body, and a single
+// byte. crypto/tls makes a Read of a record of it. So with TLS it counts that
+// the read deadline is taken away before (startBackgroundRead in server.go),
+// which a handler may do, too.
 func (c *conn) isOwedBody() bool {
 	return c.isAnswering() && c.http2.Load() == nil && c.body.reading.Load() && !c.body.background.Load() && !fdutil.HasUnread(c.Raw)
 }
 
 // isAnswering reports whether there is a request that may come to wait for its
-// client.
-func (c *conn) isAnswering() bool { return !c.foreign && c.State() == http.StateActive }
-
-// noteUnfinished has a drain, if one has begun, watch what the client sends. It
-// is called before each Read that may be for the rest of a request.
-func (c *conn) noteUnfinished() {
-	if c.Endpoint.Phase() != Serving {
-		c.Endpoint.Registry.watchSilence()
-	}
+// client. HTTP/2 may still write the response of one that the client has given
+// up, and its GOAWAY waits for that.
+func (c *conn) isAnswering() bool {
+	state := c.State()
+	return !c.foreign && (state == http.StateActive || state == http.StateIdle && c.http2.Load() != nil)
 }
 
-// noteHeard is called when bytes have come.
+// readRest is a Read that may be for the rest of a request. A drain, if one has
+// begun, watches for how long it waits.
+func (c *conn) readRest(p []byte) (int, error) {
+	c.body.reading.Store(true) // before the look at began: WatchSilence looks at it afterwards
+	if c.Endpoint.Registry.drain.began.Load() {
+		c.Endpoint.Registry.watchSilence()
+	}
+	n, err := c.Raw.Read(p)
+	c.body.reading.Store(false)
+	return n, err
+}
+
+// noteHeard is called when bytes have come, or the connection itself.
 func (c *conn) noteHeard() {
-	if c.Endpoint.Phase() != Serving {
+	if c.Endpoint.Registry.drain.began.Load() {
 		c.heard.set(time.Now())
 	}
 }

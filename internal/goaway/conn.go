@@ -50,6 +50,8 @@ type conn struct {
 	asked atomic.Int64 // PINGs whether the client has anything more to say
 	still atomic.Bool  // no stream has been opened since the last of them
 
+	asking atomic.Bool // a goroutine is about to ask, since no stream is open
+
 	streams *Streams
 
 	// The reader's, and before there is one HTTP/2's serving goroutine's.
@@ -124,7 +126,10 @@ func (c *conn) tell() {
 func (c *conn) ask() {
 	c.asked.Add(1) // so that the ACK of one before does not count
 	c.still.Store(true)
-	c.send(framePingIdle)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asking.Store(false)
+	c.sendLocked(framePingIdle)
 }
 
 // answered is called when the client has acknowledged a PING that asks. Only
@@ -145,7 +150,7 @@ func (c *conn) answered() {
 // setIdle notes whether streams are open. HTTP/2's serving goroutine calls it.
 func (c *conn) setIdle(idle bool) {
 	c.idle.Store(idle)
-	if idle && c.stage.Load() == told {
+	if idle && c.stage.Load() == told && !c.asking.Swap(true) { // a client that reads nothing lets none of them send
 		go c.ask()
 	}
 }
@@ -274,6 +279,10 @@ func (c *conn) writeFrameLocked(p []byte) (int, error) {
 func (c *conn) send(frames []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.sendLocked(frames)
+}
+
+func (c *conn) sendLocked(frames []byte) {
 	c.pending = append(c.pending, frames...)
 	_ = c.flushLocked() // HTTP/2 finds out itself when the connection is broken
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 )
 
 // Works is the check that Prepare makes, of any implementation, or of none.
@@ -60,6 +61,31 @@ func Follow(read, wrote [][]byte) int {
 	}
 	responses, requests, handlers := c.streams.Waiting(0)
 	return responses + requests + handlers
+}
+
+// MaxOpen is how many open streams are followed.
+const MaxOpen = maxOpen
+
+// AskOften has the streams of a connection that was told of its end open and end
+// so many times, while its client reads nothing. It returns how many PINGs that
+// makes.
+func AskOften(times int) int {
+	ours, theirs := net.Pipe()
+	c := newConn(ours)
+	c.stage.Store(told)
+	c.out.advance([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}) // SETTINGS are always the first
+	for range times {
+		c.setIdle(false)
+		c.setIdle(true)
+		for range 100 { // for who asks to come as far as it does
+			runtime.Gosched()
+		}
+	}
+	_, _ = theirs.Close(), ours.Close()
+	for c.asking.Load() {
+		runtime.Gosched()
+	}
+	return int(c.asked.Load())
 }
 
 // Announce is the frames of the first GOAWAY and its PING.

@@ -31,6 +31,11 @@ type stream struct {
 // What a client grants before it says anything else (RFC 9113, section 6.9.2).
 const initialRoom = 1<<16 - 1
 
+// maxOpen is how many open streams are followed, which is more than a server
+// allows. HTTP/2 may go on to read, and ignore, what a client opens after an
+// error, while the GOAWAY that says so waits for that client to read.
+const maxOpen = 1 << 12
+
 func newStreams() *Streams {
 	return &Streams{open: make(map[uint32]stream), initial: initialRoom, room: initialRoom, last: 1<<31 - 1}
 }
@@ -76,7 +81,9 @@ func (s *Streams) read(head []byte) {
 		delete(s.open, id)
 	case head[3] == typeHeaders && id > s.opened && id <= s.last:
 		s.opened = id
-		s.open[id] = stream{unfinished: !ends}
+		if len(s.open) < maxOpen {
+			s.open[id] = stream{unfinished: !ends}
+		}
 	case isOpen && ends:
 		one.unfinished = false
 		s.open[id] = one

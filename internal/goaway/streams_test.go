@@ -134,3 +134,23 @@ func FuzzStreams(f *testing.F) {
 		}
 	})
 }
+
+// TestManyStreams has a client open streams that no server allows, which HTTP/2
+// reads and ignores while its own GOAWAY waits for the client to read.
+func TestManyStreams(t *testing.T) {
+	var read [][]byte
+	for id := range uint32(2 * goaway.MaxOpen) {
+		read = append(read, binary.BigEndian.AppendUint32([]byte{0, 0, 0, typeHeaders, flagEnd}, 2*id+1))
+	}
+	if open := goaway.Follow(read, nil); open != goaway.MaxOpen {
+		t.Errorf("%d streams are open, want %d", open, goaway.MaxOpen)
+	}
+}
+
+// TestAsksOnce has a client that reads nothing open and give up streams: while a
+// PING waits to be sent there is no other.
+func TestAsksOnce(t *testing.T) {
+	if n := goaway.AskOften(100); n > 2 { // one is being sent
+		t.Errorf("%d PINGs", n)
+	}
+}

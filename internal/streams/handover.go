@@ -75,6 +75,8 @@ func (c *Conn) mayGo(state []byte) (conntrack.Sink, error) {
 		return nil, fmt.Errorf("hand over %T: %w", conntrack.Seen(c.info.Raw), errors.ErrUnsupported)
 	case sink == nil || !c.server.Movable || !sink.Serves(&c.server.Endpoint):
 		return nil, ErrNoSuccessor
+	case sink.IsFull() && (c.server.Registry.IsLate() || c.server.Phase() == conntrack.Lingering):
+		return nil, ErrNoSuccessor // else the handler would be called again, and told to leave, over and over
 	}
 	return sink, nil
 }

@@ -83,6 +83,27 @@ func TestFull(t *testing.T) {
 	c.expect("2 half")
 }
 
+// TestFullLate has no room in the next process, and not much time left: the
+// handler is told so, once, and says goodbye.
+func TestFullLate(t *testing.T) {
+	for name, config := range map[string]*tls.Config{"plain": nil, "TLS": selfSigned()} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "tcp", config)
+			c := w.dial(nil)
+			c.say("hello\n")
+			c.expect("1 hello")
+			w.full.Store(true)
+			w.now.conns.LateIn(0)
+			w.now.await("it to be late", w.now.conns.IsLate)
+			if err := w.replace().handedOver(); !errors.Is(err, ErrNoSuccessor) {
+				t.Errorf("HandOver: %v, want %v", err, ErrNoSuccessor)
+			}
+			c.expect("1 goodbye")
+			c.expectEnd(nil)
+		})
+	}
+}
+
 // TestLost has the next process die when it was sent the state of a session:
 // nobody writes under its keys any more, and its client sees the end.
 func TestLost(t *testing.T) {

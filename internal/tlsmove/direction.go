@@ -144,31 +144,33 @@ var paddings = [...]int{0, javaPadding}
 // first of paddings, or the second.
 type types [len(paddings)]byte
 
-// isData reports whether record seq is of the type that the application's have,
-// and has one of paddings.
-func (d *direction) isData(seq uint64, length int32, t types) bool {
+// typeOf returns the type of record seq if it has one of paddings, or zero.
+func (d *direction) typeOf(seq uint64, length int32, t types) byte {
 	key, err := d.suite.expand(d.secret, "key", d.suite.key)
 	if err != nil {
-		return false
+		return 0
 	}
 	defer clear(key)
 	mask, err := d.suite.mask(key, d.iv[:])
-	return err == nil && mask.showsData(seq, length, t)
+	if err != nil {
+		return 0
+	}
+	return mask.typeOf(seq, length, t)
 }
 
-// showsData is isData with the mask of the direction. What is longer than a
+// typeOf is that of the direction whose mask it is. What is longer than a
 // KeyUpdate with the longest of paddings, and is one, has zeros at all places.
-func (m mask) showsData(seq uint64, length int32, t types) bool {
+func (m mask) typeOf(seq uint64, length int32, t types) byte {
 	for i, padding := range paddings {
 		at := typeAt(length) - padding
 		if at < 0 {
-			return false
+			return 0
 		}
 		if typ := m(seq, at) ^ t[i]; typ != 0 {
-			return typ == typeData
+			return typ
 		}
 	}
-	return false
+	return 0
 }
 
 // typeAt returns where the type is in a record of that length without padding.

@@ -93,7 +93,7 @@ func (t *track) areData(id uint16) bool {
 		if seq < t.base { // of the handshake, which its Finished proves
 			continue
 		}
-		if length > maxCiphertext || !mask.showsData(seq-t.base, int32(length), t.long.types[i]) {
+		if length > maxCiphertext || mask.typeOf(seq-t.base, int32(length), t.long.types[i]) != typeData {
 			return false
 		}
 	}

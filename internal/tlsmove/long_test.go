@@ -26,11 +26,11 @@ func TestMask(t *testing.T) {
 		for _, seq := range []uint64{0, 1, 1 << 40} {
 			for _, at := range []int{0, 15, 16, 63, 64, 1000, maxPlaintext} {
 				typ := keyStream(d, seq, at) ^ typeData
-				if length := int32(at + 1 + tagSize); !d.isData(seq, length, types{typ}) || d.isData(seq, length, types{typ ^ 1}) {
+				if length := int32(at + 1 + tagSize); d.typeOf(seq, length, types{typ}) != typeData || d.typeOf(seq, length, types{typ ^ 1}) == typeData {
 					t.Errorf("%s: the type of record %d is not found at %d", tls.CipherSuiteName(id), seq, at)
 				}
 				padded := types{keyStream(d, seq, at+javaPadding), typ}
-				if length := int32(at + 1 + javaPadding + tagSize); !d.isData(seq, length, padded) || d.isData(seq, length, types{padded[0]}) {
+				if length := int32(at + 1 + javaPadding + tagSize); d.typeOf(seq, length, padded) != typeData || d.typeOf(seq, length, types{padded[0]}) == typeData {
 					t.Errorf("%s: the type of record %d is not found at %d, before padding", tls.CipherSuiteName(id), seq, at)
 				}
 			}

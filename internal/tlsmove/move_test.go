@@ -61,6 +61,21 @@ func TestMoveNew(t *testing.T) {
 	}
 }
 
+// TestMoveNewCertificate moves a connection of which no request has come, and
+// whose client has a certificate: it is in the ticket, which is a long record.
+func TestMoveNewCertificate(t *testing.T) {
+	a := newAuthority(t)
+	server, client := a.serverConfig(), a.clientConfig()
+	server.ClientAuth, server.ClientCAs = tls.RequireAndVerifyClientCert, a.pool
+	client.Certificates = []tls.Certificate{a.issue("customer")}
+	client.ClientSessionCache = tls.NewLRUClientSessionCache(1) // it asks for a ticket
+	s := newSite(t, server, echo)
+	s.moving.Store(true)
+	c := dial(t, s, client)
+	s.awaitMove(t)
+	c.ask(t, "hello")
+}
+
 // TestMoveLong moves connections whose records are all too long to be kept.
 func TestMoveLong(t *testing.T) {
 	for _, size := range []int{600, 1024, 5000} {

@@ -11,26 +11,28 @@ var ErrMoved = errors.New("tlsmove: the connection was moved")
 // A Reason says why a connection does not move, for people and for metrics.
 type Reason int
 
-// The reasons of Export, those of Adopt, and one of who uses this package.
+// The reasons of Export, those of Adopt, and two of who uses this package.
 const (
-	Movable     Reason = iota // there is none
-	OldVersion                // older than TLS 1.3
-	HTTP2                     // a protocol that a server keeps more state of
-	FIPS                      // secrets must not leave the module
-	Suite                     // one that is not known
-	Unrehearsed               // crypto/tls behaves differently: see Rehearse
-	Unproven                  // the records do not say under which number the next one is
-	Busy                      // not at rest: asking again may do
-	Ended                     // an alert was sent or received
-	TooLarge                  // certificates, mostly
-	Malformed                 // not a state
-	OtherFormat               // a state of another release: see Format
-	Refused                   // this configuration would not accept the session
-	Wrapped                   // the program's wrapper of the connection does not let it go
+	Movable       Reason = iota // there is none
+	OldVersion                  // older than TLS 1.3
+	HTTP2                       // a protocol that a server keeps more state of
+	FIPS                        // secrets must not leave the module
+	Suite                       // one that is not known
+	Unrehearsed                 // crypto/tls behaves differently: see Rehearse
+	Unproven                    // the records do not say under which number the next one is
+	Busy                        // not at rest: asking again may do
+	Ended                       // an alert was sent or received
+	TooLarge                    // certificates, mostly
+	Malformed                   // not a state
+	OtherFormat                 // a state of another release: see Format
+	Refused                     // this configuration would not accept the session
+	Wrapped                     // the program's wrapper of the connection does not let it go
+	OtherProtocol               // one that the user of this package does not know
 )
 
 var reasons = [...]string{
 	"movable", "old_version", "http2", "fips", "suite", "unrehearsed", "unproven", "busy", "ended", "too_large", "malformed", "format", "refused", "wrapped",
+	"protocol",
 }
 
 // Reasons is how many there are.

@@ -59,7 +59,7 @@ func TestVectors(t *testing.T) {
 				t.Errorf("sealed as %x: %v", record, err)
 			}
 			at := len(v.content)
-			if d.isData(v.seq, int32(len(v.record)-headerSize), types{v.record[headerSize+at]}) != (v.typ == typeData) {
+			if (d.typeOf(v.seq, int32(len(v.record)-headerSize), types{v.record[headerSize+at]}) == typeData) != (v.typ == typeData) {
 				t.Error("the type does not show by itself")
 			}
 		})
