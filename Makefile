@@ -55,8 +55,8 @@ test-newest:
 
 # Without cgo there is less to compile.
 with_go = @export GOTOOLCHAIN=$(1) CGO_ENABLED=0; if $(call again,$(GO) version); then \
-		$(GO) test -count=1 -timeout 10m -run '$(INSIDE)' ./lifecycle ./internal/conntrack && \
-		$(GO) test -count=1 -timeout 10m ./internal/goaway ./internal/httpserver ./internal/streams ./internal/tlsmove ./internal/framework; \
+		$(GO) test -vet=off -count=1 -timeout 10m -run '$(INSIDE)' ./lifecycle ./internal/conntrack && \
+		$(GO) test -vet=off -count=1 -timeout 10m ./internal/goaway ./internal/httpserver ./internal/streams ./internal/tlsmove ./internal/framework; \
 	else echo "$(1) cannot be had: its tests are left out"; [ "$$CI" != true ]; fi
 
 # A command that downloads, up to three times: what serves it may be busy.

@@ -1,5 +1,6 @@
 // Testsummary runs `go test` in every module at and below the working folder,
-// and ends with lists of what took longest, and of what was left out.
+// and ends with lists of what the parts took, of what took longest, and of what
+// was left out.
 //
 //	go run ./tools/testsummary [flags of go test] [packages]
 //	go run ./tools/testsummary -kind unit|systemd|load [flags of go test]
@@ -31,6 +32,7 @@ var errLeftOut = errors.New("tests were left out, which CI=true and HEIRLOOM_REQ
 func main() {
 	s := newSummary(os.Stdout)
 	err := runAll(s, os.Args[1:])
+	s.writeParts()
 	s.writeLongest()
 	s.writeLeftOut()
 	if requireAll() && s.anyLeftOut() {

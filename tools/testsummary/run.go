@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // builders are the folders whose tests build the programs that they test. The
@@ -163,7 +164,7 @@ func runAtOnce(s *summary, runs []run) error {
 // run compiles as much at a time as there are processors: with -p 1, go test
 // would compile one package after the other. It leaves go vet to make check.
 func (r run) run(s *summary) error {
-	r.compile()
+	compiling := r.compile()
 	args := []string{"test", "-json", "-vet=off"}
 	if r.race {
 		args = append(args, "-race")
@@ -177,21 +178,51 @@ func (r run) run(s *summary) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	began := time.Now()
 	err = s.read(stdout)
 	_, _ = io.Copy(io.Discard, stdout) // so that go test can end, whatever it said
-	if err := errors.Join(err, cmd.Wait()); err != nil {
+	err = errors.Join(err, cmd.Wait())
+	s.addPart(part{r.String(), time.Since(began), processorTime(cmd), compiling})
+	if err != nil {
 		return fmt.Errorf("go test in %s: %w", r.dir, err)
 	}
 	return nil
 }
 
-// compile leaves it to go test to tell what cannot be compiled.
-func (r run) compile() {
+// String says what is tested.
+func (r run) String() string {
+	text := r.dir
+	switch {
+	case len(r.packages) == 1 && r.packages[0] != all:
+		text = filepath.Join(r.dir, r.packages[0])
+	case len(r.packages) > 1:
+		text = fmt.Sprintf("%d packages in %s", len(r.packages), r.dir)
+	}
+	if r.race {
+		text += ", with the race detector"
+	}
+	return text
+}
+
+// compile leaves it to go test to tell what cannot be compiled. It returns how
+// much of the processor that took.
+func (r run) compile() time.Duration {
 	args := []string{"list", "-e", "-test", "-export", "-f", "{{.ImportPath}}"}
 	if r.race {
 		args = append(args, "-race")
 	}
-	_ = r.command(append(args, r.packages...)...).Run()
+	cmd := r.command(append(args, r.packages...)...)
+	_ = cmd.Run()
+	return processorTime(cmd)
+}
+
+// processorTime is what an ended command took, and all processes below it that
+// were waited for.
+func processorTime(cmd *exec.Cmd) time.Duration {
+	if cmd.ProcessState == nil {
+		return 0
+	}
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 }
 
 // command is go. What runs without the race detector does so without cgo, as

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // An event is a line of `go test -json` (go doc test2json).
@@ -31,6 +32,14 @@ type summary struct {
 	took    map[testID]float64  // seconds, of what was not over at once
 	written map[testID][]string // lines of tests that run
 	leftOut map[string][]string // names by reason
+	parts   []part
+}
+
+// A part is what one go test took, and how much of the processor, with all
+// processes that it has started. Compiling comes before.
+type part struct {
+	name                       string
+	took, processor, compiling time.Duration
 }
 
 type testID struct{ pkg, test string }
@@ -150,6 +159,25 @@ func (s *summary) writeLongest() {
 	_, _ = fmt.Fprintln(s.out, "\nthe longest took, in seconds:")
 	for _, id := range ids[:min(longest, len(ids))] {
 		_, _ = fmt.Fprintf(s.out, "  %6.1f  %s %s\n", s.took[id], id.pkg, id.test)
+	}
+}
+
+// addPart notes what a part took.
+func (s *summary) addPart(p part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts = append(s.parts, p)
+}
+
+// writeParts lists the parts, the longest first.
+func (s *summary) writeParts() {
+	if len(s.parts) == 0 {
+		return
+	}
+	slices.SortFunc(s.parts, func(a, b part) int { return cmp.Compare(b.took, a.took) })
+	_, _ = fmt.Fprintln(s.out, "\nthe parts took, in seconds, those of the processor, and of it to compile them:")
+	for _, p := range s.parts {
+		_, _ = fmt.Fprintf(s.out, "  %6.1f %6.1f %6.1f  %s\n", p.took.Seconds(), p.processor.Seconds(), p.compiling.Seconds(), p.name)
 	}
 }
 

@@ -69,7 +69,7 @@ func TestProgram(t *testing.T) {
 			files: files{"go.mod": module("m"), "p_test.go": passing},
 			env:   "CI=true",
 			ok:    true,
-			has:   []string{"ok  \texample.org/m\t", "no test was left out"},
+			has:   []string{"ok  \texample.org/m\t", "the parts took", "no test was left out"},
 			not:   []string{"quiet", "PASS", "RUN"},
 		},
 		{
