@@ -57,16 +57,6 @@ func checkEnvironmentReserved(i *inspection, s *subject) {
 	}
 }
 
-// without returns a line without one of its words, or removeIt if there is no
-// other.
-func without(setting, value, word string) string {
-	rest := strings.Join(strings.Fields(strings.Replace(value, word, "", 1)), " ")
-	if strings.Trim(rest, `"' `) == "" {
-		return removeIt
-	}
-	return setting + "=" + rest
-}
-
 var ruleUnitHash = Rule{
 	ID: "unit-hash", Severity: Warning,
 	Title: "the unit was changed after it was rendered",
@@ -104,7 +94,7 @@ func checkUnitHash(i *inspection, s *subject) {
 		if a.Path == s.Paths[0] && strings.Contains(a.Value, units.HashVariable+"="+held) {
 			i.at(s, a, remark{
 				why: "a setting was changed without it, and an upgrade does not apply the change",
-				use: a.Name + "=" + strings.Replace(a.Value, held, hash, 1),
+				use: a.Name + "=" + replaceWord(a.Value, units.HashVariable+"="+held, units.HashVariable+"="+hash),
 			})
 		}
 	}

@@ -249,6 +249,25 @@ func TestFixJudgement(t *testing.T) {
 	}
 }
 
+// What is put right is the word that was found, also where it is a part of
+// another or is quoted; and there is an end, whatever comes of it.
+func TestFixWords(t *testing.T) {
+	for _, tt := range []struct{ unit, text, want string }{
+		{"web@.service", "ExecStart=/usr/bin/web\nRuntimeDirectory=web-data web\n", "RuntimeDirectory=web-data-%i web-%i"},
+		{"web.service", `ExecStart=/bin/sh -c "/usr/bin/web -name \"a b\""` + "\n", `ExecStart=/bin/sh -c "exec /usr/bin/web -name \"a b\""`},
+		{"web.service", "ExecStart=/usr/bin/web\nSuccessExitStatus=143 1\n", "SuccessExitStatus=143"},
+		{"web.service", "ExecStart=/usr/bin/web\nSystemCallFilter=~@process @clock\nSystemCallFilter=~@process\n", "SystemCallFilter=~@clock"},
+	} {
+		root := t.TempDir()
+		write(t, filepath.Join(root, vendor, tt.unit), "[Service]\nRestart=on-failure\n"+tt.text)
+		only := []string{"runtime-directory-shared", "exec-start-shell", "restart-prevent", "system-calls"}
+		plan := fix(t, lint.Options{Root: root, Only: only}, tt.unit)
+		if len(plan.DropIns) != 1 || !strings.HasSuffix(plan.DropIns[0].New, "\n"+tt.want+"\n") || len(plan.Left) > 0 {
+			t.Errorf("%s:\n%+v", tt.text, plan)
+		}
+	}
+}
+
 // What cannot be linted is not put right either, nor half of it.
 func TestFixErrors(t *testing.T) {
 	root := t.TempDir()

@@ -209,7 +209,10 @@ var ruleExecStartShell = Rule{
 	Reference: "systemd.service(5)",
 }
 
-var shellExec = regexp.MustCompile(`(^|[;&|\s])exec\s`)
+var (
+	shellExec  = regexp.MustCompile(`(^|[;&|\s])exec\s`)
+	oneCommand = regexp.MustCompile(`^[^=;&|\s]+([^\S\n][^;&|\n]*)?$`)
+)
 
 func checkExecStartShell(i *inspection, s *subject) {
 	for _, c := range s.commands("ExecStart") {
@@ -219,9 +222,9 @@ func checkExecStartShell(i *inspection, s *subject) {
 		}
 		use := noAdvice
 		// One command can be given to exec; with more of them it has to be seen
-		// which is the last.
-		if !strings.ContainsAny(script, ";&|\n") {
-			use = "ExecStart=" + withExec(c.from.Value, script)
+		// which is the last, and with a variable before it what exec runs.
+		if oneCommand.MatchString(script) {
+			use = c.withExec(script)
 		}
 		i.at(s, c.from, remark{why: "the main process is the shell, and systemd does not believe the daemon's messages", use: use})
 	}
@@ -229,12 +232,22 @@ func checkExecStartShell(i *inspection, s *subject) {
 
 // withExec puts exec before the script, and quotes around both if there are
 // none.
-func withExec(value, script string) string {
-	before, after, _ := strings.Cut(value, script)
-	if strings.HasSuffix(before, "'") || strings.HasSuffix(before, `"`) {
-		return before + "exec " + script + after
+func (c command) withExec(script string) string {
+	n := slices.Index(c.words, script)
+	before, own, after := c.cut(n + 1)
+	if own == nil {
+		return noAdvice
 	}
-	return before + "'exec " + script + "'" + after
+	raw := own[n]
+	switch {
+	case raw[0] == '\'' || raw[0] == '"':
+		raw = raw[:1] + "exec " + raw[1:]
+	case strings.ContainsAny(raw, `\'"`):
+		return noAdvice
+	default:
+		raw = "'exec " + raw + "'"
+	}
+	return c.from.Name + "=" + strings.Join(slices.Concat(before, own[:n], []string{raw}, after), " ")
 }
 
 var ruleExecStartWrapper = Rule{
@@ -259,7 +272,7 @@ func checkExecStartWrapper(i *inspection, s *subject) {
 		}
 		use := noAdvice
 		if at := slices.IndexFunc(c.words[1:], func(word string) bool { return strings.HasPrefix(word, "/") }); at >= 0 {
-			use = "ExecStart=" + c.from.Value[max(strings.Index(c.from.Value, c.words[1+at]), 0):]
+			use = c.replace(1 + at)
 		}
 		i.at(s, c.from, remark{why: c.base() + " is the main process, and systemd does not believe the daemon's messages", use: use})
 	}
@@ -286,7 +299,7 @@ func checkExecStartArgv0(i *inspection, s *subject) {
 		}
 		r := remark{
 			why: "a reload starts what argv[0] names, " + brief(c.words[1]),
-			use: "ExecStart=" + strings.Replace(strings.Replace(c.from.Value, "@", "", 1), " "+c.words[1], "", 1),
+			use: c.replace(2, strings.ReplaceAll(c.prefix, "@", "")+c.words[0]),
 		}
 		if !strings.Contains(c.words[1], "/") {
 			r.severity = Note
@@ -313,7 +326,7 @@ func checkExecStartIgnore(i *inspection, s *subject) {
 			i.at(s, c.from, remark{
 				severity: i.afterCrash(),
 				why:      "a crash counts as a success, after which Restart=" + s.restart() + " does not restart",
-				use:      "ExecStart=" + strings.Replace(c.from.Value, "-", "", 1),
+				use:      c.withoutPrefix("-"),
 			})
 		}
 	}

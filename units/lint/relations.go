@@ -252,11 +252,11 @@ var ruleSocketPartOf = Rule{
 func checkSocketPartOf(i *inspection, s *subject) {
 	tie := func(of *subject, other *subject, settings ...string) {
 		for _, setting := range settings {
-			a, found := of.listed("Unit", setting, other.Name)
+			word, found := of.listed("Unit", setting, other.Name)
 			if found {
-				i.at(of, a, remark{
+				i.at(of, word.From, remark{
 					why: "when the service stops or restarts the socket is closed, and connections are refused",
-					use: without(setting, a.Value, withSpecifier(other.Name)),
+					use: without(setting, word.From.Value, word.Text),
 				})
 			}
 		}

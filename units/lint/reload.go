@@ -70,14 +70,6 @@ func (i *inspection) reloadCommand(s *subject) string {
 	return line
 }
 
-// quoted writes a word as one of a command line.
-func quoted(word string) string {
-	if word != "" && !strings.ContainsAny(word, " \t\\\"';") {
-		return word
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
-}
-
 var ruleExecReloadSignal = Rule{
 	ID: "exec-reload-signal", Severity: Warning,
 	Title: "a failed reload counts as a success",
@@ -113,7 +105,7 @@ func checkExecReloadIgnore(i *inspection, s *subject) {
 		if strings.Contains(c.prefix, "-") {
 			i.at(s, c.from, remark{
 				why: "`systemctl reload` succeeds even if the new program did not start",
-				use: "ExecReload=" + strings.Replace(c.from.Value, "-", "", 1),
+				use: c.withoutPrefix("-"),
 			})
 		}
 	}
@@ -301,7 +293,7 @@ func checkRuntimeDirectoryShared(i *inspection, s *subject) {
 		if name := word.Text; !instanced(name) {
 			i.at(s, word.From, remark{
 				why: "the stop of one instance removes the control socket of all",
-				use: "RuntimeDirectory=" + strings.Replace(word.From.Value, name, name+"-%i", 1),
+				use: "RuntimeDirectory=" + replaceWord(word.From.Value, name, name+"-%i"),
 			})
 		}
 	}

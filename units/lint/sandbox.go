@@ -111,14 +111,15 @@ var ruleExecPaths = Rule{
 func checkExecPaths(i *inspection, s *subject) {
 	program := s.program()
 	_, forbidden := s.covering("NoExecPaths", program)
-	file, a := s.covering("ExecPaths", program)
+	file, word := s.covering("ExecPaths", program)
 	if program == "" || forbidden == nil {
 		return
 	}
-	if a != nil && file == program {
-		i.at(s, *a, remark{
+	if word != nil && file == program {
+		prefix := word.Text[:len(word.Text)-len(strings.TrimLeft(word.Text, "-+"))]
+		i.at(s, word.From, remark{
 			why: "after an upgrade the program is another file, and reloads fail with EACCES",
-			use: "ExecPaths=" + strings.Replace(a.Value, program, path.Dir(program), 1),
+			use: "ExecPaths=" + replaceWord(word.From.Value, word.Text, prefix+path.Dir(program)),
 		})
 	}
 }
@@ -137,16 +138,16 @@ func (s *subject) program() string {
 }
 
 // covering returns the longest of the paths in a list that is the file or a
-// folder that it is in, or "" and nil.
-func (s *subject) covering(setting, file string) (longest string, from *unitfile.Assignment) {
+// folder that it is in, and the word that says so, or "" and nil.
+func (s *subject) covering(setting, file string) (longest string, by *unitfile.Word) {
 	words, _ := s.Words("Service", setting)
 	for _, word := range words {
 		folder := path.Clean(strings.TrimLeft(word.Text, "-+"))
 		if within(file, folder) && len(folder) >= len(longest) {
-			longest, from = folder, &word.From
+			longest, by = folder, &word
 		}
 	}
-	return longest, from
+	return longest, by
 }
 
 var ruleBoundProgram = Rule{
@@ -168,7 +169,7 @@ func checkBoundProgram(i *inspection, s *subject) {
 		if program != "" && path.Clean(b.destination) == program && path.Clean(b.source) != program {
 			i.at(s, b.from, remark{
 				why: "the service sees the old version of the program after an upgrade, and reloads change nothing",
-				use: b.from.Name + "=" + strings.Replace(b.from.Value, b.word, path.Dir(b.source)+folderAt(b), 1),
+				use: b.from.Name + "=" + replaceWord(b.from.Value, b.word, path.Dir(b.source)+folderAt(b)),
 			})
 		}
 	}

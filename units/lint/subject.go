@@ -155,13 +155,13 @@ func (s *subject) related(section, setting string) []unitfile.Word {
 	return words
 }
 
-// listed reports whether the setting names the unit, with its specifiers
-// replaced.
-func (s *subject) listed(section, setting, word string) (unitfile.Assignment, bool) {
-	for _, w := range s.related(section, setting) {
-		if s.expand(w.Text) == word {
-			return w.From, true
+// listed reports whether the setting names the unit, and by which word, with
+// its specifiers replaced.
+func (s *subject) listed(section, setting, name string) (unitfile.Word, bool) {
+	for _, word := range s.related(section, setting) {
+		if s.expand(word.Text) == name {
+			return word, true
 		}
 	}
-	return unitfile.Assignment{}, false
+	return unitfile.Word{}, false
 }

@@ -29,13 +29,30 @@ func TestUses(t *testing.T) {
 		{breach{rule: "exec-start-shell", service: start + "/bin/sh -c /usr/bin/hello"}, "ExecStart=/bin/sh -c 'exec /usr/bin/hello'"},
 		{breach{rule: "exec-start-wrapper", service: start + "/usr/bin/sudo -u x /usr/bin/hello 'a b'"}, "ExecStart=/usr/bin/hello 'a b'"},
 		{breach{rule: "exec-start-argv0", service: start + "-@/usr/bin/hello /srv/x 'a b'"}, "ExecStart=-/usr/bin/hello 'a b'"},
+		{breach{rule: "exec-start-shell", service: start + `/bin/sh -c "/usr/bin/hello -name \"a b\""`}, `ExecStart=/bin/sh -c "exec /usr/bin/hello -name \"a b\""`},
+		{breach{rule: "exec-start-wrapper", service: start + "/opt/sudo /opt"}, "ExecStart=/opt"},
+		{breach{rule: "exec-start-wrapper", service: start + `/usr/bin/sudo "/opt/a b"`}, `ExecStart="/opt/a b"`},
+		{breach{rule: "exec-start-argv0", service: start + "@/usr/bin/hello 'a b'  c"}, "ExecStart=/usr/bin/hello c"},
+		{breach{rule: "exec-start-argv0", service: start + "@/usr/bin/env e e-f"}, "ExecStart=/usr/bin/env e-f"},
+		{breach{rule: "exec-reload-ignore", service: "[Service]\nExecReload=\nExecReload=/opt/a-b ; -/usr/bin/hello reload"},
+			"ExecReload=/opt/a-b ; /usr/bin/hello reload"},
 		{breach{rule: "address-families", service: "[Service]\nRestrictAddressFamilies=\nRestrictAddressFamilies=~AF_UNIX AF_INET"},
 			"RestrictAddressFamilies=~AF_INET"},
 		{breach{rule: "system-calls", service: "[Service]\nSystemCallFilter=~@clock @process"}, "SystemCallFilter=~@clock"},
 		{breach{rule: "system-calls", service: "[Service]\nSystemCallFilter=~@process"}, ""},
 		{breach{rule: "exec-paths", service: "[Service]\nNoExecPaths=/\nExecPaths=/lib /usr/bin/hello"}, "ExecPaths=/lib /usr/bin"},
+		{breach{rule: "exec-paths", service: "[Service]\nNoExecPaths=/\nExecPaths=/usr/bin/hello-d -/usr/bin/hello"}, "ExecPaths=/usr/bin/hello-d -/usr/bin"},
+		{breach{rule: "bound-program", service: "[Service]\nBindPaths=/a:/usr/bin/hello.d /a:/usr/bin/hello"}, "BindPaths=/a:/usr/bin/hello.d /:/usr/bin"},
 		{breach{rule: "environment-reserved", service: "[Service]\nEnvironment=A=1 LISTEN_FDS=1"}, "Environment=A=1"},
+		{breach{rule: "environment-reserved", service: "[Service]\nEnvironment='LISTEN_FDS=1 2' 'A=1  2'"}, "Environment='A=1  2'"},
 		{breach{rule: "restart-prevent", service: "[Service]\nSuccessExitStatus=2 143"}, "SuccessExitStatus=143"},
+		{breach{rule: "restart-prevent", service: "[Service]\nSuccessExitStatus=143 1"}, "SuccessExitStatus=143"},
+		{breach{rule: "restart-prevent", service: "[Service]\nRestartPreventExitStatus=255 2"}, "RestartPreventExitStatus=255"},
+		{breach{rule: "sockets-missing", drop: "Sockets=", service: "[Service]\nSockets=hello.socket o.socket"}, "Sockets=hello.socket"},
+		{breach{rule: "runtime-directory-shared", of: template, service: "[Service]\nRuntimeDirectory=\nRuntimeDirectory=hello-%i/a hello"},
+			"RuntimeDirectory=hello-%i/a hello-%i"},
+		{breach{rule: "socket-part-of", socket: "[Unit]\nPartOf=a-hello.service hello.service"}, "PartOf=a-hello.service"},
+		{breach{rule: "socket-part-of", socket: "[Unit]\nPartOf=a.service %p.service"}, "PartOf=a.service"},
 		{breach{rule: "socket-in-runtime-directory", socket: "[Socket]\nListenStream=/run/hello/a.sock"}, "ListenStream=/run/hello-a.sock"},
 		{breach{rule: "unknown-setting", service: "[Service]\nkillmode=control-group"}, "KillMode=control-group"},
 		{breach{rule: "timeout-stop", service: "[Service]\nTimeoutStopSec=5s",
@@ -64,6 +81,19 @@ func TestUses(t *testing.T) {
 				t.Errorf("want %q, got\n%s", c.want, list(findings))
 			}
 		})
+	}
+}
+
+// TestNoExec has no line to write where it is not one program, and one that can
+// be found as it is written, that exec is to be put before.
+func TestNoExec(t *testing.T) {
+	for _, script := range []string{"'cd /srv && /usr/bin/hello'", "'A=1 /usr/bin/hello'", `/usr/bin/hello\x20-v`} {
+		b := breach{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/bin/sh -c " + script}
+		findings := check(t, lint.Options{}, b.write(t)...)
+		i := slices.IndexFunc(findings, func(f lint.Finding) bool { return f.Rule == b.rule })
+		if i < 0 || findings[i].Use != "" || findings[i].Remove {
+			t.Errorf("%s: want %s without a line to use, got\n%s", script, b.rule, list(findings))
+		}
 	}
 }
 

@@ -74,10 +74,7 @@ func (s *subject) commands(name string) []command {
 func cutCommands(value string) []string {
 	var commands []string
 	begun := ""
-	for rest := value; rest != ""; {
-		blank := len(rest) - len(strings.TrimLeft(rest, " \t"))
-		word := rest[blank : blank+wordLength(rest[blank:])]
-		rest = rest[blank+len(word):]
+	for _, word := range rawWords(value) {
 		switch word {
 		case ";":
 			commands, begun = append(commands, begun), ""
@@ -88,25 +85,6 @@ func cutCommands(value string) []string {
 		}
 	}
 	return append(commands, begun)
-}
-
-// wordLength is how far a word reaches as it is written: blanks within quotes
-// or after a backslash do not end it.
-func wordLength(text string) int {
-	quote := byte(0)
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\\':
-			i++
-		case c == quote:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		case quote == 0 && (c == ' ' || c == '\t'):
-			return i
-		}
-	}
-	return len(text)
 }
 
 func newCommand(words []string, from unitfile.Assignment) command {
