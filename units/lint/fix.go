@@ -99,6 +99,11 @@ func (p *planner) look() (err error) {
 	return err
 }
 
+// mostTries is how many changes a step may take, far more than ever follow from
+// one another. A remedy that changes a value and does not cure it brings
+// another finding each time: without a limit the step would not end.
+const mostTries = 32
+
 // step tries to put one finding right, and reports whether there was one. What
 // is found only then is put right with it.
 func (p *planner) step() bool {
@@ -109,8 +114,9 @@ func (p *planner) step() bool {
 	before := *p
 	p.tried = maps.Clone(p.tried)
 	p.drafts = cloned(p.drafts)
-	for more := f; found && p.err == nil; more, found = p.next(before.findings) {
+	for more, tries := f, 0; found && p.err == nil && tries < mostTries; tries++ {
 		p.try(more)
+		more, found = p.next(before.findings)
 	}
 	again := slices.ContainsFunc(p.findings, func(other Finding) bool { return identity(other) == identity(f) })
 	if p.err == nil && (again || serious(p.findings) >= serious(before.findings)) {
