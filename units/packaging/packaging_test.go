@@ -3,6 +3,7 @@ package packaging_test
 import (
 	"errors"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,34 @@ func TestScripts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// options are those of systemctl that its oldest version for which there are
+// packages, 252, has as well.
+var options = []string{"-P", "--all", "--full", "--global", "--no-legend", "--no-reload", "--now", "--plain", "--quiet", "--system", "--user"}
+
+var systemctl = regexp.MustCompile(`\bsystemctl ([^|;&>)"\n]*)`)
+
+// TestOptions has scripts call systemctl only with what an old one takes: the
+// scripts go on where it refuses an option and does nothing.
+func TestOptions(t *testing.T) {
+	for name, p := range variants() {
+		for _, f := range render(t, p) {
+			if f.Mode != 0o755 {
+				continue
+			}
+			for _, call := range systemctl.FindAllStringSubmatch(f.Text, -1) {
+				for _, word := range strings.Fields(call[1]) {
+					if word == "--" {
+						break
+					}
+					if strings.HasPrefix(word, "-") && !slices.Contains(options, word) {
+						t.Errorf("%s, %s: systemctl %s", name, f.Name, word)
+					}
+				}
+			}
+		}
 	}
 }
 
