@@ -33,12 +33,14 @@ func TestGolden(t *testing.T) {
 		Name: "open", Program: "/usr/bin/open", User: "opener", Group: "openers", Network: units.AnyNetwork,
 		ReadWritePaths: []string{"/srv/open", "/home/open/a b"}, Capabilities: []string{"CAP_CHOWN"}, Memory: 1 << 30, Tasks: 100,
 	}
+	families := hello
+	families.Sockets = []units.Socket{{Name: "http", Addresses: []string{"0.0.0.0:8080", "[::]:8080"}}}
 	for _, test := range []struct {
 		name    string
 		systemd int
 		service units.Service
 	}{
-		{"hello", units.Oldest, hello}, {"notify-reload", 253, reload}, {"user", 262, user}, {"open", 257, open}, {"template", 262, whole},
+		{"families", units.Oldest, families}, {"hello", units.Oldest, hello}, {"notify-reload", 253, reload}, {"user", 262, user}, {"open", 257, open}, {"template", 262, whole},
 	} {
 		files, err := test.service.Render(test.systemd)
 		if err != nil {
@@ -178,6 +180,8 @@ func TestInvalid(t *testing.T) {
 		{"Addresses", "vsock:a", addresses("vsock:a")},
 		{"Addresses", "/run/valid/a", addresses("/run/valid/a")},
 		{"Addresses", ":80", func(s *units.Service) { s.Name = "a@"; addresses(":80")(s) }},
+		{"Addresses", ":81", addresses("[::]:80", ":81", "0.0.0.0:80")},
+		{"Addresses", "udp:[::]:80", addresses("[::]:80", "0.0.0.0:80", "udp:[::]:80")},
 	} {
 		s := units.Service{Name: "valid", Program: "/usr/bin/valid"}
 		test.change(&s)

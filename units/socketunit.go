@@ -16,6 +16,9 @@ func (s *Service) socketUnit(i int) options {
 		l, _ := parseAddress(address) // validated
 		o.set("Socket", l.setting, l.value)
 	}
+	if socket.isIPv6Only() {
+		o.set("Socket", "BindIPv6Only", "ipv6-only")
+	}
 	if i > 0 {
 		// The first one is named as the service that it is for.
 		o.set("Socket", "Service", s.base()+s.instance("@")+".service")

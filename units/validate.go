@@ -299,6 +299,7 @@ func (s *Service) validateSockets(j *judge) {
 		for _, address := range socket.Addresses {
 			s.validateAddress(j, address)
 		}
+		j.families(socket)
 		j.account("User", socket.User)
 		j.account("Group", socket.Group)
 		j.settings(socket.Settings, "Unit", "Socket", "Install")
@@ -321,6 +322,15 @@ func (s *Service) validateAddress(j *judge, address string) {
 	}
 	if s.template() && !strings.Contains(address, "%i") && !strings.Contains(address, "%I") && !strings.Contains(address, "%j") {
 		j.refuse("Addresses", address, "each instance needs its own, with %i")
+	}
+}
+
+// families refuses an address of which the unit would make less than it says.
+func (j *judge) families(socket Socket) {
+	if _, alone := socket.families(); socket.isIPv6Only() {
+		for _, address := range alone {
+			j.refuse("Addresses", address, "beside 0.0.0.0 and [::] of another port it would be for IPv6 only: add 0.0.0.0, or make another socket of it")
+		}
 	}
 }
 

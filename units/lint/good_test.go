@@ -30,6 +30,9 @@ func descriptions() map[string]func(*units.Service) {
 			s.Sockets[0].Addresses = []string{"[::1]:80", "127.0.0.1:80", "udp:127.0.0.1:80", "/run/x.sock", "@x", "vsock:80"}
 			s.Sockets[0].FreeBind = true
 		},
+		"families": func(s *units.Service) {
+			s.Sockets[0].Addresses = []string{"[::]:80", "0.0.0.0:80", "udp:0.0.0.0:53", "udp::53"}
+		},
 		"unix socket": func(s *units.Service) {
 			s.Sockets = []units.Socket{{Name: "u", Addresses: []string{"unixpacket:/run/u.sock"}, Mode: 0o600, User: "root", Group: "root", Backlog: 2048}}
 		},
