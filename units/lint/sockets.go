@@ -2,7 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"net/netip"
 	"path"
 	"strings"
 
@@ -138,7 +137,8 @@ func checkTriggerLimit(i *inspection, s *subject) {
 	}
 }
 
-// listens are the settings that make a socket unit listen.
+// listens are the settings that make a socket unit listen, those of sockets
+// first.
 var listens = []string{"ListenStream", "ListenDatagram", "ListenSequentialPacket", "ListenFIFO", "ListenSpecial", "ListenNetlink",
 	"ListenMessageQueue", "ListenUSBFunction"}
 
@@ -200,68 +200,6 @@ var ruleReusePort = Rule{
 	Bad:       "[Socket]\nReusePort=yes",
 	Good:      "[Socket]\nReusePort=no",
 	Reference: "systemd.socket(5)",
-}
-
-var ruleSameAddress = Rule{
-	ID: "same-address", Severity: Error,
-	Title: "an address is bound twice",
-	Why: "Two lines, of one socket unit or of two of the same service, listen at the same address. The address of " +
-		"all interfaces overlaps with that of one as well, and so does a port alone (which is [::], both " +
-		"families) with 0.0.0.0. The second socket cannot be bound (EADDRINUSE), and its unit fails.",
-	Bad:       "[Socket]\nListenStream=0.0.0.0:8080",
-	Good:      "[Socket]\nListenStream=0.0.0.0:8081",
-	Reference: "systemd.socket(5)",
-}
-
-func checkSameAddress(i *inspection) {
-	type place struct {
-		socket *subject
-		kind   string
-		value  string
-	}
-	var seen []place
-	for _, s := range i.sockets {
-		reuse, _, _ := s.boolean("Socket", "ReusePort")
-		if reuse {
-			continue // has a rule of its own
-		}
-		only, _ := s.text("Socket", "BindIPv6Only")
-		for _, a := range s.addresses() {
-			here := place{s, a.Name, s.expand(a.Value)}
-			for _, other := range seen {
-				if other.kind == here.kind && overlap(other.value, here.value, only == "ipv6-only") {
-					i.at(s, a, remark{why: fmt.Sprintf("%s listens at %s already, and the second fails", other.socket.Name, other.value)})
-					break
-				}
-			}
-			seen = append(seen, here)
-		}
-	}
-}
-
-// overlap reports whether only one of the addresses can be bound.
-func overlap(a, b string, ipv6Only bool) bool {
-	if a == b {
-		return true
-	}
-	one, errOne := parseListen(a)
-	two, errTwo := parseListen(b)
-	if errOne != nil || errTwo != nil || one.Port() != two.Port() {
-		return false
-	}
-	covers := func(all, other netip.AddrPort) bool {
-		return all.Addr().IsUnspecified() && (all.Addr().Is4() == other.Addr().Is4() || all.Addr().Is6() && !ipv6Only)
-	}
-	return one == two || covers(one, two) || covers(two, one)
-}
-
-// parseListen reads an address and port, or a port alone, which is that of all
-// addresses.
-func parseListen(value string) (netip.AddrPort, error) {
-	if !strings.Contains(value, ":") {
-		value = "[::]:" + value
-	}
-	return netip.ParseAddrPort(value)
 }
 
 var ruleInstanceAddress = Rule{
