@@ -180,6 +180,9 @@ func TestInvalid(t *testing.T) {
 		{"Addresses", "vsock:a", addresses("vsock:a")},
 		{"Addresses", "/run/valid/a", addresses("/run/valid/a")},
 		{"Addresses", ":80", func(s *units.Service) { s.Name = "a@"; addresses(":80")(s) }},
+		{"Addresses", "/run/a-%j.sock", func(s *units.Service) { s.Name = "a@"; addresses("/run/a-%j.sock")(s) }},
+		{"Addresses", "@a-%%i", func(s *units.Service) { s.Name = "a@"; addresses("@a-%%i")(s) }},
+		{"Addresses", "/run/a-%%%j", func(s *units.Service) { s.Name = "a@"; addresses("/run/a-%%%j")(s) }},
 		{"Addresses", ":81", addresses("[::]:80", ":81", "0.0.0.0:80")},
 		{"Addresses", "udp:[::]:80", addresses("[::]:80", "0.0.0.0:80", "udp:[::]:80")},
 	} {

@@ -320,7 +320,8 @@ func (s *Service) validateAddress(j *judge, address string) {
 		ok && strings.HasPrefix(below, s.runtimeDirectory()+"/") {
 		j.refuse("Addresses", address, "systemd removes /run/"+s.runtimeDirectory()+" whenever the service stops; take another directory")
 	}
-	if s.template() && !strings.Contains(address, "%i") && !strings.Contains(address, "%I") && !strings.Contains(address, "%j") {
+	// %j is a part of the name before the @, and the same for all of them.
+	if specifiers := strings.ReplaceAll(address, "%%", ""); s.template() && !strings.Contains(specifiers, "%i") && !strings.Contains(specifiers, "%I") {
 		j.refuse("Addresses", address, "each instance needs its own, with %i")
 	}
 }
