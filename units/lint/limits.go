@@ -10,8 +10,8 @@ import (
 // limitChecks are about what two generations need at a time.
 func limitChecks() []check {
 	return []check{
-		ofService(ruleTasksMax, func(i *inspection, s *subject) { checkTasks(i, s, "TasksMax") }),
-		ofService(ruleLimitNPROC, func(i *inspection, s *subject) { checkTasks(i, s, "LimitNPROC") }),
+		ofService(ruleTasksMax, func(i *inspection, s *subject) { checkTasks(i, s, "TasksMax", either(isNumber, isShare)) }),
+		ofService(ruleLimitNPROC, func(i *inspection, s *subject) { checkTasks(i, s, "LimitNPROC", isNumber) }),
 		ofService(ruleMemoryMax, func(i *inspection, s *subject) { checkMemory(i, s, "MemoryMax", "the kernel kills one of them") }),
 		ofService(ruleMemoryHigh, func(i *inspection, s *subject) { checkMemory(i, s, "MemoryHigh", "the kernel slows both down") }),
 		ofService(ruleLimitNOFILE, checkLimitNOFILE),
@@ -49,9 +49,10 @@ var ruleLimitNPROC = Rule{
 	Reference: "systemd.exec(5)",
 }
 
-func checkTasks(i *inspection, s *subject, name string) {
-	most, a, found := s.number("Service", name)
-	if !found || isRelative(a.Value) {
+func checkTasks(i *inspection, s *subject, name string, valid func(string) bool) {
+	a, found := s.valid("Service", valid, name)
+	most, isNumber := parseNumber(a.Value)
+	if !found || !isNumber { // but a share of what the machine allows
 		return
 	}
 	if least := uint64(2 * i.Daemon.Tasks); least > 0 && most < least {
@@ -109,7 +110,14 @@ func checkMemory(i *inspection, s *subject, name, what string) {
 
 func isMemory(value string) bool {
 	_, err := unitfile.ParseSize(value)
-	return err == nil || errors.Is(err, unitfile.ErrRelative)
+	return err == nil || isShare(value)
+}
+
+// isShare reports whether a value is a share of what the machine has, which is
+// written in the same way for tasks as for memory (parse_permyriad).
+func isShare(value string) bool {
+	_, err := unitfile.ParseSize(value)
+	return errors.Is(err, unitfile.ErrRelative)
 }
 
 var ruleLimitNOFILE = Rule{

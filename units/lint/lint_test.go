@@ -172,6 +172,8 @@ func breaches() []breach {
 		{rule: "fd-store", drop: "FileDescriptorStoreMax="},
 		{rule: "fd-store-preserve", service: "[Service]\nFileDescriptorStorePreserve=on-success", options: newer, severity: lint.Warning},
 		{rule: "tasks-max", service: "[Service]\nTasksMax=100", options: daemon(lint.Daemon{Tasks: 60}), severity: lint.Error},
+		{rule: "tasks-max", service: "[Service]\nTasksMax=16\nTasksMax=101%"},
+		{rule: "limit-nproc", service: "[Service]\nLimitNPROC=16\nLimitNPROC=5%"},
 		{rule: "limit-nproc", service: "[Service]\nLimitNPROC=50:100", options: daemon(lint.Daemon{Tasks: 60}), severity: lint.Error},
 		{rule: "memory-max", service: "[Service]\nMemoryMax=1.5G", options: daemon(lint.Daemon{Memory: 1 << 30})},
 		{rule: "memory-high", service: "[Service]\nMemoryHigh=512M", options: daemon(lint.Daemon{Memory: 300 << 20})},

@@ -56,6 +56,7 @@ func silences() []breach {
 		{rule: "limit-as", service: "[Service]\nLimitAS=4G"},
 		{rule: "tasks-max", service: "[Service]\nTasksMax=32"},
 		{rule: "tasks-max", service: "[Service]\nTasksMax=5%"},
+		{rule: "tasks-max", service: "[Service]\nTasksMax=16\nTasksMax=2.5%"},
 		{rule: "tasks-max", service: "[Service]\nTasksMax=120", options: daemon(lint.Daemon{Tasks: 60})},
 		{rule: "memory-max", service: "[Service]\nMemoryMax=2G", options: daemon(lint.Daemon{Memory: 1 << 30})},
 		{rule: "memory-max", service: "[Service]\nMemoryMax=1%", options: daemon(lint.Daemon{Memory: 1 << 30})},

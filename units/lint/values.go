@@ -39,9 +39,6 @@ func parseNumber(value string) (uint64, bool) {
 	return n, err == nil && !strings.Contains(value, "_")
 }
 
-// isRelative reports whether a value is a share of what the machine has.
-func isRelative(value string) bool { return strings.HasSuffix(value, "%") }
-
 // within reports whether a path is the folder, or below it.
 func within(file, folder string) bool {
 	file, folder = path.Clean(file), path.Clean(folder)
