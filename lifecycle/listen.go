@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/reserved"
 	"github.com/heirloom-go/heirloom/internal/sockets"
 )
 
@@ -81,7 +82,7 @@ func (s *Service) ListenAll(name, network, address string) ([]net.Listener, erro
 
 // lockToListen locks s.registered, if a listener of that name may be asked for.
 func (s *Service) lockToListen(name string) error {
-	if sockets.IsReserved(name) && !s.isRunning() {
+	if reserved.Is(name) && !s.isRunning() {
 		return s.Fail(fmt.Errorf("listen %s: %w", name, ErrReserved))
 	}
 	return s.registered.lock("listen %s", name)

@@ -151,6 +151,8 @@ func TestInvalid(t *testing.T) {
 			s.Settings = []units.Setting{{Section: "Service", Name: "Environment", Value: "HEIRLOOM_UNIT_HASH=1"}}
 		}},
 		{"Name", "a b", func(s *units.Service) { s.Sockets = []units.Socket{{Name: "a b", Addresses: []string{":80"}}} }},
+		{"Name", "heirloom", func(s *units.Service) { s.Sockets = []units.Socket{{Name: "heirloom", Addresses: []string{":80"}}} }},
+		{"Name", "heirloom-3", func(s *units.Service) { s.Sockets = []units.Socket{{Name: "heirloom-3", Addresses: []string{":80"}}} }},
 		{"Name", "a", func(s *units.Service) { s.Sockets = []units.Socket{{Name: "a"}} }},
 		{"Name", "a", func(s *units.Service) {
 			s.Sockets = []units.Socket{{Name: "a", Addresses: []string{":80"}}, {Name: "a", Addresses: []string{":81"}}}

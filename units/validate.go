@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/reserved"
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
@@ -282,6 +283,9 @@ func (s *Service) validateSockets(j *judge) {
 	for _, socket := range s.Sockets {
 		if !socketName.MatchString(socket.Name) || len(socket.Name) > 100 {
 			j.refuse("Name", socket.Name, "it takes letters, digits and _.-")
+		}
+		if reserved.Is(socket.Name) {
+			j.refuse("Name", socket.Name, "heirloom uses the name itself, and Listen refuses it")
 		}
 		if seen[socket.Name] {
 			j.refuse("Name", socket.Name, "two sockets have this name; one socket may have several Addresses")

@@ -7,7 +7,6 @@ import (
 
 	"github.com/heirloom-go/heirloom/activation"
 	"github.com/heirloom-go/heirloom/internal/control"
-	"github.com/heirloom-go/heirloom/internal/fdstore"
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
 )
@@ -31,12 +30,6 @@ type Origin struct {
 
 // New makes a Set that takes sockets from there, or binds them.
 func New(from Origin, log hclog.Logger) *Set { return &Set{from: from, log: log} }
-
-// IsReserved reports whether heirloom uses the name itself.
-func IsReserved(name string) bool {
-	_, isStored := fdstore.Generation(name)
-	return name == activation.HandoverName || name == fdstore.LedgerName || name == control.ListenerName || isStored
-}
 
 // Bound returns the sockets that the service has bound itself, in this
 // generation or an earlier one.

@@ -198,13 +198,3 @@ func TestListenAllOrNothing(t *testing.T) {
 		t.Errorf("left: %+v", set.Bound())
 	}
 }
-
-func TestIsReserved(t *testing.T) {
-	for name, want := range map[string]bool{
-		activation.HandoverName: true, control.ListenerName: true, "http": false, "": false,
-	} {
-		if got := sockets.IsReserved(name); got != want {
-			t.Errorf("%q: got %v", name, got)
-		}
-	}
-}

@@ -28,7 +28,7 @@ var ruleEnvironmentReserved = Rule{
 	Reference: "sd_listen_fds(3)",
 }
 
-var reserved = []string{"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
+var reservedVariables = []string{"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
 	"FDSTORE", "MAINPID", "RUNTIME_DIRECTORY", "HEIRLOOM_PREDECESSOR"}
 
 // harmless are those of which the daemon notices that they are not true.
@@ -40,7 +40,7 @@ func checkEnvironmentReserved(i *inspection, s *subject) {
 		for _, word := range words {
 			name, _, _ := strings.Cut(word.Text, "=")
 			// Of LISTEN_FDNAMES systemd's own counts, but it can be taken away.
-			if !slices.Contains(reserved, name) || name == "LISTEN_FDNAMES" && setting != "UnsetEnvironment" {
+			if !slices.Contains(reservedVariables, name) || name == "LISTEN_FDNAMES" && setting != "UnsetEnvironment" {
 				continue
 			}
 			r := remark{

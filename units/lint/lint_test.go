@@ -207,6 +207,7 @@ func breaches() []breach {
 		{rule: "socket-install", drop: "WantedBy=sockets|Sockets=", also: []string{"sockets-unlisted"}},
 		{rule: "fd-name", drop: "FileDescriptorName=", severity: lint.Note},
 		{rule: "fd-name", socket: "[Socket]\nFileDescriptorName=ht:tp"},
+		{rule: "fd-name", socket: "[Socket]\nFileDescriptorName=heirloom-3", severity: lint.Error},
 		{rule: "fd-name", of: twoSockets, second: "[Socket]\nFileDescriptorName=http"},
 		{rule: "same-address", of: twoSockets, second: "[Socket]\nListenStream=8080"},
 		{rule: "same-address", socket: "[Socket]\nListenStream=127.0.0.1:8080"},

@@ -89,6 +89,7 @@ func silences() []breach {
 		{rule: "socket-install", socket: "[Install]\nWantedBy=\nRequiredBy=a.target", drop: "Sockets="},
 		{rule: "backlog", socket: "[Socket]\nBacklog=1024"},
 		{rule: "trigger-limit", socket: "[Socket]\nTriggerLimitBurst=0"},
+		{rule: "fd-name", socket: "[Socket]\nFileDescriptorName=heirloom-web"},
 		{rule: "same-address", socket: "[Socket]\nListenStream=[::1]:8080"},
 		{rule: "same-address", socket: "[Socket]\nListenDatagram=127.0.0.1:8080"},
 		{rule: "same-address", socket: "[Socket]\nListenStream=8081\nListenStream=127.0.0.1:8082"},

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/heirloom-go/heirloom/internal/reserved"
 	"github.com/heirloom-go/heirloom/internal/unitfile"
 )
 
@@ -73,15 +74,13 @@ var ruleFDName = Rule{
 	Title: "the daemon may not find the socket by its name",
 	Why: "The daemon asks for its listeners by name. Without FileDescriptorName= a listener has the name of its " +
 		"unit, such as hello.socket. systemd ignores a name with a colon or with characters that are not " +
-		"printable ASCII. A name that begins with heirloom is the library's own. If two units have the same name, " +
-		"the daemon can tell them apart only by the address, and fails to start if that does not fit.",
+		"printable ASCII. heirloom, heirloom-control, heirloom-ledger and heirloom- with a number are names of the " +
+		"library's own. If two units have the same name, the daemon can tell them apart only by the address, and " +
+		"fails to start if that does not fit.",
 	Bad:       "[Socket]\nFileDescriptorName=heirloom",
 	Good:      "[Socket]\nFileDescriptorName=http",
 	Reference: "systemd.socket(5)",
 }
-
-// ownName is that of the library's handover socket (activation.HandoverName).
-const ownName = "heirloom"
 
 func checkFDNames(i *inspection) {
 	units := map[string]string{}
@@ -89,7 +88,10 @@ func checkFDNames(i *inspection) {
 		value, a := s.text("Socket", "FileDescriptorName")
 		other := units[s.fdName()]
 		units[s.fdName()] = s.Name
-		use := "FileDescriptorName=" + strings.TrimSuffix(s.Name, ".socket")
+		use := noAdvice
+		if name := strings.TrimSuffix(s.Name, ".socket"); !reserved.Is(name) {
+			use = "FileDescriptorName=" + name
+		}
 		switch {
 		case value == "" && len(i.Daemon.Sockets) == 0:
 			i.atOrUnset(s, "Socket", "FileDescriptorName", a, remark{severity: Note, why: "the daemon has to ask for it as " + s.Name, use: use})
@@ -97,8 +99,8 @@ func checkFDNames(i *inspection) {
 			// Whether that is the right one the rule socket-names tells.
 		case !isFDName(s.expand(value)):
 			i.at(s, a, remark{why: "systemd ignores this name, and the socket is named " + s.Name, use: use})
-		case strings.HasPrefix(value, ownName):
-			i.at(s, a, remark{severity: Error, why: "names that begin with heirloom are the library's own, and Listen refuses them", use: use})
+		case reserved.Is(s.expand(value)):
+			i.at(s, a, remark{severity: Error, why: "the name is one of the library's own, and Listen refuses it", use: use})
 		case other != "":
 			i.at(s, a, remark{why: other + " has the same name, and the daemon can tell them apart by the address only", use: use})
 		}
