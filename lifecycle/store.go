@@ -42,14 +42,24 @@ func (m *mainLoop) forget(e *fdstore.Entry) {
 	}
 	m.stored.Forget()
 	switch { // perhaps there was no room while they were there
-	case m.state == Ready && !m.stored.IsCertain():
-		m.store()
+	case m.state == Ready:
+		m.storeAgain()
 	case m.state == Draining && m.told.toStop && m.successor == nil:
 		m.tryStoreAgain()
 		m.service.sockets.UnlinkOnClose(m.queue() != nil)
 		m.drainToSink()
 	}
 	m.next()
+}
+
+// storeAgain puts into the store what has found no room there.
+func (m *mainLoop) storeAgain() {
+	if !m.stored.IsCertain() {
+		m.store()
+	}
+	if m.stored.kept.BeginAgain(m.stored.Store, len(m.service.sockets.Stored())) {
+		m.checkKeptSoon()
+	}
 }
 
 // keep has connections at rest outlive a crash of this process, and takes over

@@ -1,6 +1,7 @@
 package fdstore
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,10 +19,11 @@ type Keeping struct {
 	// Adopted is what became of the connections of the process before.
 	Adopted ledger.Adopted
 
-	conns  *conntrack.Registry
-	log    hclog.Logger
-	ledger *ledger.Ledger // nil while nothing is kept
-	warn   *sync.Once
+	conns   *conntrack.Registry
+	log     hclog.Logger
+	ledger  *ledger.Ledger // nil while nothing is kept
+	crowded bool           // Entries may have left no room for all of ledger, unseen
+	warn    *sync.Once
 }
 
 // NewKeeping makes a Keeping of connections that are not kept yet, because of
@@ -49,6 +51,25 @@ func (k *Keeping) Begin(store *Store, sockets int) {
 		return
 	}
 	k.GoOn(l)
+	k.crowded = len(store.found.Entries) > 0
+}
+
+// BeginAgain is called when the Entries have left store. If they had left no
+// room for a ledger, connections are kept from now on, as by Begin; if they had
+// left room for a part of it, the rest is stored. It reports whether it has
+// begun.
+func (k *Keeping) BeginAgain(store *Store, sockets int) bool {
+	switch {
+	case k.ledger == nil && errors.Is(k.Off, ErrNoStore):
+		k.Begin(store, sockets)
+		return k.ledger != nil
+	case k.ledger != nil && k.crowded:
+		k.crowded = false
+		if err := store.CompleteLedger(k.ledger); err != nil {
+			k.Fail(err, store.Manager.Tell)
+		}
+	}
+	return false
 }
 
 // GoOn keeps connections in l.

@@ -89,7 +89,9 @@ var ErrNoStore = errors.New("the unit has no file descriptor store (FileDescript
 
 // HasRoomForLedger returns an error if there is no room for a ledger beside so
 // many sockets and two handover sockets, as far as that is known. The error
-// matches ErrNoStore if there is no store at all.
+// matches ErrNoStore if there is no store at all, or no room there for this
+// generation's handover socket. Earlier generations may have left more than one,
+// and no room while these are there: see [Keeping.BeginAgain].
 func (s *Store) HasRoomForLedger(sockets int) error {
 	if !s.IsExpected() || s.Queue() == nil {
 		return ErrNoStore
@@ -115,6 +117,12 @@ func CheckRoom(most, sockets int) error {
 // process has left.
 func (s *Store) AddLedger(l *ledger.Ledger) error {
 	s.Manager.Tell(notify.FDStoreRemove(LedgerName))
+	return s.CompleteLedger(l)
+}
+
+// CompleteLedger stores those of the descriptors of l that AddLedger has found
+// no room for. systemd recognises the others, as it does with Save.
+func (s *Store) CompleteLedger(l *ledger.Ledger) error {
 	f := l.Files()
 	return s.Manager.Notify(notify.FDStore(LedgerName, f.Page, f.Read, f.Write), notify.FDStoreNoPoll())
 }

@@ -200,6 +200,36 @@ func TestStoreRefusesLate(t *testing.T) {
 	}
 }
 
+// TestStoreBesideTwo finds two handover sockets of one generation, beside which
+// there is no room for another, and is told of that late.
+func TestStoreBesideTwo(t *testing.T) {
+	m := newManager(t, 3)
+	t.Setenv("FDSTORE", "3")
+	web := []Socket{listener(t, "web")}
+	first := m.generation(1, &Found{})
+	first.Save(web, nil)
+	spare, err := transfer.NewQueue(first.Hello, first.keepOwn, first.Owner, first.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spare.Close()
+	first.Close()
+	m.refuseLate()
+	defer m.closeRefused()
+	found := m.find()
+	second := m.generation(2, found)
+	second.Save(web, nil)
+	m.check("after the restart", "heirloom-1", "heirloom-1", "web")
+	for _, e := range found.Entries {
+		second.Taken(e)
+	}
+	if second.Forget(); second.IsCertain() {
+		t.Error("what was refused is taken for certain")
+	}
+	second.Save(nil, nil)
+	m.check("in the end", "heirloom-2", "web")
+}
+
 // TestNeededQueue is told to stop just when its handover socket was refused.
 func TestNeededQueue(t *testing.T) {
 	m := newManager(t, 0)

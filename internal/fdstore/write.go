@@ -87,7 +87,8 @@ func (s *Store) Save(sockets []Socket, obsolete []string) bool {
 	if tight {
 		s.removeOlder()
 	}
-	s.crowded = len(s.found.Entries) > 0 && (tight || !known)
+	old := len(s.found.Entries)
+	s.crowded = old > 0 && (room <= old || !known)
 	s.unsure = s.borrowed || s.Generation > 1 && !known
 	err := s.open()
 	if errors.Is(err, transfer.ErrNotKept) && s.removeOlder() {

@@ -56,6 +56,9 @@ func serve(service *lifecycle.Service, address string) error {
 			return err
 		}
 	}
+	if err := passStates(service); err != nil {
+		return err
+	}
 	listener, err := service.Listen("http", "tcp", address)
 	if err != nil {
 		return err
@@ -68,6 +71,22 @@ func serve(service *lifecycle.Service, address string) error {
 		fmt.Fprintln(log, nc.RemoteAddr(), state)
 	}}
 	return service.HTTP(listener, server)
+}
+
+// passStates has the process pass on as many states of as many bytes as
+// HEIRLOOM_TEST_STATES says, such as 40x10. They fill the queue of a restart.
+func passStates(service *lifecycle.Service) error {
+	count, size := 0, 0
+	_, _ = fmt.Sscanf(os.Getenv("HEIRLOOM_TEST_STATES"), "%dx%d", &count, &size)
+	for i := range count {
+		err := service.PassState(fmt.Sprint("state ", i), func() (lifecycle.PassedState, error) {
+			return lifecycle.PassedState{Data: make([]byte, size)}, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // await waits until the RuntimeDirectory has no file of that name. While it does
