@@ -2,7 +2,9 @@ package successor
 
 import (
 	"context"
+	"errors"
 	"os"
+	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -83,11 +85,27 @@ func (c Config) launch(ctx context.Context, conn *handover.Conn, theirs int) (*p
 	if err != nil {
 		return nil, err
 	}
-	for _, send := range c.States {
-		if err := send(conn.Send); err != nil {
-			c.Log.Warn("the successor does not take what it is handed down", "error", err)
-			break // it is dead or stuck, which shows soon enough
-		}
+	if err := c.sendStates(conn); err != nil {
+		p.Kill() // it would wait for them
+		p.Release()
+		return nil, err
 	}
 	return p, nil
+}
+
+// sendStates sends what the successor waits for. An error says what is lacking
+// here. That the successor is dead or stuck is none, since that shows soon
+// enough, with its reason.
+func (c Config) sendStates(conn *handover.Conn) error {
+	for _, send := range c.States {
+		err := send(conn.Send)
+		switch {
+		case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, os.ErrDeadlineExceeded):
+			c.Log.Warn("the successor does not take what it is handed down", "error", err)
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }

@@ -179,6 +179,41 @@ func TestStartTooLong(t *testing.T) {
 	}
 }
 
+// TestStartLacks has no room here for what the successor is to be handed, which
+// waits for it. The reason is told at once, and the successor ended.
+func TestStartLacks(t *testing.T) {
+	c := config(t, "serves")
+	var held [2]int
+	if err := unix.Pipe2(held[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	c.Files, c.Names = append(c.Files, held[1]), append(c.Names, "held")
+	c.States = []func(transfer.SendFunc) error{func(send transfer.SendFunc) error {
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			return err
+		}
+		defer func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) }()
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: limit.Max}); err != nil {
+			return err
+		}
+		inMemfd := handover.Message{Type: handover.State}
+		inMemfd.States = [][]byte{make([]byte, 1<<20)}
+		return send(inMemfd, 0)
+	}}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c.AtStep = func(step string) { cancel(errors.New("the successor is waited for")) }
+	s, err := successor.Start(ctx, c)
+	if s != nil || !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), "RLIMIT_NOFILE") {
+		t.Errorf("%v, want EMFILE, explained", err)
+	}
+	alive := os.NewFile(uintptr(held[0]), "pipe")
+	defer alive.Close()
+	if n, err := alive.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("the successor has not ended: %v", err)
+	}
+}
+
 // TestNoProgram starts what is not there.
 func TestNoProgram(t *testing.T) {
 	c := config(t, "")
