@@ -67,8 +67,12 @@ func (p *Predecessor) Fail(reason string) {
 	_ = p.conn.TrySend(handover.Message{Type: handover.Failed, Reason: reason})
 }
 
+// errMute is the end of the socket of a predecessor that lives.
+var errMute = errors.New("it cannot be told which connections arrived")
+
 // A Delivery is a message for the goroutine that owns the state, and its
-// descriptors. The end of the socket comes as one with an error.
+// descriptors. The end of the socket comes as one with an error, and the
+// Predecessor is to be closed then: it may live, and know that by nothing else.
 type Delivery struct {
 	Message     handover.Message
 	Descriptors []int
@@ -88,10 +92,11 @@ func (p *Predecessor) Listen(r *transfer.Receiver, deliver func(d Delivery, rele
 		}
 		switch {
 		case err == nil && m.Type == handover.Connections:
-			if !r.Take(p.conn, p.PID, m, fds, short) {
-				p.mute = true
+			if r.Take(p.conn, p.released, p.PID, m, fds, short) {
+				continue
 			}
-			continue
+			p.mute = true
+			m, fds, err = handover.Message{}, nil, errMute
 		case err == nil && m.Type == handover.Draining && m.Report != nil:
 			select {
 			case p.reports <- *m.Report:

@@ -137,7 +137,7 @@ func TestAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		m, fds, err := Next(here, nil)
-		if err != nil || len(fds) > 0 || !r.Take(here, 1, m, fds, false) {
+		if err != nil || len(fds) > 0 || !r.Take(here, nil, 1, m, fds, false) {
 			t.Fatal(err)
 		}
 		answer, _, err := predecessor.TryReceive()

@@ -76,6 +76,10 @@ func (r *Receiver) Moving() (here handover.Moving) {
 // errNoRoom is the reason why connections that were sent here are not taken.
 var errNoRoom = errors.New("too many open files")
 
+// acknowledgePatience is how long an answer for connections that were sent here
+// may find no memory.
+const acknowledgePatience = 5 * time.Second
+
 // Next receives when there is room for an answer, for connections that arrive
 // must be acknowledged by their receiver. Of connections it returns as many as
 // this process has room for, and an error that matches handover.ErrTruncated:
@@ -105,9 +109,10 @@ func Next(conn *handover.Conn, released <-chan struct{}) (handover.Message, []in
 // here. Short says that there was not room for all.
 //
 // If the predecessor, which is process pid, lives and cannot be told, the
-// connections stay its own, and Take returns false. Its socket must then stay
-// here as well: the next owner of the socket could not tell it either.
-func (r *Receiver) Take(conn *handover.Conn, pid int, m handover.Message, fds []int, short bool) bool {
+// connections stay its own, and Take returns false. Its socket must then be
+// closed, which tells it so. It would take the next acknowledgement for that of
+// these connections. Take does not wait for memory once released is closed.
+func (r *Receiver) Take(conn *handover.Conn, released <-chan struct{}, pid int, m handover.Message, fds []int, short bool) bool {
 	all := len(fds)
 	if !m.TLS { // of those it was asked before: see answer
 		fds = keepSpare(conn, fds)
@@ -128,13 +133,7 @@ func (r *Receiver) Take(conn *handover.Conn, pid int, m handover.Message, fds []
 				"RLIMIT_NOFILE", fdutil.Limit())
 		})
 	}
-	err := conn.TrySend(accepted)
-	for errors.Is(err, syscall.EAGAIN) {
-		if err = conn.AwaitRoom(); err == nil {
-			err = conn.TrySend(accepted)
-		}
-	}
-	switch {
+	switch err := acknowledge(conn, conn.TrySend, accepted, released); {
 	case errors.Is(err, syscall.EPIPE):
 		r.log.Debug("predecessor went away while it handed over connections", "pid", pid, "error", err)
 	case err != nil:
@@ -146,6 +145,23 @@ func (r *Receiver) Take(conn *handover.Conn, pid int, m handover.Message, fds []
 	}
 	receiveAll(server, m, conns)
 	return true
+}
+
+// acknowledge sends the answer for connections, by send. Their clients wait, but
+// nobody serves them yet, so it waits for room in conn, and a while for memory.
+func acknowledge(conn *handover.Conn, send SendFunc, accepted handover.Message, released <-chan struct{}) error {
+	var lack lack
+	for {
+		err := send(accepted)
+		switch {
+		case errors.Is(err, syscall.EAGAIN):
+			if err := conn.AwaitRoom(); err != nil {
+				return err
+			}
+		case !fdutil.IsShortage(err), lack.lasts() > acknowledgePatience, !lack.wait(released):
+			return err
+		}
+	}
 }
 
 // arrivals makes connections of the descriptors of m, which it owns, for

@@ -1,7 +1,10 @@
 package transfer
 
 import (
+	"errors"
+	"math"
 	"net"
+	"os"
 	"reflect"
 	"testing"
 
@@ -60,7 +63,7 @@ func TestTake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !r.Take(here, 1, m, fds, false) {
+		if !r.Take(here, nil, 1, m, fds, false) {
 			t.Error("the predecessor could not be told")
 		}
 	}
@@ -93,7 +96,7 @@ func TestTakeShort(t *testing.T) {
 		t.Fatalf("received %d descriptors, %v", len(fds), err)
 	}
 	fdutil.CloseAll(fds[2:])
-	r.Take(here, 1, m, fds[:2], true)
+	r.Take(here, nil, 1, m, fds[:2], true)
 	taken, _, err := predecessor.TryReceive()
 	if err != nil || taken.Count != 2 || taken.Reason == "" || len(*arrived) != 2 {
 		t.Errorf("%d arrived; told the predecessor: %+v, %v", len(*arrived), taken, err)
@@ -113,7 +116,7 @@ func TestTakeMute(t *testing.T) {
 	}
 	r, arrived := arrivalsAt(t, c.Endpoint)
 	_ = here.Close() // as good as any error but that of a predecessor that is gone
-	if r.Take(here, 1, m, fds, false) || len(*arrived) > 0 {
+	if r.Take(here, nil, 1, m, fds, false) || len(*arrived) > 0 {
 		t.Errorf("%d connections are served that the predecessor takes for its own", len(*arrived))
 	}
 	if _, err := c.Raw.Write([]byte("x")); err != nil {
@@ -121,6 +124,33 @@ func TestTakeMute(t *testing.T) {
 	}
 	if n, err := client.Read(make([]byte, 1)); n != 1 {
 		t.Errorf("the connection is closed for the predecessor: %v", err)
+	}
+}
+
+// TestAcknowledgeLater has no memory for the answer, twice, and none until it is
+// released.
+func TestAcknowledgeLater(t *testing.T) {
+	predecessor, here := handoverPair(t)
+	accepted := handover.Message{Type: handover.Accepted, Count: 3}
+	lacking := 2
+	send := func(m handover.Message, fds ...int) error {
+		if lacking > 0 {
+			lacking--
+			return os.NewSyscallError("sendmsg", unix.ENOBUFS)
+		}
+		return here.TrySend(m, fds...)
+	}
+	if err := acknowledge(here, send, accepted, nil); err != nil {
+		t.Errorf("with memory the third time: %v", err)
+	}
+	if m, _, err := predecessor.TryReceive(); err != nil || m.Count != 3 {
+		t.Errorf("the predecessor was told %+v, %v", m, err)
+	}
+	released := make(chan struct{})
+	close(released)
+	lacking = math.MaxInt
+	if err := acknowledge(here, send, accepted, released); !errors.Is(err, unix.ENOBUFS) {
+		t.Errorf("released: %v, want ENOBUFS", err)
 	}
 }
 
