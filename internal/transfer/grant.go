@@ -44,7 +44,7 @@ func (g *grant) end() { g.count, g.useless = 0, false }
 func (p *Peer) ask(e *conntrack.Endpoint) error {
 	m := messageFor(e)
 	m.Count = min(p.queue.count, p.size.most)
-	err := p.conn.TrySend(m)
+	err := p.send(m)
 	if err == nil {
 		p.grant.asked = true
 		p.unacknowledged = append(p.unacknowledged, nil)

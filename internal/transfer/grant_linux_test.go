@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -119,6 +120,27 @@ func TestGrantLost(t *testing.T) {
 	g := newSecure(t)
 	go g.run()
 	checkQuestion(t, g.next(t), 10)
+	g.Lose()
+	checkOwners(t, g, 25, 0)
+}
+
+// TestGrantLater has no memory for the question at first.
+func TestGrantLater(t *testing.T) {
+	g := newSecure(t)
+	lacking, send := 2, g.send
+	g.send = func(m handover.Message, fds ...int) error {
+		if lacking > 0 {
+			lacking--
+			return os.NewSyscallError("sendmsg", unix.ENOBUFS)
+		}
+		return send(m, fds...)
+	}
+	go g.run()
+	checkQuestion(t, g.next(t), 10)
+	g.Accepted(10, false)
+	if m := g.next(t); len(m.States) != 10 {
+		t.Errorf("%d were sent, want the 10 that there was room for", len(m.States))
+	}
 	g.Lose()
 	checkOwners(t, g, 25, 0)
 }

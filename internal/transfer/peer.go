@@ -49,6 +49,7 @@ type Owner interface {
 // Goroutines may share a Peer. None of its methods but Run waits.
 type Peer struct {
 	conn  *handover.Conn
+	send  SendFunc // on conn, without waiting
 	owner Owner
 	log   hclog.Logger
 
@@ -71,7 +72,7 @@ var _ conntrack.Sink = (*Peer)(nil)
 // NewPeer makes a Peer that sends on conn, which stays the caller's. See
 // SetTarget for target.
 func NewPeer(conn *handover.Conn, target handover.Message, owner Owner, log hclog.Logger) *Peer {
-	p := &Peer{conn: conn, owner: owner, log: log, size: newBatchSize()}
+	p := &Peer{conn: conn, send: conn.TrySend, owner: owner, log: log, size: newBatchSize()}
 	p.wake.L = &p.mu
 	p.SetTarget(target)
 	return p
@@ -167,11 +168,16 @@ func (p *Peer) sendNext(isLast bool) (refused []conntrack.Conn, err error) {
 	if next.endpoint().Kind.HasSessions() && !isLast {
 		if p.grant.isNeeded() {
 			p.queue.putBack(next)
-			return nil, p.ask(next.endpoint())
+			err := p.ask(next.endpoint())
+			if fdutil.IsShortage(err) {
+				p.pause(err)
+				return nil, nil
+			}
+			return nil, err
 		}
 		next = p.grant.use(next, &p.queue)
 	}
-	err = next.send(p.conn.TrySend)
+	err = next.send(p.send)
 	if err == nil {
 		p.unacknowledged = append(p.unacknowledged, next)
 		p.size.grow()
@@ -189,16 +195,21 @@ func (p *Peer) sendNext(isLast bool) (refused []conntrack.Conn, err error) {
 		p.size.shrink(len(next))
 	case fdutil.IsShortage(err):
 		p.queue.putBack(next)
-		if p.lack.begins(p.tryAgain) {
-			p.log.Warn("connections cannot move for now", "successor", p.pid, "left", p.queue.count,
-				"error", err, "RLIMIT_NOFILE", fdutil.Limit())
-		}
+		p.pause(err)
 	default:
 		p.log.Warn("a connection cannot move", "error", err)
 		next.forget()
 		return next, nil
 	}
 	return nil, nil
+}
+
+// pause sends nothing for a while, for want of what err says. mu is held.
+func (p *Peer) pause(err error) {
+	if p.lack.begins(p.tryAgain) {
+		p.log.Warn("connections cannot move for now", "successor", p.pid, "left", p.queue.count,
+			"error", err, "RLIMIT_NOFILE", fdutil.Limit())
+	}
 }
 
 // SendRest sends what there is room for at once, however much is
