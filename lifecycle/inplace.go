@@ -74,19 +74,14 @@ func (m *mainLoop) abandonInPlace() {
 // new program. Ignored signals stay ignored across execve(2).
 func (m *mainLoop) replace(ctx context.Context) error {
 	defer m.inPlace.Discard()
-	environ, err := m.inPlace.Environ()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReload, err)
-	}
-	environ = m.service.manager.SameProcess(environ)
 	m.service.atStep("replace")
 	m.log.Info("replacing the program", "program", m.service.program)
 	m.log.Flush(drainbudget.ExitGrace)
 	signals.Ignore(m.options.signals().Harmless())
 	isStopped := func() bool { return m.toldToStop() || ctx.Err() != nil }
-	err = m.inPlace.Exec(m.service.args(), isStopped, func() []string {
+	err := m.inPlace.Exec(m.service.args(), isStopped, func(environ []string) []string {
 		m.service.atStep("last words")
-		return environ
+		return m.service.manager.SameProcess(environ)
 	})
 	return fmt.Errorf("%w: %w", ErrReload, err)
 }

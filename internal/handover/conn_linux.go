@@ -257,12 +257,24 @@ func (c *Conn) AwaitRoom() error {
 	if err != nil {
 		return err
 	}
-	return raw.Write(func(fd uintptr) bool {
-		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-		_, err := unix.Poll(poll, 0)
-		for err == unix.EINTR { // also without a wait, if a signal is pending
-			_, err = unix.Poll(poll, 0)
-		}
-		return err != nil || poll[0].Revents != 0
-	})
+	return raw.Write(isWritable)
+}
+
+// HasRoom reports whether there is room for more than a few messages, or no
+// other side. A socket is writable to poll(2) while at most a quarter of its
+// buffer is taken (unix_writable in the kernel's net/unix/af_unix.c).
+func (c *Conn) HasRoom() bool {
+	room := false
+	err := c.Control(func(fd int) { room = isWritable(uintptr(fd)) })
+	return err == nil && room
+}
+
+// isWritable reports true for an error as well.
+func isWritable(fd uintptr) bool {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	_, err := unix.Poll(poll, 0)
+	for err == unix.EINTR { // also without a wait, if a signal is pending
+		_, err = unix.Poll(poll, 0)
+	}
+	return err != nil || poll[0].Revents != 0
 }

@@ -37,6 +37,9 @@ func (c *Conn) HasReader(time.Duration) bool { return false }
 // AwaitRoom returns an error matching errors.ErrUnsupported.
 func (c *Conn) AwaitRoom() error { return unsupported() }
 
+// HasRoom reports false.
+func (c *Conn) HasRoom() bool { return false }
+
 func (c *Conn) tryRead(packet, oob []byte) (n, oobn, flags int, _ *net.UnixAddr, err error) {
 	return 0, 0, 0, nil, unsupported()
 }

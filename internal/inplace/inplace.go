@@ -118,12 +118,21 @@ func (r *Replacement) Environ() ([]string, error) {
 
 // Exec replaces the program, and returns only if that is impossible. stop says
 // at the very last whether the service is to stop, which the new program then
-// does. environ, which is called after it, is to return what Environ has, or
-// more.
-func (r *Replacement) Exec(args []string, stop func() bool, environ func() []string) error {
+// does. environ, which is called after it, is given what Environ has, and is to
+// return that, or more.
+func (r *Replacement) Exec(args []string, stop func() bool, environ func([]string) []string) error {
+	// The list of descriptors and the environment are made before the last
+	// words are said, which must not need an end that is in neither.
+	if err := r.Queue.Reserve(); err != nil {
+		r.config.Log.Warn("there may be no room for what the new program is told last", "error", err)
+	}
+	env, err := r.Environ()
+	if err != nil {
+		return err
+	}
 	return r.program.Exec(args, slices.Concat(r.ends, r.listeners), func(reason error) []string {
 		r.sayLast(reason, stop)
-		return environ()
+		return environ(env)
 	})
 }
 

@@ -2,10 +2,13 @@ package inplace_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -14,11 +17,84 @@ import (
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/handover"
+	"github.com/heirloom-go/heirloom/internal/inherited"
 	"github.com/heirloom-go/heirloom/internal/inplace"
 	"github.com/heirloom-go/heirloom/internal/rig/leakcheck"
+	"github.com/heirloom-go/heirloom/internal/transfer"
 )
 
-func TestMain(m *testing.M) { leakcheck.Main(m) }
+// TestMain is the programs of TestExecFull as well.
+func TestMain(m *testing.M) {
+	role := map[string]func() error{"full": replaceFull, "next": showLast}[os.Getenv("HEIRLOOM_TEST_ROLE")]
+	if role == nil {
+		leakcheck.Main(m)
+	}
+	if err := role(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// replaceFull replaces this program, which is told to stop at the very last,
+// when its queue has no room left.
+func replaceFull() error {
+	r, err := inplace.Prepare(inplace.Config{
+		Program:    os.Args[0],
+		Generation: 3,
+		Sockets:    func() ([]int, []string, error) { return nil, nil, nil },
+		Hello:      hello(),
+		Owner:      conntrack.New(conntrack.Config{}),
+		Log:        hclog.Default(),
+	})
+	if err != nil {
+		return err
+	}
+	filler := handover.Message{Type: "filler", Moving: handover.Moving{Listeners: []string{strings.Repeat("x", 100_000)}}}
+	for full := false; !full; {
+		err := r.Queue.Send(func(send transfer.SendFunc) error {
+			err := send(filler)
+			if full = errors.Is(err, syscall.EAGAIN); full {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := os.Setenv("HEIRLOOM_TEST_ROLE", "next"); err != nil {
+		return err
+	}
+	return r.Exec(os.Args, func() bool { return true }, func(environ []string) []string { return environ })
+}
+
+// showLast prints what the program before said last.
+func showLast() error {
+	i, err := inherited.Find(hclog.Default())
+	if err != nil {
+		return err
+	}
+	fmt.Printf("outcome: %t, stop: %t, generation: %d", i.Found.Outcome != nil, i.Found.Stop, i.Generation)
+	return nil
+}
+
+// TestExecFull has the last words heard that find no room in the queue.
+func TestExecFull(t *testing.T) {
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), "HEIRLOOM_TEST_ROLE=full")
+	out, err := command.CombinedOutput()
+	if want := "outcome: true, stop: true, generation: 4"; err != nil || string(out) != want {
+		t.Errorf("%s, %v, want %q", out, err, want)
+	}
+}
+
+func hello() handover.Message {
+	return handover.Message{
+		Type:    handover.Hello,
+		Process: handover.Process{Protocol: handover.Protocol, MinReader: handover.MinProtocol, PID: os.Getpid(), Generation: 3},
+	}
+}
 
 func config(t *testing.T) inplace.Config {
 	t.Helper()
@@ -33,10 +109,7 @@ func config(t *testing.T) inplace.Config {
 			fd, err := fdutil.Duplicate(os.Stdin)
 			return []int{fd}, []string{"http"}, err
 		},
-		Hello: handover.Message{
-			Type:    handover.Hello,
-			Process: handover.Process{Protocol: handover.Protocol, MinReader: handover.MinProtocol, PID: os.Getpid(), Generation: 3},
-		},
+		Hello: hello(),
 		Owner: conntrack.New(conntrack.Config{}),
 		Log:   hclog.NewNullLogger(),
 	}

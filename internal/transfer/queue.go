@@ -260,6 +260,17 @@ func (q *Queue) Send(f func(SendFunc) error) error {
 	return err
 }
 
+// Reserve makes another socket ready if this one is filling up. Then keep is not
+// called for the next few messages that Send queues.
+func (q *Queue) Reserve() error {
+	if q.spare != nil || q.socket.HasRoom() {
+		return nil
+	}
+	var err error
+	q.spare, err = q.open()
+	return err
+}
+
 // extend goes on with another socket.
 func (q *Queue) extend() error {
 	patience := time.Duration(0)
