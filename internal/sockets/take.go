@@ -17,8 +17,7 @@ import (
 func (s *Set) Listen(want handover.Bound) (net.Listener, error) {
 	socket, bound, err := obtain(s, want, s.from.Table.Listen, activation.Bind)
 	switch {
-	case err != nil && s.from.DryRun && isForbidden(err):
-		s.log.Warn("this dry run cannot listen here, where a socket unit or a new sandbox may let it", "error", err)
+	case s.isExcused(err):
 		return conntrack.NewMovedListener(askedAddr(want)), nil
 	case err != nil:
 		return nil, err
@@ -35,10 +34,14 @@ func (s *Set) Listen(want handover.Bound) (net.Listener, error) {
 type Gated func(conn net.PacketConn, remove func()) (net.PacketConn, error)
 
 // ListenPacket returns the packet socket of that name which was handed over, or
-// binds one.
+// binds one. In a dry run it may be a stand-in, which may not have come from
+// gated.
 func (s *Set) ListenPacket(want handover.Bound, gated Gated) (net.PacketConn, error) {
 	socket, bound, err := obtain(s, want, s.from.Table.ListenPacket, activation.BindPacket)
-	if err != nil {
+	switch {
+	case s.isExcused(err):
+		return ungated(standIn(want), gated), nil
+	case err != nil:
 		return nil, err
 	}
 	conn, err := gated(socket, func() { _ = RemovePath(*bound) })
@@ -50,11 +53,29 @@ func (s *Set) ListenPacket(want handover.Bound, gated Gated) (net.PacketConn, er
 	return conn, nil
 }
 
+// ungated makes of a stand-in what the program expects, as far as it can be had.
+func ungated(c net.PacketConn, gated Gated) net.PacketConn {
+	if conn, err := gated(c, nil); err == nil {
+		return conn
+	}
+	return c
+}
+
+// isExcused reports whether err is no reason for a dry run to fail, and logs it
+// then.
+func (s *Set) isExcused(err error) bool {
+	if err == nil || !s.from.DryRun || !isForbidden(err) {
+		return false
+	}
+	s.log.Warn("this dry run cannot listen here, where a socket unit or a new sandbox may let it", "error", err)
+	return true
+}
+
 // isForbidden reports whether an address cannot be bound because of the
 // sandbox, or the user. A dry run has those of the process that runs, and the
 // process that it stands for may have others.
 func isForbidden(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.EAFNOSUPPORT, syscall.EACCES, syscall.EPERM, syscall.EADDRNOTAVAIL} {
+	for _, errno := range []syscall.Errno{syscall.EAFNOSUPPORT, syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.EADDRNOTAVAIL} {
 		if errors.Is(err, errno) {
 			return true
 		}
