@@ -100,11 +100,13 @@ func checkConnection(fd int) error {
 // Peek calls visit with each message that waits, and leaves them all where they
 // are. A State comes with duplicates of its descriptors, which are visit's;
 // other messages come without theirs. No other goroutine may receive meanwhile.
+// States that are secret are cleared when visit returns: see [Message.Forget].
 //
 // SO_PEEK_OFF (socket(7)) says from which byte of the queue on to look, and
 // skips whole packets.
 func (c *Conn) Peek(visit func(Message, []int)) error {
 	buffer := make([]byte, maxPacket)
+	defer clear(buffer)
 	for at := 0; ; {
 		n, _, _, err := c.peek(at, buffer, nil)
 		if wasReset(err) {
@@ -126,6 +128,7 @@ func (c *Conn) Peek(visit func(Message, []int)) error {
 			return err
 		}
 		visit(m, fds)
+		m.Forget()
 		at += n
 	}
 }

@@ -144,6 +144,17 @@ type Payload struct {
 	Sizes  []int    `json:"sizes,omitempty"`  // Send's: of States that travel in a memfd, the first descriptor
 }
 
+// Forget clears the States of sessions of TLS, for whoever has no more use for
+// them: they are secret.
+func (m Message) Forget() {
+	if !m.TLS {
+		return
+	}
+	for _, state := range m.States {
+		clear(state)
+	}
+}
+
 // CheckHello returns an error unless m is the Hello of a process that this one
 // understands. It matches ErrProtocol if the process speaks another protocol,
 // and ErrMalformed if m is another message.

@@ -346,3 +346,24 @@ func TestPeekTCP(t *testing.T) {
 		t.Errorf("read %q, %v, want what the client wrote meanwhile", hello[:n], err)
 	}
 }
+
+// TestPeekForgets looks at sessions of TLS. Their secrets are gone when it has,
+// but for those in the queue.
+func TestPeekForgets(t *testing.T) {
+	ours, theirs := pair(t)
+	secret := handover.Message{
+		Type:    handover.Connections,
+		Batch:   handover.Batch{TLS: true},
+		Payload: handover.Payload{States: [][]byte{bytesOf(40, 1), bytesOf(40, 2)}},
+	}
+	messages := []sentMessage{{secret, nil}}
+	sendAll(t, ours, messages)
+	var seen [][]byte
+	if err := theirs.Peek(func(m handover.Message, _ []int) { seen = m.States }); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != 2 || !equalStates(seen, [][]byte{make([]byte, 40), make([]byte, 40)}) {
+		t.Errorf("after a look the states are %v", seen)
+	}
+	checkReceive(t, theirs, messages)
+}

@@ -7,8 +7,9 @@ import (
 )
 
 // ReceiveWhole is Receive that loses nothing. A message for whose descriptors
-// this process has no room stays where it is: it is returned without them, with
-// an error matching ErrTruncated, and is the next to be received again.
+// this process has no room stays where it is: it is returned without them and
+// without States, with an error matching ErrTruncated, and is the next to be
+// received again.
 func (c *Conn) ReceiveWhole() (Message, []int, error) {
 	return whole(c.receive(c.readWhole))
 }
@@ -22,7 +23,8 @@ func (c *Conn) TryReceiveWhole() (Message, []int, error) {
 func whole(m Message, descriptors []int, err error) (Message, []int, error) {
 	if errors.Is(err, ErrTruncated) {
 		fdutil.CloseAll(descriptors)
-		descriptors = nil
+		m.Forget()
+		descriptors, m.States = nil, nil
 	}
 	return m, descriptors, err
 }

@@ -141,6 +141,7 @@ func (r *Receiver) Take(conn *handover.Conn, released <-chan struct{}, pid int, 
 		for _, nc := range conns {
 			_ = nc.Close()
 		}
+		m.Forget()
 		return false
 	}
 	receiveAll(server, m, conns)

@@ -127,6 +127,26 @@ func TestTakeMute(t *testing.T) {
 	}
 }
 
+// TestTakeMuteForgets has sessions of TLS stay the predecessor's. Nothing is
+// left of their secrets here.
+func TestTakeMuteForgets(t *testing.T) {
+	_, here := handoverPair(t)
+	_ = here.Close()
+	h := newHome()
+	c, _ := h.accept(t, "https")
+	c.Endpoint.Kind = conntrack.HTTPS
+	r, _ := arrivalsAt(t, c.Endpoint)
+	fd, err := fdutil.Duplicate(c.Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := messageFor(c.Endpoint)
+	m.States = [][]byte{[]byte("secret")}
+	if r.Take(here, nil, 1, m, []int{fd}, false) || string(m.States[0]) != "\x00\x00\x00\x00\x00\x00" {
+		t.Errorf("left is %q", m.States)
+	}
+}
+
 // TestAcknowledgeLater has no memory for the answer, twice, and none until it is
 // released.
 func TestAcknowledgeLater(t *testing.T) {
