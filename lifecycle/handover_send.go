@@ -28,7 +28,7 @@ func (m *mainLoop) onReload(r reloads.Request) {
 		reloads.Requests{r}.Answer(handover.Outcome{Reason: ErrStopping.Error()})
 	case Draining:
 		if m.inPlace != nil { // the new program starts later than it was asked for
-			reloads.Requests{r}.Answer(handover.Outcome{InPlace: true})
+			reloads.Requests{r}.Answer(m.begunInPlace())
 			return
 		}
 		m.forward(reloads.Requests{r})

@@ -44,9 +44,15 @@ func (m *mainLoop) beginInPlace() {
 	}
 	m.inPlace = r
 	m.service.stage.replaced.Store(true)
-	m.reloads.End(handover.Outcome{InPlace: true, Generation: m.service.inherited.Generation, PID: os.Getpid()})
+	m.reloads.EndAll(m.begunInPlace()) // who asked during a dry run as well: the new program starts later than that
 	m.conns.LeaveTo(r.Queue)
 	m.drainToSink()
+}
+
+// begunInPlace is the outcome of every reload that is asked for until the
+// program is replaced.
+func (m *mainLoop) begunInPlace() handover.Outcome {
+	return handover.Outcome{InPlace: true, Generation: m.service.inherited.Generation, PID: os.Getpid()}
 }
 
 // abandonInPlace takes back the connections that were queued, for this process

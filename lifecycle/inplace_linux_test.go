@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
+	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
 // startInPlace starts a daemon that is replaced in place, from a copy of its
@@ -239,6 +240,35 @@ func TestInPlaceAskedOften(t *testing.T) {
 		if err := <-result; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestInPlaceAskedInDryRun asks while the dry run that Options.DryRun puts first
+// is under way: the replacement that follows is what each has asked for.
+func TestInPlaceAskedInDryRun(t *testing.T) {
+	d, _ := startInPlace(t, "HEIRLOOM_TEST_DRY_RUN=yes")
+	d.write("hold", "1 started")
+	results := []<-chan error{d.reloadInBackground()}
+	d.awaitFile("held")
+	const more = 4
+	open := len(sockets(d.first))
+	for range more {
+		results = append(results, d.reloadInBackground())
+	}
+	d.eventually("the others to ask", func() bool { return len(sockets(d.first)) >= open+more })
+	if s := d.status(); s.State != lifecycle.Reloading {
+		t.Errorf("status %+v, want a reload", s)
+	}
+	if err := os.Remove(filepath.Join(d.dir, "hold")); err != nil {
+		t.Fatal(err)
+	}
+	for _, result := range results {
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	}
+	if s := d.status(); s.Generation != 2 {
+		t.Errorf("generation %d serves, want one reload for all", s.Generation)
 	}
 }
 

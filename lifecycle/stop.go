@@ -137,7 +137,7 @@ func (m *mainLoop) stop() {
 	m.service.atStep("stop")
 	m.told.toStop = true
 	m.tell(notify.Stopping(), m.statusLine("stopping"))
-	m.reloads.Stop(handover.Outcome{Reason: ErrStopping.Error()})
+	m.reloads.EndAll(handover.Outcome{Reason: ErrStopping.Error()})
 	if m.inPlace != nil {
 		m.abandonInPlace()
 	}

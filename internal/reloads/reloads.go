@@ -95,8 +95,8 @@ func (r *Reloads) EndFromPredecessors(o handover.Outcome) {
 	forwarded.Answer(o)
 }
 
-// Stop answers all who wait, for this reload or the next.
-func (r *Reloads) Stop(o handover.Outcome) {
+// EndAll answers all who wait, for this reload or the next.
+func (r *Reloads) EndAll(o handover.Outcome) {
 	r.End(o)
 	joined := r.joined
 	r.joined = nil

@@ -39,7 +39,7 @@ func TestShared(t *testing.T) {
 	d.check(t, "the first reload", "a: first")
 	r.Begin()
 	r.Join(d.request("c"))
-	r.Stop(because("stopping"))
+	r.EndAll(because("stopping"))
 	d.check(t, "at the end", "b: stopping", "c: stopping")
 	if r.AreAsked() {
 		t.Error("a reload is asked for after the end")
