@@ -166,6 +166,40 @@ func TestReadinessOfReplaced(t *testing.T) {
 	}
 }
 
+// TestReadinessOfSuccessor asks a successor that serves alone and is not the
+// main process yet: the service is ready all the while, and the status says how
+// far it is.
+func TestReadinessOfSuccessor(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=watched")
+	d.write("hold", "1 handed over")
+	goOn := func() { _ = os.Remove(filepath.Join(d.dir, "hold")) }
+	t.Cleanup(goOn)
+	reloaded := d.reloadInBackground()
+	d.awaitFile("held")
+	c := d.dial()
+	c.ask("/readyz")
+	_ = c.SetReadDeadline(patience.Deadline(30 * time.Second))
+	response, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if g := response.Header.Get("Generation"); response.StatusCode != http.StatusOK || g != "2" {
+		t.Errorf("%s from generation %s, want 200 from the second", response.Status, g)
+	}
+	if s := d.status(); s.State != lifecycle.Starting || s.Generation != 2 || len(s.Predecessors) != 0 || s.Ledger != nil {
+		t.Errorf("status %+v, want generation 2, which starts", s)
+	}
+	goOn()
+	if err := <-reloaded; err != nil {
+		t.Error(err)
+	}
+	if s := d.status(); s.State != lifecycle.Ready || s.Generation != 2 {
+		t.Errorf("status %+v, want generation 2, which is ready", s)
+	}
+}
+
 // say writes what a file in the RuntimeDirectory has to say.
 func (d *local) say(file, text string) {
 	d.t.Helper()

@@ -51,8 +51,9 @@ func (m *mainLoop) is(state State) bool {
 	}
 }
 
-// whileStarting waits for the predecessor to make this process the main one. A
-// status is not given yet, since that soon happens.
+// whileStarting waits for the predecessor to make this process the main one.
+// Who asks for the status is kept waiting, since that soon happens, but not for
+// long: the predecessor may have to wait for a service manager that is busy.
 func (m *mainLoop) whileStarting() {
 	for m.is(Starting) {
 		select {
@@ -64,6 +65,8 @@ func (m *mainLoop) whileStarting() {
 			m.onMessage(msg)
 		case happened := <-m.background.Events():
 			happened()
+		case q := <-m.service.asked.patient:
+			q <- m.status()
 		case <-m.report.timer.C:
 			m.onProgress()
 		}

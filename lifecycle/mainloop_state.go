@@ -99,7 +99,7 @@ func (m *mainLoop) become(state State) {
 	if state == Draining && m.successor != nil {
 		shown = Ready // the service is
 	}
-	m.service.stage.shown.Store(&shown)
+	m.service.stage.show(shown)
 	switch state {
 	case LameDuck:
 		close(m.service.stage.lameDuck)
@@ -164,8 +164,11 @@ func (m *mainLoop) listenToPredecessor(p *predecessor.Predecessor) {
 // else runs in the goroutine of a connection.
 const serving = "BaseContext, ConnContext or ConnState of "
 
-// serve begins to accept connections, and to read datagrams.
+// serve begins to accept connections, and to read datagrams. A successor may be
+// the only one that does so before it is the main process: a load balancer that
+// asks it must not find that the service is not ready.
 func (m *mainLoop) serve() {
+	m.service.stage.show(Ready)
 	m.service.sockets.Open()
 	m.tasks.jobs.Start(m.service.contexts.workers, false)
 	for _, server := range m.service.registered.servers {

@@ -12,7 +12,6 @@ import (
 	"github.com/heirloom-go/heirloom/internal/inherited"
 	"github.com/heirloom-go/heirloom/internal/process"
 	"github.com/heirloom-go/heirloom/internal/profile"
-	"github.com/heirloom-go/heirloom/internal/reloads"
 	"github.com/heirloom-go/heirloom/internal/servicemanager"
 	"github.com/heirloom-go/heirloom/internal/signals"
 	"github.com/heirloom-go/heirloom/internal/sockets"
@@ -45,7 +44,7 @@ func New(options Options) (*Service, error) {
 		debug:     debugging{profiler: profile.New(log, options.ProfileDirectory, options.Name)},
 		stage:     newStage(),
 		contexts:  newContexts(),
-		asked:     asked{make(chan reloads.Request), make(chan chan statusAnswer)},
+		asked:     newAsked(),
 		atStep:    func(string) {},
 	}
 	s.background = background.New(s.stage.gone, log)

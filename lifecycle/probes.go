@@ -15,9 +15,10 @@ import (
 // readinessProbe of Kubernetes, and belongs into the mux of a server of this
 // Service, as /readyz by custom.
 //
-// It speaks of the service: a process that was replaced says ready as long as
-// it answers, since its successor is. One that is to be replaced in place does
-// not, since no process takes new work until the program is replaced.
+// It speaks of the service: a successor says ready from its first answer on, and
+// a process that was replaced as long as it answers, since its successor is.
+// One that is to be replaced in place does not, since no process takes new work
+// until the program is replaced.
 func (s *Service) Readiness() http.Handler {
 	return health.Probe(func(*http.Request) (well bool, text string) {
 		state := Starting

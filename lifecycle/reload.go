@@ -13,6 +13,11 @@ import (
 type asked struct {
 	reloads chan reloads.Request
 	queries chan chan statusAnswer
+	patient chan chan statusAnswer // queries that have waited for startingPatience
+}
+
+func newAsked() asked {
+	return asked{make(chan reloads.Request), make(chan chan statusAnswer), make(chan chan statusAnswer)}
 }
 
 // Reload replaces this process as a reload signal does, and waits until that is

@@ -132,11 +132,14 @@ func (m *mainLoop) status() statusAnswer {
 		moves := TLSMoves(m.conns.Sessions())
 		answer.status.TLS = &moves
 	}
-	if m.service.manager.Exists() {
-		answer.status.Ledger = m.ledgerStatus()
-	}
 	if m.state == Draining {
 		answer.status.Drain = m.drainStatus()
+	}
+	if m.state == Starting { // the ledger is the predecessor's, which does not drain yet
+		return answer
+	}
+	if m.service.manager.Exists() {
+		answer.status.Ledger = m.ledgerStatus()
 	}
 	answer.predecessors = m.predecessors.NewestFirst()
 	return answer

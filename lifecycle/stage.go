@@ -19,7 +19,7 @@ const (
 // A stage says to any goroutine how far the service is. The loop alone changes
 // it.
 type stage struct {
-	shown    atomic.Pointer[State] // to those who ask Readiness; nil before Run
+	shown    atomic.Pointer[State] // to those who ask Readiness; nil before anything is served
 	lameDuck chan struct{}         // closed when this process is a lame duck
 	draining chan struct{}         // closed when the drain begins
 	replaced atomic.Bool           // by a successor, or about to be in place
@@ -29,6 +29,8 @@ type stage struct {
 func newStage() stage {
 	return stage{lameDuck: make(chan struct{}), draining: make(chan struct{}), gone: make(chan struct{})}
 }
+
+func (s *stage) show(state State) { s.shown.Store(&state) }
 
 // Draining is closed when this process starts to drain, because it was replaced
 // or is to end. Use it to end long polls, server-sent events and hijacked

@@ -115,23 +115,51 @@ type statusAnswer struct {
 }
 
 // Status asks the running service, and the predecessors that still drain, where
-// they stand; it waits for them up to half a second. Before Run the state is
-// Starting and after it Gone, and nothing is counted. The error is that of ctx.
+// they stand; it waits for them up to half a second. A process that is about to
+// be the main one is waited for as long, and says nothing of its predecessors
+// before. Before Run the state is Starting and after it Gone, and nothing is
+// counted. The error is that of ctx.
 func (s *Service) Status(ctx context.Context) (Status, error) {
 	if !s.isRunning() {
 		return s.identity(Starting), nil
 	}
 	query := make(chan statusAnswer, 1)
-	select {
-	case s.asked.queries <- query:
-	case <-s.stage.gone:
+	asked, err := s.query(ctx, query)
+	if err != nil {
+		return Status{}, err
+	}
+	if !asked {
 		return s.identity(Gone), nil
-	case <-ctx.Done():
-		return Status{}, ctx.Err()
 	}
 	answer := <-query
 	answer.status.Predecessors = reports(ctx, answer.predecessors)
 	return answer.status, nil
+}
+
+// startingPatience is how long a query waits for a process to be the main one.
+// When the reload command has ended, that is a matter of a message on its way:
+// the status that follows is not to tell of a process that starts.
+const startingPatience = 500 * time.Millisecond
+
+// query asks the loop, and returns false if that has ended.
+func (s *Service) query(ctx context.Context, query chan statusAnswer) (asked bool, err error) {
+	patient := time.NewTimer(startingPatience)
+	defer patient.Stop()
+	var whileStarting chan chan statusAnswer
+	for {
+		select {
+		case s.asked.queries <- query:
+			return true, nil
+		case whileStarting <- query:
+			return true, nil
+		case <-patient.C:
+			whileStarting = s.asked.patient
+		case <-s.stage.gone:
+			return false, nil
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
 }
 
 // identity is the part of the status that does not change.

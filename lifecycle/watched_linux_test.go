@@ -35,6 +35,7 @@ func watched(options lifecycle.Options) error {
 		return err
 	}
 	generation = service.Generation()
+	killAtStep(service)
 	if d, err := os.ReadFile(inRuntimeDirectory("slow")); err == nil {
 		wait, _ := time.ParseDuration(strings.TrimSpace(string(d)))
 		time.Sleep(wait)
