@@ -91,7 +91,10 @@ func newMainLoop(s *Service) *mainLoop {
 }
 
 func (m *mainLoop) become(state State) {
-	if state != Reloading && (state != Ready || m.state != Reloading) { // then it serves all the while
+	switch {
+	case state == Reloading, state == Ready && m.state == Reloading: // it serves all the while
+	case state == Gone: // it says that it drains until Run returns
+	default:
 		m.since = time.Now()
 	}
 	m.state = state

@@ -119,8 +119,14 @@ func (m *mainLoop) extend() {
 	}
 }
 
+// status answers a query. At the very end, when nothing is left but to pass
+// state, the process still drains for who asks.
 func (m *mainLoop) status() statusAnswer {
-	answer := statusAnswer{status: m.service.identity(m.state)}
+	state := m.state
+	if state == Gone {
+		state = Draining
+	}
+	answer := statusAnswer{status: m.service.identity(state)}
 	answer.status.Since = m.since
 	answer.status.Connections = Connections(m.conns.Count())
 	answer.status.Requests = answer.status.Connections.Active
@@ -132,10 +138,10 @@ func (m *mainLoop) status() statusAnswer {
 		moves := TLSMoves(m.conns.Sessions())
 		answer.status.TLS = &moves
 	}
-	if m.state == Draining {
+	if state == Draining {
 		answer.status.Drain = m.drainStatus()
 	}
-	if m.state == Starting { // the ledger is the predecessor's, which does not drain yet
+	if state == Starting { // the ledger is the predecessor's, which does not drain yet
 		return answer
 	}
 	if m.service.manager.Exists() {

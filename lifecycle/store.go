@@ -10,6 +10,7 @@ import (
 	"github.com/heirloom-go/heirloom/internal/fdstore"
 	"github.com/heirloom-go/heirloom/internal/ledger"
 	"github.com/heirloom-go/heirloom/internal/passedstate"
+	"github.com/heirloom-go/heirloom/internal/servicemanager"
 	"github.com/heirloom-go/heirloom/internal/systemd"
 	"github.com/heirloom-go/heirloom/internal/transfer"
 	"github.com/heirloom-go/heirloom/notify"
@@ -302,6 +303,12 @@ func (m *mainLoop) awaitLast(source *passedstate.Source, left int) passedstate.G
 			}
 			m.log.Warn("told to stop: not waiting for state", "signal", sig)
 			m.told.atOnce = true
+		case q := <-m.service.asked.queries: // perhaps of source itself
+			q <- m.status()
+			continue
+		case <-m.report.timer.C:
+			m.onLastProgress()
+			continue
 		case <-m.watchdog.Expired():
 			m.beatLast()
 			continue
@@ -316,6 +323,20 @@ func (m *mainLoop) lastShare(left int) time.Duration {
 		return drainbudget.ExitGrace
 	}
 	return max(time.Until(m.drain.ExitBy())/time.Duration(left), drainbudget.ExitGrace)
+}
+
+// onLastProgress is onProgress for the end of a stop. No older generation is
+// asked: nobody handles what would come of it.
+func (m *mainLoop) onLastProgress() {
+	if m.successor != nil {
+		return
+	}
+	m.report.timer.Reset(progressInterval)
+	if m.told.toStop {
+		m.extend()
+	}
+	text := "passing state to the next process" + timeLeft(m.drain.ExitBy())
+	m.service.manager.Say(servicemanager.Status, m.statusLine(text))
 }
 
 // beatLast gives a sign of life on the way to another program in this process:

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/lifecycle"
 	"github.com/heirloom-go/heirloom/notify"
@@ -23,6 +24,7 @@ import (
 type listening struct {
 	t        *testing.T
 	path     string
+	stores   bool // the descriptors that it is to, where FDSTORE was set before
 	messages chan string
 }
 
@@ -31,7 +33,7 @@ type listening struct {
 // empty.
 func listenAsManager(t *testing.T, usec string) *listening {
 	t.Helper()
-	l := &listening{t: t, path: filepath.Join(t.TempDir(), "notify"), messages: make(chan string, 1000)}
+	l := &listening{t: t, path: filepath.Join(t.TempDir(), "notify"), stores: os.Getenv("FDSTORE") != "", messages: make(chan string, 1000)}
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: l.path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -46,16 +48,20 @@ func listenAsManager(t *testing.T, usec string) *listening {
 
 func (l *listening) read(socket *net.UnixConn) {
 	text, rights := make([]byte, 4096), make([]byte, 4096)
+	var stored []int
+	defer func() { fdutil.CloseAll(stored) }()
 	for {
 		n, oobn, _, _, err := socket.ReadMsgUnix(text, rights)
 		if err != nil {
 			return
 		}
 		messages, _ := unix.ParseSocketControlMessage(rights[:oobn])
-		for _, m := range messages { // those of a barrier
+		for _, m := range messages {
 			fds, _ := unix.ParseUnixRights(&m)
-			for _, fd := range fds {
-				_ = unix.Close(fd)
+			if l.stores && hasLine(string(text[:n]), "FDSTORE=1") {
+				stored = append(stored, fds...)
+			} else { // those of a barrier
+				fdutil.CloseAll(fds)
 			}
 		}
 		l.messages <- string(text[:n])
