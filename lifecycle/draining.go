@@ -298,7 +298,7 @@ func (m *mainLoop) ownReport() handover.Report {
 		Since:       m.since,
 		Connections: n.ByName(),
 		Requests:    n.Active,
-		Jobs:        m.tasks.jobs.Names(),
+		Jobs:        m.jobNames(),
 		Ends:        m.drain.Ends(),
 	}
 }
@@ -308,7 +308,7 @@ func (m *mainLoop) ownReport() handover.Report {
 // that is cut makes a stop fail. A client that kept its connection waiting does
 // not, or any client could fail every stop.
 type remains struct {
-	work    string // requests whose handlers work, streams, jobs
+	work    string // requests whose handlers work, streams, jobs, what is given up early
 	waiting conntrack.Waiting
 }
 
@@ -316,7 +316,7 @@ type remains struct {
 func (m *mainLoop) remains() remains {
 	n, waiting := m.conns.Remains()
 	var parts []string
-	if left := n.Leftover(m.tasks.jobs.Names()); left != "" {
+	if left := n.Leftover(m.jobNames()); left != "" {
 		parts = append(parts, left)
 	}
 	if others := m.tasks.serving - m.tasks.answering; others > 0 {

@@ -30,10 +30,12 @@ func (s *Service) PredecessorsGone() <-chan struct{} { return s.inherited.Older.
 // one client that is slow to read a response keeps nobody waiting. Where no
 // successor waits, as on a stop, a restart and in place, give is called with
 // the hooks of Defer, in their order, and otherwise behaves as they do. It is
-// called once.
+// called once. Until it returns this process drains, and its status has it among
+// the jobs.
 //
 // Release may be called at any time. A successor that was started before waits
-// until this process ends.
+// until this process ends. Of several calls with one name the last give to
+// return counts.
 func (s *Service) Release(name string, give func(ctx context.Context) error) {
 	if err := s.inherited.Older.Own(name); err != nil {
 		s.log.Warn("later processes cannot be told when this one gives up what it has before it ends", "name", name, "error", err)

@@ -6,16 +6,19 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
 // releasing is a program that has something exclusive, and notes in files when
-// it has and when it has given it up. A request with relinquish needs it no more
-// when there is such a file.
+// it has and when it has given it up, which hangs as long as there is a file
+// named hang-1 in the first generation. A request with relinquish needs it no
+// more when there is such a file.
 func releasing(options lifecycle.Options) error {
 	service, err := lifecycle.New(options)
 	if err != nil {
@@ -29,7 +32,12 @@ func releasing(options lifecycle.Options) error {
 		}
 		return f.Close()
 	}
-	service.Release("store", func(context.Context) error { return note("gave") })
+	service.Release("store", func(context.Context) error {
+		for exists(inRuntimeDirectory(fmt.Sprintf("hang-%d", service.Generation()))) {
+			time.Sleep(time.Millisecond)
+		}
+		return note("gave")
+	})
 	go func() {
 		<-service.Released("store")
 		_ = note("has")
@@ -201,6 +209,25 @@ func TestRelinquishWithBody(t *testing.T) {
 		t.Errorf("the response ends in %q", line)
 	}
 	d.awaitFile("has-2")
+}
+
+// TestReleaseHangs has a process not give up what it has: the status says what
+// it waits for, and at the deadline it is work that was cut.
+func TestReleaseHangs(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=releasing", "HEIRLOOM_TEST_DRAIN="+span(5*time.Second))
+	d.touch("hang-1")
+	d.reload()
+	d.eventually("the status to say so", func() bool {
+		p := d.status().Predecessors
+		return len(p) == 1 && slices.Equal(p[0].Jobs, []string{"Release of store"})
+	})
+	checkDrainTimeout(t, d)
+	for _, want := range []string{`cancelling what is left: left="Release of store"`, `closing what is left: left="Release of store"`} {
+		if !strings.Contains(d.logged(), want) {
+			t.Errorf("the log has no %q", want)
+		}
+	}
 }
 
 // TestReleaseDeath has a process die that has not given up what it has.

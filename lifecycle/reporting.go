@@ -105,7 +105,19 @@ func (m *mainLoop) waitLine(predecessors []Predecessor) string {
 
 // leftover says what this generation waits for, "" if for nothing.
 func (m *mainLoop) leftover() string {
-	return m.conns.Count().Leftover(m.tasks.jobs.Names())
+	return m.conns.Count().Leftover(m.jobNames())
+}
+
+// jobNames are the jobs that are waited for, and functions of Release that are
+// called before the hooks are: the next process waits for them.
+func (m *mainLoop) jobNames() []string {
+	names := m.tasks.jobs.Names()
+	if m.tasks.releasing > 0 {
+		for _, name := range m.service.registered.hooks.EarlyUnderWay() {
+			names = append(names, "Release of "+name)
+		}
+	}
+	return names
 }
 
 // extend asks the service manager for more time, if Options says so and as long
@@ -133,7 +145,7 @@ func (m *mainLoop) status() statusAnswer {
 	if m.reloads.Last != nil {
 		answer.status.LastReload = lastReload(*m.reloads.Last)
 	}
-	answer.status.Jobs = m.tasks.jobs.Names()
+	answer.status.Jobs = m.jobNames()
 	if m.options.MoveTLS {
 		moves := TLSMoves(m.conns.Sessions())
 		answer.status.TLS = &moves

@@ -15,15 +15,18 @@ import (
 // what `PROGRAM status -json` prints; fields may be added to it, and none will
 // change its meaning.
 type Status struct {
-	Name         string        `json:"name"`
-	PID          int           `json:"pid"`
-	Generation   int           `json:"generation"`
-	Version      string        `json:"version,omitempty"`
-	State        State         `json:"state"`
-	Since        time.Time     `json:"since"` // when it came to State; a reload that fails leaves Ready as it was
-	Connections  Connections   `json:"connections"`
-	Requests     int           `json:"requests_in_flight"`
-	Jobs         []string      `json:"jobs,omitempty"`   // servers (Serve) and workers (Go) that run
+	Name        string      `json:"name"`
+	PID         int         `json:"pid"`
+	Generation  int         `json:"generation"`
+	Version     string      `json:"version,omitempty"`
+	State       State       `json:"state"`
+	Since       time.Time   `json:"since"` // when it came to State; a reload that fails leaves Ready as it was
+	Connections Connections `json:"connections"`
+	Requests    int         `json:"requests_in_flight"`
+	// Jobs are the servers (Serve) and workers (Go) that run, and in a drain
+	// each function of Release that the next process waits for, as "Release of
+	// NAME".
+	Jobs         []string      `json:"jobs,omitempty"`
 	Drain        *Drain        `json:"drain,omitempty"`  // nil while this generation does not drain
 	Predecessors []Predecessor `json:"predecessors"`     // that still drain, the newest first
 	LastReload   *LastReload   `json:"last_reload"`      // nil if there was none
@@ -91,7 +94,7 @@ type Predecessor struct {
 	Since       time.Time   `json:"since"` // when its drain began
 	Connections Connections `json:"connections"`
 	Requests    int         `json:"requests_in_flight"`
-	Jobs        []string    `json:"jobs,omitempty"`
+	Jobs        []string    `json:"jobs,omitempty"`  // see Status
 	Ends        time.Time   `json:"ends,omitzero"`   // see Drain
 	Error       string      `json:"error,omitempty"` // why the figures are missing
 }

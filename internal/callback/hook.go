@@ -25,6 +25,7 @@ type hook struct {
 	run   func(ctx context.Context) error
 	early bool
 	begun atomic.Bool
+	over  atomic.Bool // it is not waited for any more
 }
 
 // Add adds one. It is not called if Run has begun.
@@ -56,6 +57,18 @@ func (h *Hooks) list(early bool) []*hook {
 	return slices.DeleteFunc(slices.Clone(h.all), func(one *hook) bool { return early && !one.early })
 }
 
+// EarlyUnderWay returns the names of those that RunEarly has called and waits
+// for.
+func (h *Hooks) EarlyUnderWay() []string {
+	var names []string
+	for _, one := range h.list(true) {
+		if one.begun.Load() && !one.over.Load() {
+			names = append(names, one.name)
+		}
+	}
+	return names
+}
+
 // Run calls them one after the other, the last first, and returns their errors.
 // Each is called once, and may take an equal share of the time that is left
 // until end. One that does not return is waited for all the same: call Run
@@ -74,6 +87,7 @@ func run(hooks []*hook, end time.Time, log hclog.Logger) error {
 		if err := h.call(log, time.Until(end)/time.Duration(i+1)); err != nil {
 			failed = append(failed, err)
 		}
+		h.over.Store(true)
 	}
 	return errors.Join(failed...)
 }

@@ -45,7 +45,8 @@ type end struct {
 // A generation is this one as those to come see it.
 type generation struct {
 	life      *pipe
-	resources []*pipe
+	resources []*pipe        // one for each name
+	owners    map[string]int // calls of Own less those of Release
 	given     []string
 }
 
@@ -65,7 +66,11 @@ type note struct {
 
 // NewOlder makes an Older, of which nothing is known before Inherit or None.
 func NewOlder() *Older {
-	return &Older{gone: make(chan struct{}), waiting: make(map[string]chan struct{})}
+	return &Older{
+		gone:    make(chan struct{}),
+		own:     generation{owners: make(map[string]int)},
+		waiting: make(map[string]chan struct{}),
+	}
 }
 
 // Inherit takes ownership of the pipe ends that came from the predecessor, with
@@ -126,11 +131,16 @@ func (o *Older) tellLocked() {
 	}
 }
 
-// Own says that this generation gives up a resource before it ends, by Release.
-// Processes that were started before do not learn that.
+// Own says that this generation gives up a resource before it ends, by as many
+// calls of Release as there were of Own. Processes that were started before do
+// not learn that.
 func (o *Older) Own(resource string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.own.owners[resource]++
+	if slices.ContainsFunc(o.own.resources, func(p *pipe) bool { return p.resource == resource }) {
+		return nil
+	}
 	p, err := newPipe(resource)
 	if err == nil {
 		o.own.resources = append(o.own.resources, p)
@@ -143,10 +153,14 @@ func newPipe(resource string) (*pipe, error) {
 	return &pipe{resource, ours, alive}, err
 }
 
-// Release tells later generations that this one has given up a resource.
+// Release tells later generations that this one has given up a resource, unless
+// it is owned for another reason still.
 func (o *Older) Release(resource string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.own.owners[resource]--; o.own.owners[resource] > 0 {
+		return
+	}
 	o.own.given = append(o.own.given, resource)
 	o.own.resources = slices.DeleteFunc(o.own.resources, func(p *pipe) bool {
 		if p.resource == resource {

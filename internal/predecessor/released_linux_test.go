@@ -94,6 +94,25 @@ func TestReleased(t *testing.T) {
 	await(t, "the third, of what the second did not have", third.Released("device"))
 }
 
+// TestReleasedTwice has a generation own a resource for two reasons: it has given
+// it up when both are gone.
+func TestReleasedTwice(t *testing.T) {
+	first := predecessor.NewOlder()
+	first.None()
+	own(t, first, "store")
+	own(t, first, "store")
+	second := successorOf(t, first, 250, true)
+	first.Release("store")
+	late := successorOf(t, first, 250, true)
+	if isClosed(second.Released("store")) || isClosed(late.Released("store")) {
+		t.Error("told while it is owned for another reason")
+	}
+	first.Release("store")
+	await(t, "the second", second.Released("store"))
+	await(t, "one that came later", late.Released("store"))
+	first.Quit()
+}
+
 // TestReleasedWithoutNotes has a build in between that knows nothing of
 // resources, or more of them than fit: they count until their generation ends.
 func TestReleasedWithoutNotes(t *testing.T) {
