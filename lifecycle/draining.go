@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/callback"
 	"github.com/heirloom-go/heirloom/internal/conntrack"
 	"github.com/heirloom-go/heirloom/internal/drain"
 	"github.com/heirloom-go/heirloom/internal/drainbudget"
@@ -363,13 +364,12 @@ func (m *mainLoop) releaseEarly() {
 		err := m.service.registered.hooks.RunEarly(end, m.log)
 		m.background.Post(func() {
 			m.tasks.releasing--
-			m.err = errors.Join(m.err, err)
+			m.noteHooked(err)
 		})
 	}()
 }
 
-// runHooks calls the hooks in another goroutine, which is left behind if one
-// hangs.
+// runHooks calls the hooks in another goroutine.
 func (m *mainLoop) runHooks() {
 	end := m.drain.HooksEnd()
 	go func() {
@@ -379,6 +379,13 @@ func (m *mainLoop) runHooks() {
 }
 
 func (m *mainLoop) onHooked(err error) {
-	m.err = errors.Join(m.err, err)
+	m.noteHooked(err)
 	m.drain.HooksDone = true
+}
+
+func (m *mainLoop) noteHooked(err error) {
+	m.err = errors.Join(m.err, err)
+	if errors.Is(err, callback.ErrLeftBehind) {
+		m.timedOut()
+	}
 }

@@ -21,10 +21,10 @@ var (
 	// ErrReplaced is the cause of the context of a worker that is to end
 	// because another process takes its place.
 	ErrReplaced = errors.New("the service goes on in another process")
-	// ErrDrainTimeout is matched by the error of a Run that had to cut work
-	// because its drain did not end in time, and is the cause of the contexts
-	// of requests that were cancelled for it. That clients kept it waiting is
-	// no such error.
+	// ErrDrainTimeout is matched by the error of a Run that had to cut work, or
+	// to leave a hook behind, because its drain did not end in time, and is the
+	// cause of the contexts of requests that were cancelled for it. That
+	// clients kept it waiting is no such error.
 	ErrDrainTimeout = errors.New("drain timed out")
 	// ErrDead is to be matched by the error of an Options.Health that finds the
 	// process beyond help: a service manager is then told to kill and restart

@@ -101,7 +101,8 @@ func TestHooks(t *testing.T) {
 		{"a panic", "a=ok b=panic c=ok", "c b a", []string{"b: panic: out of hooks", "runHook"}},
 		{"two errors", "a=broken b=torn", "b a", []string{"a: broken", "b: torn"}},
 		{"one that uses up its share", "a=ok b=slow c=ok", "c b a", []string{"b: context deadline exceeded"}},
-		{"one that hangs", "a=ok b=hang c=ok", "c b", []string{"drain timed out", "lifecycle_test.runHook"}},
+		{"one that hangs", "a=ok b=hang c=ok", "c b a", []string{"b: it did not return", "drain timed out", "lifecycle_test.runHook"}},
+		{"the last one hangs", "a=hang b=ok", "b a", []string{"drain timed out", "lifecycle_test.runHook"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

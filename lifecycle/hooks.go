@@ -7,7 +7,9 @@ import "context"
 // the next thing is the return of Run. Hooks are called one after the other,
 // the last deferred first. Each may take an equal share of the time that is
 // left, and its ctx ends when the share does. A tenth of the drain is kept for
-// hooks. Run does not wait for a hook that outlasts its share.
+// hooks. Run does not wait for a hook that outlasts its share by more than a
+// tenth: it is left behind, the next one is called while it still runs, and the
+// error of Run matches ErrDrainTimeout.
 //
 // Errors, and panics, are logged with name, and Run returns them. Hooks are not
 // called when the service is told to end at once.

@@ -10,7 +10,19 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/heirloom-go/heirloom/internal/drainbudget"
+	"github.com/heirloom-go/heirloom/internal/profile"
 )
+
+// ErrLeftBehind is matched by the error of a hook that outlasted its share of
+// the time.
+var ErrLeftBehind = errors.New("it did not return within its share of the time, and was left behind")
+
+// graceShare is the part of its share by which a hook may outlast that, and
+// drainbudget.ExitGrace the least: it learns that its share is over by its
+// context, and then has to return.
+const graceShare = 10
 
 // Hooks are functions that were deferred until everything else has ended, or
 // that are called before if possible. Goroutines may share them. The zero value
@@ -71,8 +83,8 @@ func (h *Hooks) EarlyUnderWay() []string {
 
 // Run calls them one after the other, the last first, and returns their errors.
 // Each is called once, and may take an equal share of the time that is left
-// until end. One that does not return is waited for all the same: call Run
-// aside.
+// until end. One that has not returned a little later is left behind, with an
+// error that matches ErrLeftBehind, and the next is called beside it.
 func (h *Hooks) Run(end time.Time, log hclog.Logger) error { return run(h.list(false), end, log) }
 
 // RunEarly is Run for the early ones alone.
@@ -98,12 +110,22 @@ func (h *hook) call(log hclog.Logger, share time.Duration) error {
 	began := time.Now()
 	done := make(chan error, 1)
 	Call(log, h.name, func() error { return h.run(ctx) }, func(err error) { done <- err })
-	err := <-done
-	if err != nil {
-		err = fmt.Errorf("%s: %w", h.name, err)
-		log.Error("a hook failed", "error", err, "took", time.Since(began))
-		return err
+	patience := time.NewTimer(max(share, 0) + max(share/graceShare, drainbudget.ExitGrace))
+	defer patience.Stop()
+	var err error
+	select {
+	case err = <-done:
+	case <-patience.C:
+		err = ErrLeftBehind
 	}
-	log.Debug("hook", "name", h.name, "took", time.Since(began))
-	return nil
+	switch {
+	case err == nil:
+		log.Debug("hook", "name", h.name, "took", time.Since(began))
+		return nil
+	case errors.Is(err, ErrLeftBehind):
+		log.Error("a hook does not return: leaving it behind", "name", h.name, "took", time.Since(began), "stacks", profile.Stacks())
+	default:
+		log.Error("a hook failed", "error", fmt.Errorf("%s: %w", h.name, err), "took", time.Since(began))
+	}
+	return fmt.Errorf("%s: %w", h.name, err)
 }
