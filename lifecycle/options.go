@@ -67,13 +67,13 @@ type Options struct {
 	// default is that it always is.
 	//
 	// Under a service manager whose unit has WatchdogSec= it is called twice in
-	// that time, from when this is the main process until it drains, and as
-	// long as it returns nil the manager is told WATCHDOG=1. A failing process
-	// is killed and restarted (Restart=) when WatchdogSec= is over without a
-	// nil. A change for the worse or the better is logged. An error that
-	// matches ErrDead has that done at once. While the process drains
-	// WATCHDOG=1 is told all the same, since the drain has an end of its own,
-	// which a kill would only make worse.
+	// that time, and more often after an error, from when this is the main
+	// process until it drains, and as long as it returns nil the manager is
+	// told WATCHDOG=1. A failing process is killed and restarted (Restart=)
+	// when WatchdogSec= is over without a nil. A change for the worse or the
+	// better is logged. An error that matches ErrDead has that done at once.
+	// While the process drains WATCHDOG=1 is told all the same, since the drain
+	// has an end of its own, which a kill would only make worse.
 	//
 	// Service.Liveness calls it too, and a successor calls it once before it
 	// says that it is ready: if it is not well the reload fails with that
@@ -81,9 +81,11 @@ type Options struct {
 	// so a check must not ask its own listeners. The first process of a service
 	// is not held up by it.
 	//
-	// ctx ends after half of WatchdogSec=, one second, or half of
-	// ReloadTimeout, in that order. A check that goes on counts as failed then;
-	// it is not called again until it has returned. A panic is an error.
+	// A check may take half of WatchdogSec=, one second, or half of
+	// ReloadTimeout, in that order, and counts as failed to whoever has waited
+	// for so long. ctx ends when the time of all who wait for the check is
+	// over, and has no Deadline, since others may come. The check is not called
+	// again until it has returned. A panic is an error.
 	Health func(ctx context.Context) error
 
 	// ReloadMode says how a reload replaces the process.

@@ -31,6 +31,11 @@ type Call func(f func() error, done func(error))
 type checkup struct {
 	done chan struct{} // closed when err is set
 	err  error
+
+	// These are guarded by the mu of the Check.
+	limit    time.Duration // of the one who waits longest
+	deadline time.Time     // of that one
+	overtime *time.Timer   // ends the context of the check then
 }
 
 // New makes a Check of a function of the program, which is called by call. The
@@ -49,7 +54,7 @@ func (c *Check) Ask(ctx context.Context, limit time.Duration) error {
 	if c.check == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the health check did not end within %v", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errLate(limit))
 	defer cancel()
 	run := c.begin(limit)
 	select {
@@ -60,22 +65,46 @@ func (c *Check) Ask(ctx context.Context, limit time.Duration) error {
 	}
 }
 
+func errLate(limit time.Duration) error {
+	return fmt.Errorf("the health check did not end within %v", limit)
+}
+
 // begin starts a run, unless one goes on. Its context is not that of the caller
-// that asks first: others wait for it too.
+// that asks first: others wait for it too, perhaps for longer. So a probe that
+// waits for a second does not end the check that the watchdog waits for.
 func (c *Check) begin(limit time.Duration) *checkup {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.run == nil {
-		c.run = &checkup{done: make(chan struct{})}
-		run := c.run
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		c.call(func() error { return c.check(ctx) }, func(err error) {
-			cancel()
-			c.finish(run, err)
-		})
-		return run
+	if c.run != nil {
+		c.run.extend(limit)
+		return c.run
 	}
-	return c.run
+	run := &checkup{done: make(chan struct{}), limit: limit, deadline: time.Now().Add(limit)}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	run.overtime = time.AfterFunc(limit, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		cancel(errLate(run.limit))
+	})
+	c.run = run
+	c.call(func() error { return c.check(ctx) }, func(err error) {
+		run.overtime.Stop()
+		if late := context.Cause(ctx); late != nil && err != nil { // it may only say that its context has ended
+			err = fmt.Errorf("%w: %w", late, err)
+		}
+		cancel(nil)
+		c.finish(run, err)
+	})
+	return run
+}
+
+// extend has the run go on as long as one more waits, unless its time is over.
+func (r *checkup) extend(limit time.Duration) {
+	deadline := time.Now().Add(limit)
+	if deadline.After(r.deadline) && r.overtime.Stop() {
+		r.limit, r.deadline = limit, deadline
+		r.overtime.Reset(limit)
+	}
 }
 
 func (c *Check) finish(run *checkup, err error) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/health"
@@ -42,6 +45,64 @@ func TestCheckIsShared(t *testing.T) {
 	if len(begun) > 0 {
 		t.Error("the check ran twice")
 	}
+}
+
+// TestCheckLasts has some ask who have less time than others, and come first or
+// later: the check ends when the last of them has no time left.
+func TestCheckLasts(t *testing.T) {
+	for name, limits := range map[string][]time.Duration{
+		"the impatient first": {time.Second, 15 * time.Second},
+		"the patient first":   {15 * time.Second, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var ended time.Time
+				c := health.New(func(ctx context.Context) error {
+					<-ctx.Done()
+					ended = time.Now()
+					return ctx.Err()
+				}, call)
+				began := time.Now()
+				var asking sync.WaitGroup
+				for _, limit := range limits {
+					asking.Go(func() {
+						err := c.Ask(t.Context(), limit)
+						if want := "the health check did not end within " + limit.String(); err == nil || !strings.HasPrefix(err.Error(), want) {
+							t.Errorf("got %v, want %s", err, want)
+						}
+						if took := time.Since(began); took != limit {
+							t.Errorf("waited for %v, want %v", took, limit)
+						}
+					})
+					synctest.Wait()
+				}
+				asking.Wait()
+				synctest.Wait()
+				if took := ended.Sub(began); took != 15*time.Second {
+					t.Errorf("the check ended after %v, want the time of the patient", took)
+				}
+			})
+		})
+	}
+}
+
+// TestCheckOutOfTime has who comes when the time of a check is over, and it has
+// not returned, get its error, which says so.
+func TestCheckOutOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := health.New(func(ctx context.Context) error {
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			return ctx.Err()
+		}, call)
+		first := c.Ask(t.Context(), 3*time.Second)
+		second := c.Ask(t.Context(), time.Hour)
+		for _, err := range []error{first, second} {
+			if err == nil || !strings.HasPrefix(err.Error(), "the health check did not end within 3s") {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
 }
 
 // TestNoCheck asks where there is none.

@@ -120,10 +120,16 @@ func (w *Watchdog) onChecked(err error) {
 	case err == nil && w.ill:
 		w.log.Info("the health check passes again")
 	}
-	if w.ill = err != nil; !w.ill {
+	next := time.Until(w.due)
+	if w.ill = err != nil; w.ill {
+		// The last sign was given half of the interval ago. The next check in
+		// turn would end when the interval is over, and it would be a matter of
+		// luck whether a process that is well again is killed.
+		next = min(next, w.beat/4)
+	} else {
 		w.manager.Say(servicemanager.SignOfLife, notify.Watchdog())
 	}
-	w.timer.Reset(time.Until(w.due))
+	w.timer.Reset(next)
 }
 
 // OnDead has the service manager kill and restart this process, if it is the
