@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/heirloom-go/heirloom/internal/conntrack"
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 )
 
 // errGoexit is the error of a function that ended its goroutine.
@@ -42,13 +43,22 @@ func LogPanic(log hclog.Logger, what string, recovered any) {
 
 // Close closes a listener or connection and then calls closed. It does not wait
 // for one of the program's own making, or of crypto/tls, which says goodbye to
-// a client that may not listen.
+// a client that may not listen, nor for one that the program has told to linger.
 func Close(log hclog.Logger, c io.Closer, closed func()) {
-	switch c.(type) {
-	case *net.TCPConn, *net.UnixConn, *net.TCPListener, *net.UnixListener, *conntrack.MovedListener:
+	if closesAtOnce(c) {
 		_ = c.Close()
 		closed()
-	default:
-		Call(log, fmt.Sprintf("Close of %T", c), c.Close, func(error) { closed() })
+		return
 	}
+	Call(log, fmt.Sprintf("Close of %T", c), c.Close, func(error) { closed() })
+}
+
+func closesAtOnce(c io.Closer) bool {
+	switch c := c.(type) {
+	case *net.TCPConn:
+		return !fdutil.Lingers(c)
+	case *net.UnixConn, *net.TCPListener, *net.UnixListener, *conntrack.MovedListener:
+		return true
+	}
+	return false
 }

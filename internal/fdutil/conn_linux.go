@@ -51,6 +51,19 @@ func SendStalled(nc net.Conn, silence time.Duration) bool {
 	return stalled
 }
 
+// Lingers reports whether the program has close(2) wait until the other end of
+// a TCP connection has what was written (SO_LINGER in socket(7)). The kernel
+// does that for descriptors that do not block as well (inet_release in
+// af_inet.c).
+func Lingers(nc net.Conn) bool {
+	lingers := false
+	Control(nc, func(fd int) {
+		l, err := unix.GetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER)
+		lingers = err == nil && l.Onoff != 0 && l.Linger > 0
+	})
+	return lingers
+}
+
 // LastData returns how long ago the last data of a TCP connection came, and
 // when the last went; known is false for other connections. One on which
 // nothing has come counts from when it was made.

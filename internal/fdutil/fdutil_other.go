@@ -44,6 +44,9 @@ func TryWrite(net.Conn, string) int { return 0 }
 // SendStalled reports false: the other end is taken to read.
 func SendStalled(net.Conn, time.Duration) bool { return false }
 
+// Lingers reports false.
+func Lingers(net.Conn) bool { return false }
+
 // LastData knows nothing.
 func LastData(net.Conn) (received, sent time.Duration, known bool) { return 0, 0, false }
 

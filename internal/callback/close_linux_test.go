@@ -1,0 +1,54 @@
+package callback_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/heirloom-go/heirloom/internal/callback"
+	"github.com/heirloom-go/heirloom/internal/fdutil"
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
+)
+
+// TestCloseLingering closes a connection whose client does not read, and whose
+// close(2) the program has wait for that client.
+func TestCloseLingering(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.(*net.TCPConn).SetLinger(3600); err != nil {
+		t.Fatal(err)
+	}
+	for text := strings.Repeat("x", 64<<10); fdutil.TryWrite(server, text) > 0; {
+	}
+	returned, closed := make(chan struct{}), make(chan struct{})
+	go func() {
+		callback.Close(silent, server, func() { close(closed) })
+		close(returned)
+	}()
+	select {
+	case <-returned:
+	case <-time.After(patience.Of(10 * time.Second)):
+		t.Error("it waits for the client")
+	}
+	select {
+	case <-closed:
+		t.Error("the connection is closed before the client has read anything")
+	default:
+	}
+	_ = client.Close()
+	<-returned
+	<-closed
+}
