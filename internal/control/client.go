@@ -79,15 +79,20 @@ func (c *Client) askStatus(ctx context.Context, status any) error {
 }
 
 // DryRun has the service start the next process and kill it when it is ready,
-// and returns how that went.
+// and returns how that went. If others have asked for a reload meanwhile, one
+// was done for all: the outcome is that of Reload, and no DryRun.
 func (c *Client) DryRun(ctx context.Context) (handover.Outcome, error) {
-	return c.askReload(ctx, "/dry-run")
+	return c.reload(ctx, "/dry-run")
 }
 
 // Reload has the service replace its process, waits until that is done, and
 // returns which process serves now.
 func (c *Client) Reload(ctx context.Context) (handover.Outcome, error) {
-	o, err := c.askReload(ctx, "/reload")
+	return c.reload(ctx, "/reload")
+}
+
+func (c *Client) reload(ctx context.Context, path string) (handover.Outcome, error) {
+	o, err := c.askReload(ctx, path)
 	if err != nil || !o.InPlace {
 		return o, err
 	}

@@ -144,6 +144,28 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// A dry run that others have made a reload says so: the process that it has
+// started serves.
+func TestDryRunBecomesReload(t *testing.T) {
+	for _, test := range []struct {
+		outcome handover.Outcome
+		says    string
+	}{
+		{handover.Outcome{Generation: 1, PID: 6, DryRun: true}, "daemon: the next process was ready after 0s, and is gone; generation 1 serves on\n"},
+		{handover.Outcome{Generation: 2, PID: 7}, "daemon: a reload was asked for as well: generation 2 (pid 7) serves, after 0s\n"},
+		{handover.Outcome{Generation: 1, InPlace: true}, "daemon: a reload was asked for as well: generation 2 (pid 7) serves, after 0s\n"},
+	} {
+		client := serve(t, control.Service{
+			Reload: func(context.Context, bool) (handover.Outcome, error) { return test.outcome, nil },
+			Status: func(context.Context) (any, error) { return status{Generation: 2, PID: 7}, nil },
+		})
+		var out strings.Builder
+		if err := client.Command(t.Context(), []string{"reload", "-dry-run"}, &out, nil); err != nil || out.String() != test.says {
+			t.Errorf("%v, %q, want %q", err, out.String(), test.says)
+		}
+	}
+}
+
 // In place, the old program says only that it has begun. The new one tells the
 // rest in its status.
 func TestReloadInPlace(t *testing.T) {

@@ -45,6 +45,10 @@ func (c *Client) commandDryRun(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("dry run: %w", err)
 	}
 	took := o.Duration.Round(time.Millisecond)
+	if !o.DryRun {
+		_, err = fmt.Fprintf(out, "%s: a reload was asked for as well: generation %d (pid %d) serves, after %v\n", c.Name, o.Generation, o.PID, took)
+		return err
+	}
 	_, err = fmt.Fprintf(out, "%s: the next process was ready after %v, and is gone; generation %d serves on\n", c.Name, took, o.Generation)
 	return err
 }
