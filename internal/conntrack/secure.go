@@ -51,7 +51,7 @@ func (c *secureConn) RemoteAddr() net.Addr              { return RemoteAddr(c.Co
 func (c *secureConn) inner() net.Conn                   { return c.Conn }
 
 // NetConn returns what the listener has accepted, as that of a *tls.Conn does.
-func (c *secureConn) NetConn() net.Conn { return accepted(c.Raw.(*secured).socket) }
+func (c *secureConn) NetConn() net.Conn { return accepted(c.Raw.(*secured).Socket) }
 
 // SessionOf returns the session of a connection that was taken from its
 // http.Server, and what it is on: a socket, or an around.Conn. The session is
@@ -61,7 +61,7 @@ func SessionOf(nc net.Conn) (session *tlsmove.Conn, on net.Conn) {
 	if !ok {
 		return nil, nil
 	}
-	return c.Conn, c.Raw.(*secured).socket
+	return c.Conn, c.Raw.(*secured).Socket
 }
 
 // A below is what a session that is made here reads from: a connection that the
@@ -207,9 +207,9 @@ func (s *Server) adopt(c *conn, state []byte, w Wait) {
 	defer s.survive(c)
 	limit := s.handshakeTimeout()
 	if limit == 0 {
-		limit = adoptionLimit
+		limit = AdoptionLimit
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, errUndecided)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, ErrUndecided)
 	defer cancel()
 	session, err := tlsmove.Adopt(ctx, c.Raw, state, s.sessions.config)
 	if err != nil {
@@ -220,12 +220,6 @@ func (s *Server) adopt(c *conn, state []byte, w Wait) {
 	s.arrived.Push(s.follow(session, c, s.Movable, &w))
 }
 
-// adoptionLimit is for how long the program may think about a session that has
-// arrived, if the http.Server has no limit for handshakes.
-const adoptionLimit = 10 * time.Second
-
-var errUndecided = errors.New("the functions of TLSConfig do not return")
-
 // refused closes a connection whose session is not served here.
 func (s *Server) refused(c *conn, err error) {
 	s.Registry.sessions.stay(tlsmove.ReasonOf(err))
@@ -235,7 +229,7 @@ func (s *Server) refused(c *conn, err error) {
 		s.logf("http: panic serving %v: %v\n%s", RemoteAddr(c.Raw), panicked.Value, panicked.Stack)
 	case tlsmove.ReasonOf(err) == tlsmove.OtherFormat:
 		s.sessions.format.Do(func() { s.logf("http: closing TLS sessions of another version of this program: %v", err) })
-	case errors.Is(err, errUndecided):
+	case errors.Is(err, ErrUndecided):
 		s.logf("http: TLS session of %v: %v", RemoteAddr(c.Raw), err)
 	}
 	_ = Close(c)
@@ -244,7 +238,7 @@ func (s *Server) refused(c *conn, err error) {
 // reclaim has a session served here again that was exported, and whose state
 // was not sent.
 func (s *Server) reclaim(old *secured, state []byte, movable bool, w Wait) {
-	_, c := s.track(old.socket, false, true)
+	_, c := s.track(old.Socket, false, true)
 	go func() {
 		session, err := old.Reclaim(state)
 		if err != nil { // it is of this very process
@@ -277,7 +271,7 @@ func (s *Server) logf(format string, args ...any) {
 // the connection that it was made on. moved is its Wait if it has arrived.
 func (s *Server) follow(session *tlsmove.Conn, c *conn, movable bool, moved *Wait) net.Conn {
 	t := &secureConn{Conn: session}
-	t.Raw, t.Endpoint, t.server = &secured{Conn: session, socket: c.Raw}, &s.Endpoint, s
+	t.Raw, t.Endpoint, t.server = &secured{Session: Session{session, c.Raw}}, &s.Endpoint, s
 	t.movable = movable
 	t.noteHeard()
 	if moved != nil {

@@ -79,7 +79,7 @@ func hasClock(nc net.Conn) bool {
 	case *net.TCPConn, *around.Conn:
 		return true
 	case *secured:
-		return hasClock(t.socket)
+		return hasClock(t.Socket)
 	default:
 		return false
 	}

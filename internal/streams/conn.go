@@ -24,9 +24,9 @@ var longAgo = time.Unix(1, 0)
 type Conn struct {
 	info     conntrack.Info
 	server   *Server
-	session  *session // Raw of info, if that is one of TLS that may move, else nil
-	exported bool     // session is: Left has it
-	state    []byte   // from the process before
+	session  *conntrack.Session // Raw of info, if that is one of TLS that may move, else nil
+	exported bool               // session is: Left has it
+	state    []byte             // from the process before
 	leaving  chan struct{}
 
 	mu     sync.Mutex // guards the following, and that no deadline undoes the waking of Read
@@ -170,7 +170,7 @@ func (c *Conn) RemoteAddr() net.Addr { return conntrack.RemoteAddr(c.socket()) }
 // socket returns what knows the addresses.
 func (c *Conn) socket() net.Conn {
 	if c.session != nil {
-		return c.session.socket
+		return c.session.Socket
 	}
 	return c.info.Raw
 }

@@ -110,7 +110,7 @@ func (c *Conn) handOverSession(state []byte) error {
 		c.server.Registry.ServeMeanwhile([]conntrack.Conn{c.tracked()})
 		return nil
 	}
-	if !around.IsMovable(c.session.socket) {
+	if !around.IsMovable(c.session.Socket) {
 		return c.refused(&tlsmove.Refusal{Reason: tlsmove.Wrapped})
 	}
 	exported, err := c.session.Export()

@@ -7,7 +7,6 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/around"
@@ -38,30 +37,10 @@ func (s *Server) Secure(config *tls.Config) {
 	}
 }
 
-// A session is the Raw of a connection of TLS that may move. What is read and
-// written is what client and handler mean, and the descriptor is the socket's.
-type session struct {
-	*tlsmove.Conn
-	socket net.Conn // a *net.TCPConn, *net.UnixConn or *around.Conn
-}
-
-// SyscallConn is the socket's.
-func (s *session) SyscallConn() (syscall.RawConn, error) {
-	return s.socket.(syscall.Conn).SyscallConn()
-}
-
-// Close closes the socket for this process, at once: it may live on in another
-// process, and a close_notify would end it there. Conn.Close sends one where it
-// does not.
-func (s *session) Close() error { return s.socket.Close() }
-
-// Beneath returns the socket, or the program's wrapper of it.
-func (s *session) Beneath() net.Conn { return s.socket }
-
 // underneath returns what a Conn is made of, of a connection that was hijacked.
 func underneath(nc net.Conn) net.Conn {
 	if moves, on := conntrack.SessionOf(nc); moves != nil {
-		return &session{moves, on}
+		return &conntrack.Session{Conn: moves, Socket: on}
 	}
 	return conntrack.Underlying(nc)
 }
@@ -142,22 +121,15 @@ func (s *Server) tapped(nc net.Conn) (net.Conn, error) {
 		s.Registry.SessionStays(err)
 		return made.Standard(), nil
 	}
-	return &session{made, nc}, nil
+	return &conntrack.Session{Conn: made, Socket: nc}, nil
 }
-
-// adoptionLimit is for how long the program may think about a session that was
-// handed over.
-const adoptionLimit = 10 * time.Second
-
-// errUndecided is the cause when it thinks for longer.
-var errUndecided = errors.New("the functions of TLSConfig do not return")
 
 // welcome adopts the session of a connection that was handed over. It does not
 // wait for the program's callbacks, which decide about the session again.
 func (s *Server) welcome(nc net.Conn, left []byte) {
 	n := s.newcomer(nc)
 	go s.resume(n, left, func(exported []byte) (*tlsmove.Conn, error) {
-		ctx, cancel := context.WithTimeoutCause(context.Background(), adoptionLimit, errUndecided)
+		ctx, cancel := context.WithTimeoutCause(context.Background(), conntrack.AdoptionLimit, conntrack.ErrUndecided)
 		defer cancel()
 		adopted, err := tlsmove.Adopt(ctx, nc, exported, s.secure.config)
 		if err == nil {
@@ -169,8 +141,8 @@ func (s *Server) welcome(nc net.Conn, left []byte) {
 
 // reclaim has a session served here again that was exported, and whose state
 // was not sent.
-func (s *Server) reclaim(old *session, left []byte) {
-	go s.resume(s.newcomer(old.socket), left, old.Reclaim)
+func (s *Server) reclaim(old *conntrack.Session, left []byte) {
+	go s.resume(s.newcomer(old.Socket), left, old.Reclaim)
 }
 
 // resume has what goOn makes of an exported session served.
@@ -180,7 +152,7 @@ func (s *Server) resume(n *newcomer, left []byte, goOn func(exported []byte) (*t
 	if err == nil {
 		var resumed *tlsmove.Conn
 		if resumed, err = goOn(p.session); err == nil {
-			s.serve(n, &session{resumed, n.Raw}, p.state, p.unread)
+			s.serve(n, &conntrack.Session{Conn: resumed, Socket: n.Raw}, p.state, p.unread)
 			return
 		}
 	}
@@ -197,7 +169,7 @@ func (s *Server) logRefused(n *newcomer, err error) {
 	switch {
 	case errors.As(err, &panicked):
 		s.Log.Error("panic of a callback of TLSConfig", "listener", s.Name, "from", from, "panic", panicked.Value, "stack", string(panicked.Stack))
-	case errors.Is(err, errUndecided):
+	case errors.Is(err, conntrack.ErrUndecided):
 		s.Log.Warn("a session of TLS does not go on", "listener", s.Name, "from", from, "error", err)
 	default:
 		s.Log.Debug("a session of TLS does not go on", "listener", s.Name, "from", from, "error", err)

@@ -140,7 +140,7 @@ func isSocket(nc net.Conn) bool {
 // add makes a Conn of raw.
 func (s *Server) add(raw net.Conn, state, unread []byte) *Conn {
 	c := &Conn{server: s, state: state, unread: unread, leaving: make(chan struct{})}
-	c.session, _ = raw.(*session)
+	c.session, _ = raw.(*conntrack.Session)
 	c.info.Raw, c.info.Endpoint = raw, &s.Endpoint
 	s.Registry.Add(c.tracked())
 	c.tracked().Release() // it may have come while all others leave

@@ -263,7 +263,7 @@ func TestHoldReads(t *testing.T) {
 			began <- struct{}{}
 			read("three", nil)
 			read("", os.ErrDeadlineExceeded) // though there is no deadline
-			if c.session.HasPart() || !fdutil.HasUnread(c.session.socket) {
+			if c.session.HasPart() || !fdutil.HasUnread(c.session.Socket) {
 				t.Errorf("moved %t: the record after that has begun", moved)
 			}
 			c.session.HoldReads(false)
