@@ -24,6 +24,9 @@ func TestCloseLingering(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
+	if err := client.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // much less than the server's buffer has
+		t.Fatal(err)
+	}
 	server, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
