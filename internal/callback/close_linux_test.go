@@ -12,7 +12,8 @@ import (
 )
 
 // TestCloseLingering closes a connection whose client does not read, and whose
-// close(2) the program has wait for that client.
+// close(2) the program has wait for that client: until then, or until a signal
+// comes (sk_stream_wait_close in the kernel's net/core/stream.c).
 func TestCloseLingering(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -45,11 +46,6 @@ func TestCloseLingering(t *testing.T) {
 	case <-returned:
 	case <-time.After(patience.Of(10 * time.Second)):
 		t.Error("it waits for the client")
-	}
-	select {
-	case <-closed:
-		t.Error("the connection is closed before the client has read anything")
-	default:
 	}
 	_ = client.Close()
 	<-returned
