@@ -69,7 +69,7 @@ modules:
 
 INSIDE = ^(TestRehearsal|TestRehearsalFails|TestRest|TestValueConn|TestSeenAsItIs|TestSeenByHTTP2|TestRegisterOnShutdown|TestTLS|TestHijacked|TestTimeoutsOfMovedConnections|TestMoveTLS|TestMoveTLSHalf|TestMoveTLSHTTP2|TestHTTPBy|TestRelease)$$
 
-# Clients of HTTP/2 that see nothing of the Go version but what TestTransport does.
+# Clients of HTTP/2 that nobody here wrote, and that take long: they run with the Go that is installed alone.
 CLIENTS = ^(TestH2load|TestCurl|TestNghttp)$$
 
 # Root on a Debian machine gets all that the tests need: a C compiler for the race detector, Debian packages, and the folders

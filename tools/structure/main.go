@@ -10,9 +10,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -22,10 +19,11 @@ import (
 	"go/types"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/heirloom-go/heirloom/tools/internal/golist"
 )
 
 // The most that there may be.
@@ -122,23 +120,7 @@ func run(out io.Writer, verbose bool) ([]string, error) {
 
 // list returns the packages of this module and all that they need.
 func list() ([]listed, error) {
-	var stderr bytes.Buffer
-	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles,Imports,Standard", "./...")
-	cmd.Stderr = &stderr
-	text, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list: %w: %s", err, stderr.Bytes())
-	}
-	var packages []listed
-	for decoder := json.NewDecoder(bytes.NewReader(text)); ; {
-		var p listed
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			return packages, nil
-		} else if err != nil {
-			return nil, err
-		}
-		packages = append(packages, p)
-	}
+	return golist.Packages[listed](nil, "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles,Imports,Standard", "./...")
 }
 
 // upward returns the imports of a package that it must not have. What tests

@@ -9,20 +9,19 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"go/types"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/heirloom-go/heirloom/tools/internal/golist"
 )
 
 func main() {
@@ -87,26 +86,12 @@ type listed struct {
 // list returns the packages of this module, those of their tests, and all that
 // these need, each behind what it imports.
 func list(goos, goarch string) ([]listed, error) {
-	var stderr bytes.Buffer
-	cmd := exec.Command("go", "list", "-deps", "-test", "-json=ImportPath,Dir,GoFiles,ImportMap,DepOnly,Standard,Error,Module", "./...")
-	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0")
-	cmd.Stderr = &stderr
-	text, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list: %w: %s", err, stderr.Bytes())
-	}
-	var packages []listed
-	for decoder := json.NewDecoder(bytes.NewReader(text)); ; {
-		var p listed
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			return packages, nil
-		} else if err != nil {
-			return nil, err
-		}
-		if isTestMain := strings.HasSuffix(p.ImportPath, ".test"); !isTestMain && p.ImportPath != "unsafe" {
-			packages = append(packages, p)
-		}
-	}
+	environ := append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0")
+	packages, err := golist.Packages[listed](environ, "-deps", "-test", "-json=ImportPath,Dir,GoFiles,ImportMap,DepOnly,Standard,Error,Module", "./...")
+	return slices.DeleteFunc(packages, func(p listed) bool {
+		isTestMain := strings.HasSuffix(p.ImportPath, ".test")
+		return isTestMain || p.ImportPath == "unsafe"
+	}), err
 }
 
 // A checker has the packages that were checked for a system.
