@@ -37,6 +37,9 @@ func TestCloseLingering(t *testing.T) {
 	}
 	for text := strings.Repeat("x", 64<<10); fdutil.TryWrite(server, text) > 0; {
 	}
+	// Nothing starts a process from here on: one that holds copies of both
+	// sockets, until it execs, would close them last, and be the one that waits.
+	limit := patience.Of(10 * time.Second)
 	returned, closed := make(chan struct{}), make(chan struct{})
 	go func() {
 		callback.Close(silent, server, func() { close(closed) })
@@ -44,7 +47,7 @@ func TestCloseLingering(t *testing.T) {
 	}()
 	select {
 	case <-returned:
-	case <-time.After(patience.Of(10 * time.Second)):
+	case <-time.After(limit):
 		t.Error("it waits for the client")
 	}
 	_ = client.Close()
