@@ -251,8 +251,10 @@ func (c *crowd) explain(k *kill, b broken) string {
 		return "connections without TLS are never refused"
 	}
 	// What a connection has to have lived for to be kept; see "Connections that
-	// outlive a crash" in docs/internals.md.
-	young := k.ended.Sub(dialled) < patience.Of(time.Second)
+	// outlive a crash" in docs/internals.md. A process does nothing more once it
+	// has the signal, and may take long to die: of SIGABRT it writes a line to the
+	// journal for each frame of each goroutine.
+	young := k.began.Sub(dialled) < patience.Of(time.Second)
 	state := k.States[b.name()]
 	switch {
 	case young, b.secure && state != "" && state != "closed":
