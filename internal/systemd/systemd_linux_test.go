@@ -17,10 +17,10 @@ import (
 // quick is how long a refusal may take, as package patience stretches it.
 const quick = 200 * time.Millisecond
 
-// TestSystemd ends services in all ways, and looks at what they were told and
+// TestEndings ends services in all ways, and looks at what they were told and
 // at what becomes of their file descriptor store. One machine serves all cases
 // of a version.
-func TestSystemd(t *testing.T) {
+func TestEndings(t *testing.T) {
 	for _, v := range sdtest.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
 			t.Parallel()

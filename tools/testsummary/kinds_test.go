@@ -94,32 +94,39 @@ func TestNothingFallsBetween(t *testing.T) {
 	}
 }
 
-// TestApart has each test of lifecycle in one run, with the race detector or
-// without; all have it if everything is to be tested.
+// TestApart has each test of a package that is apart in one run, with the race
+// detector or without; all have it if everything is to be tested.
 func TestApart(t *testing.T) {
 	t.Chdir("../..")
-	kinds, err := kindsIn(apart, apart)
+	for _, folder := range apart {
+		for _, everything := range []string{"", "true"} {
+			t.Setenv("HEIRLOOM_TEST_ALL", everything)
+			checkApart(t, folder, map[string]int{"": 2, "true": 1}[everything])
+		}
+	}
+}
+
+func checkApart(t *testing.T, folder string, want int) {
+	t.Helper()
+	kinds, err := kindsIn(folder, folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, everything := range []string{"", "true"} {
-		t.Setenv("HEIRLOOM_TEST_ALL", everything)
-		runs, err := splitApart(run{dir: ".", args: []string{"-count=1"}}, apart)
-		if want := map[string]int{"": 2, "true": 1}[everything]; err != nil || len(runs) != want {
-			t.Fatal(runs, err)
-		}
-		times := map[string]int{}
-		for _, r := range runs {
-			for test := range strings.SplitSeq(strings.Trim(r.args[2], "^()$"), "|") {
-				if times[test]++; kinds[test] == unit && !r.race {
-					t.Errorf("%s has no race detector", test)
-				}
+	runs, err := splitApart(run{dir: ".", args: []string{"-count=1"}}, folder)
+	if err != nil || len(runs) != want {
+		t.Fatal(folder, runs, err)
+	}
+	times := map[string]int{}
+	for _, r := range runs {
+		for test := range strings.SplitSeq(strings.Trim(r.args[2], "^()$"), "|") {
+			if times[test]++; kinds[test] == unit && !r.race {
+				t.Errorf("%s has no race detector", test)
 			}
 		}
-		for test := range kinds {
-			if times[test] != 1 {
-				t.Errorf("%s is run %d times", test, times[test])
-			}
+	}
+	for test := range kinds {
+		if times[test] != 1 {
+			t.Errorf("%s is run %d times", test, times[test])
 		}
 	}
 }

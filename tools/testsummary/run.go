@@ -20,10 +20,10 @@ import (
 // their own, and take the processor from both.
 var builders = []string{"examples", "test", "tools/compare"}
 
-// apart is the folder of the package whose tests are themselves the daemons that
+// apart are the folders of packages whose tests are themselves the daemons that
 // they start, hundreds of them. With the race detector each takes a half of a
 // second of the processor to start, and then five times as much as without it.
-const apart = "lifecycle"
+var apart = []string{"lifecycle", "internal/systemd"}
 
 // raced says that one of so many tests in apart that start daemons has the race
 // detector.
@@ -48,8 +48,8 @@ type run struct {
 }
 
 // split returns the runs for all modules, the longest first: one of what is
-// tested with the race detector, two of what is apart, and one for each package
-// that is tested without. If args name packages then each module has one run.
+// tested with the race detector, two of each package that is apart, and one for
+// each that is tested without. If args name packages then each module has one run.
 func split(modules []string, race bool, args []string) (runs []run, err error) {
 	named := !slices.Contains(args, all)
 	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == all })
@@ -68,7 +68,7 @@ func split(modules []string, race bool, args []string) (runs []run, err error) {
 		for _, folder := range folders {
 			target := "./" + folder
 			switch path := filepath.ToSlash(filepath.Join(module, folder)); {
-			case path == apart && !slices.Contains(args, "-run"):
+			case slices.Contains(apart, path) && !slices.Contains(args, "-run"):
 				two, splitErr := splitApart(run{dir: module, args: args, packages: []string{target}}, path)
 				err = errors.Join(err, splitErr)
 				runs = slices.Insert(runs, 0, two...)
@@ -86,7 +86,7 @@ func split(modules []string, race bool, args []string) (runs []run, err error) {
 	return runs, err
 }
 
-// splitApart returns the runs of the package that is apart: one of the tests
+// splitApart returns the runs of a package that is apart: one of the tests
 // that have the race detector, and one of the others. r has what both have.
 func splitApart(r run, folder string) ([]run, error) {
 	kinds, err := kindsIn(folder, folder)
