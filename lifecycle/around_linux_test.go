@@ -25,6 +25,8 @@ func putAround(l net.Listener) net.Listener {
 			l = &around{l, func(c net.Conn) net.Conn { return &bare{c} }}
 		case "header":
 			l = &around{l, func(c net.Conn) net.Conn { return &headerConn{Conn: c, reader: bufio.NewReader(c)} }}
+		case "proxy":
+			l = &around{l, func(c net.Conn) net.Conn { return &proxyConn{Conn: c} }}
 		case "other":
 			l = &around{l, func(c net.Conn) net.Conn { return &otherConn{c} }}
 		}
@@ -124,6 +126,28 @@ type headerConn struct {
 func (c *headerConn) Read(p []byte) (int, error) {
 	c.once.Do(func() { _, _ = c.reader.ReadString('\n') })
 	return c.reader.Read(p)
+}
+
+// A proxyConn waits for a line of its own, byte by byte, when it is asked for
+// an address.
+type proxyConn struct {
+	net.Conn
+	once sync.Once
+}
+
+func (c *proxyConn) readLine() {
+	c.once.Do(func() {
+		for b := make([]byte, 1); b[0] != '\n'; {
+			if _, err := c.Conn.Read(b); err != nil {
+				return
+			}
+		}
+	})
+}
+
+func (c *proxyConn) RemoteAddr() net.Addr {
+	c.readLine()
+	return c.Conn.RemoteAddr()
 }
 
 // An otherConn says that its client is another.

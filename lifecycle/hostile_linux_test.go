@@ -59,7 +59,7 @@ func hostile(options lifecycle.Options) error {
 	if os.Getenv("HEIRLOOM_TEST_TLS") != "" {
 		server.TLSConfig = selfSigned()
 	}
-	if err := service.HTTP(listener, server); err != nil {
+	if err := service.HTTP(putAround(listener), server); err != nil {
 		return err
 	}
 	return service.Run(context.Background())

@@ -1,6 +1,7 @@
 package conntrack
 
 import (
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -8,23 +9,25 @@ import (
 	"github.com/heirloom-go/heirloom/internal/fdutil"
 )
 
-// A bodyReads is what a conn knows of the body of its request.
+// A bodyReads is what a conn knows of the body of its request, and of what
+// comes before it.
 type bodyReads struct {
 	reading    atomic.Bool // in a Read that may be for the rest of a request
+	asking     atomic.Bool // in a function of the program's that may read itself: see ask
 	background atomic.Bool // net/http has the whole body: see isOwedBody
 }
 
 // isUnfinished reports whether the server waits for the rest of a request
-// before it can begin with it, or, to begin with, for that of a TLS handshake
-// or of the preface of HTTP/2. Between two Reads it is the server that the
-// client waits for.
+// before it can begin with it, or, to begin with, for that of a TLS handshake,
+// of the preface of HTTP/2, or of what the program waits for in ask. Between two
+// Reads it is the server that the client waits for.
 func (c *conn) isUnfinished() bool {
 	if c.foreign || c.idleState.Load() != inUse {
 		return false
 	}
 	switch c.State() {
 	case http.StateNew:
-		return c.body.reading.Load()
+		return c.body.reading.Load() || c.body.asking.Load()
 	case http.StateIdle:
 		return c.body.reading.Load() && c.http2.Load() == nil // that one is told GOAWAY
 	case http.StateActive:
@@ -57,13 +60,28 @@ func (c *conn) isAnswering() bool {
 // readRest is a Read that may be for the rest of a request. A drain, if one has
 // begun, watches for how long it waits.
 func (c *conn) readRest(p []byte) (int, error) {
-	c.body.reading.Store(true) // before the look at began: WatchSilence looks at it afterwards
-	if c.Endpoint.Registry.drain.began.Load() {
-		c.Endpoint.Registry.watchSilence()
-	}
+	c.beginWait(&c.body.reading)
 	n, err := c.Raw.Read(p)
 	c.body.reading.Store(false)
 	return n, err
+}
+
+// ask returns what a function of the program's says is an address of the
+// connection. net/http asks before it reads anything, and the program may read
+// the address itself, from the header of a proxy, say. A drain watches for how
+// long that takes, as in readRest.
+func (c *conn) ask(address func() net.Addr) net.Addr {
+	c.beginWait(&c.body.asking)
+	defer c.body.asking.Store(false)
+	return address()
+}
+
+// beginWait notes in waits that the client is waited for from now on.
+func (c *conn) beginWait(waits *atomic.Bool) {
+	waits.Store(true) // before the look at began: WatchSilence looks at it afterwards
+	if c.Endpoint.Registry.drain.began.Load() {
+		c.Endpoint.Registry.watchSilence()
+	}
 }
 
 // noteHeard is called when bytes have come, or the connection itself.

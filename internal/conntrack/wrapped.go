@@ -82,6 +82,8 @@ type throughConn struct {
 func (c *throughConn) Read(p []byte) (int, error)        { return c.read(p) }
 func (c *throughConn) SetReadDeadline(t time.Time) error { return c.setReadDeadline(t) }
 func (c *throughConn) Close() error                      { return c.close() }
+func (c *throughConn) RemoteAddr() net.Addr              { return c.ask(c.Conn.RemoteAddr) }
+func (c *throughConn) LocalAddr() net.Addr               { return c.ask(c.Conn.LocalAddr) }
 func (c *throughConn) inner() net.Conn                   { return c.Conn }
 
 // NetConn returns the program's connection. See tcpConn.NetConn.
