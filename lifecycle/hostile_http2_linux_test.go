@@ -31,31 +31,47 @@ func TestUnfinishedHTTP2(t *testing.T) {
 
 // TestHTTP2BothWays stops while a handler of HTTP/2 works on a request whose
 // client waits for it with the end of the body, as in a call of gRPC both ways:
-// it is answered, however silent the client.
+// it is answered, however silent the client. The HTTP/2 may be the program's own,
+// of which nothing is known.
 func TestHTTP2BothWays(t *testing.T) {
 	t.Parallel()
-	silence := patience.Of(100 * time.Millisecond)
-	d := startHostile(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE="+silence.String())
+	for name, own := range map[string]string{"net/http's": "", "its own": "yes"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			silence := patience.Of(100 * time.Millisecond)
+			d := startHostile(t, "tcp", "HEIRLOOM_TEST_TLS=yes", "HEIRLOOM_TEST_OWN_HTTP2="+own, "HEIRLOOM_TEST_DRAIN=1h", "HEIRLOOM_TEST_SILENCE="+silence.String())
+			answered := d.bothWays("/slow?d=" + (10 * silence).String())
+			d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
+			d.signal(syscall.SIGTERM)
+			if err := <-answered; err != nil {
+				t.Error(err)
+			}
+			if err := d.awaitExit(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// bothWays has a client of HTTP/2 post what does not end before the response
+// does.
+func (d *local) bothWays(path string) (answered <-chan error) {
 	client := d.http2()
 	client.Timeout = patience.Of(time.Minute)
 	reader, writer := io.Pipe()
-	answered := make(chan error, 1)
+	done := make(chan error, 1)
 	go func() {
-		response, err := client.Post("https://"+d.address+"/slow?d="+(10*silence).String(), "text/plain", reader)
+		response, err := client.Post("https://"+d.address+path, "text/plain", reader)
 		if err == nil {
 			_, err = io.Copy(io.Discard, response.Body)
 			err = errors.Join(err, response.Body.Close())
+			if response.ProtoMajor != 2 {
+				err = errors.Join(err, errors.New("it speaks "+response.Proto))
+			}
 		}
-		answered <- errors.Join(err, writer.Close())
+		done <- errors.Join(err, writer.Close())
 	}()
-	d.eventually("the request to arrive", func() bool { return d.status().Requests == 1 })
-	d.signal(syscall.SIGTERM)
-	if err := <-answered; err != nil {
-		t.Error(err)
-	}
-	if err := d.awaitExit(); err != nil {
-		t.Error(err)
-	}
+	return done
 }
 
 // http2 is a client of HTTP/2 with a connection of its own.

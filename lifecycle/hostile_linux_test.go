@@ -59,6 +59,9 @@ func hostile(options lifecycle.Options) error {
 	if os.Getenv("HEIRLOOM_TEST_TLS") != "" {
 		server.TLSConfig = selfSigned()
 	}
+	if os.Getenv("HEIRLOOM_TEST_OWN_HTTP2") != "" {
+		server.TLSNextProto = ownHTTP2()
+	}
 	if err := service.HTTP(putAround(listener), server); err != nil {
 		return err
 	}

@@ -58,7 +58,8 @@ func newHTTPServer(s *Service, name string, listener net.Listener, given *http.S
 //
 // An HTTP/2 of the user's own (a TLSNextProto that is set) is told of the end
 // by the function that it registered with RegisterOnShutdown, if it did so, and
-// by Connection: close in its responses.
+// by Connection: close in its responses. Of its requests nobody knows whether
+// they wait for their clients, so a drain waits for all of them.
 //
 // How idle HTTP/1 connections leave net/http is not in its documentation. Run
 // tries it in memory first. If this Go release does it otherwise than those

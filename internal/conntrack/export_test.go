@@ -144,11 +144,14 @@ func (t *Tracked) AnswerLost(f *ledger.Found) bool { return t.server.AnswerLost(
 func (t *Tracked) SetPhase(p Phase) { t.server.SetPhase(p) }
 
 // IsReading reports whether a server waits for the rest of a request.
-func (r *Registry) IsReading() bool {
+func (r *Registry) IsReading() bool { return r.AreReading() > 0 }
+
+// AreReading returns how many connections are in a Read that may be for that.
+func (r *Registry) AreReading() (n int) {
 	for _, member := range r.All() {
 		if c, ok := member.(*conn); ok && c.body.reading.Load() {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }

@@ -114,6 +114,9 @@ func (s *Server) receive(nc net.Conn, movable bool, w Wait) {
 // ConnState.
 func (s *Server) ConnState(nc net.Conn, state http.ConnState) {
 	if c := s.find(nc); c != nil {
+		if state == http.StateActive {
+			s.judgeProtocol(c, nc)
+		}
 		c.changed(state)
 		if c.foreign && state == http.StateIdle {
 			c.lingerForeign()

@@ -12,10 +12,18 @@ import (
 // A bodyReads is what a conn knows of the body of its request, and of what
 // comes before it.
 type bodyReads struct {
-	reading    atomic.Bool // in a Read that may be for the rest of a request
-	asking     atomic.Bool // in a function of the program's that may read itself: see ask
-	background atomic.Bool // net/http has the whole body: see isOwedBody
+	reading    atomic.Bool  // in a Read that may be for the rest of a request
+	asking     atomic.Bool  // in a function of the program's that may read itself: see ask
+	background atomic.Bool  // net/http has the whole body: see isOwedBody
+	protocol   atomic.Int32 // unjudged, told or untold
 }
+
+// What a conn knows of the protocol of its requests.
+const (
+	unjudged int32 = iota
+	told           // HTTP/1, or an HTTP/2 that IsHTTP2 was told of
+	untold         // another one: nobody tells for whom its requests wait
+)
 
 // isUnfinished reports whether the server waits for the rest of a request
 // before it can begin with it, or, to begin with, for that of a TLS handshake,
@@ -38,7 +46,8 @@ func (c *conn) isUnfinished() bool {
 }
 
 // isOwedBody reports whether the handler of a request of HTTP/1 waits for its
-// client, which has not sent all of the body, and for nothing else.
+// client, which has not sent all of the body, and for nothing else. What speaks
+// another protocol may read all the time, whatever its handlers do.
 //
 // net/http reads in the background as well, to notice that the client goes away
 // while the handler works; but only what comes after the body, and a single
@@ -46,7 +55,8 @@ func (c *conn) isUnfinished() bool {
 // the read deadline is taken away before (startBackgroundRead in server.go),
 // which a handler may do, too.
 func (c *conn) isOwedBody() bool {
-	return c.isAnswering() && c.http2.Load() == nil && c.body.reading.Load() && !c.body.background.Load() && !fdutil.HasUnread(c.Raw)
+	return c.isAnswering() && c.http2.Load() == nil && c.body.protocol.Load() == told &&
+		c.body.reading.Load() && !c.body.background.Load() && !fdutil.HasUnread(c.Raw)
 }
 
 // isAnswering reports whether there is a request that may come to wait for its

@@ -141,11 +141,11 @@ func (s *Server) prepareHTTP2() {
 	var err error
 	s.http2, err = goaway.Prepare(s.HTTP, func(nc net.Conn, streams *goaway.Streams) { s.IsHTTP2(nc, streams) })
 	s.IsAbrupt = err != nil
-	if err != nil && (s.TLS || speaksH2C(s.HTTP)) {
+	if err != nil && (s.TLS || s.SpeaksH2C()) {
 		s.warnHTTP2(err)
 	}
 	s.SaysGoAway = s.http2 != nil
-	if s.http2 == nil && speaksH2C(s.HTTP) {
+	if s.http2 == nil && s.SpeaksH2C() { // where it is not told which connection is HTTP/2, any of them may be
 		s.Movable = false
 	}
 }
@@ -156,7 +156,7 @@ func (s *Server) prepareHTTP2() {
 func (s *Server) isPlain() bool {
 	switch s.Listener.(type) {
 	case *net.TCPListener, *net.UnixListener:
-		return !s.TLS && !speaksH2C(s.HTTP)
+		return !s.TLS && !s.SpeaksH2C()
 	default:
 		return false
 	}
@@ -170,11 +170,6 @@ func (s *Server) warnHTTP2(reason error) {
 		s.shared.abrupt = true
 		s.shared.Log.Warn("a drain can break requests of HTTP/2 with this Go release", "go", runtime.Version(), "reason", reason)
 	}
-}
-
-// Where it is not told which connection is HTTP/2, any of them may be.
-func speaksH2C(server *http.Server) bool {
-	return server.Protocols != nil && server.Protocols.UnencryptedHTTP2()
 }
 
 // Arrive takes ownership of a connection that another process has handed over.
