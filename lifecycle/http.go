@@ -36,8 +36,8 @@ func newHTTPServer(s *Service, name string, listener net.Listener, given *http.S
 //
 // server must not be serving, and serves no other listener. Its fields count as
 // Run finds them. Run then sets ConnState, ConnContext, Handler, BaseContext
-// and, unless it is set, TLSNextProto, to call what it finds there. Where no
-// client can speak HTTP/2, TLSNextProto becomes an empty map. From then on they
+// and TLSNextProto, to call what it finds there. Where no client can speak
+// HTTP/2, TLSNextProto becomes an empty map, unless it is set. From then on they
 // are the Service's, and neither Shutdown nor Close may be called on server,
 // since both break requests.
 //
@@ -59,7 +59,9 @@ func newHTTPServer(s *Service, name string, listener net.Listener, given *http.S
 // An HTTP/2 of the user's own (a TLSNextProto that is set) is told of the end
 // by the function that it registered with RegisterOnShutdown, if it did so, and
 // by Connection: close in its responses. Of its requests nobody knows whether
-// they wait for their clients, so a drain waits for all of them.
+// they wait for their clients, so a drain waits for all of them. The same is
+// true of another protocol that a function of TLSNextProto serves, each of whose
+// connections counts as a request until that returns.
 //
 // How idle HTTP/1 connections leave net/http is not in its documentation. Run
 // tries it in memory first. If this Go release does it otherwise than those

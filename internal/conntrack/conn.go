@@ -212,8 +212,12 @@ func (c *conn) expectBy(t time.Time) error {
 }
 
 // changed is told each new http.ConnState by the goroutine that serves the
-// connection.
+// connection. One that was hijacked is the handler's from then on, even if that
+// has another HTTP/2 serve it, which tells of states as well.
 func (c *conn) changed(state http.ConnState) {
+	if c.State() == http.StateHijacked {
+		return
+	}
 	switch state {
 	case http.StateIdle:
 		c.begun.Store(false)

@@ -101,6 +101,69 @@ func TestUntoldHTTP2(t *testing.T) {
 	}
 }
 
+// TestOtherProtocolWorks has a function of TLSNextProto serve another protocol
+// than HTTP: it is work until it returns, however silent its client is. Sessions
+// may move, or be net/http's alone.
+func TestOtherProtocolWorks(t *testing.T) {
+	for name, moves := range map[string]bool{"moving": true, "staying": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			s.TLS = true
+			returned := make(chan struct{})
+			config := &tls.Config{Certificates: []tls.Certificate{selfsigned.New()}, NextProtos: []string{"greeting"}}
+			s.HTTP = &http.Server{TLSConfig: config, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){
+				"greeting": func(_ *http.Server, c *tls.Conn, _ http.Handler) {
+					_, _ = io.Copy(io.Discard, c)
+					close(returned)
+				},
+				"nobody's": nil,
+			}}
+			s.SeeOthers()
+			if moves {
+				s.Secure(config)
+				go s.ServeArrived()
+				t.Cleanup(s.Close)
+			}
+			serveUntold(t, s)
+			c, err := tls.Dial("tcp", s.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: config.NextProtos})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkWaiting(t, s.Registry, 1, 0)
+			_ = c.Close()
+			<-returned
+		})
+	}
+}
+
+// TestStateAfterHijack has the program tell of states of a connection that it has
+// taken away, as h2c.NewHandler of golang.org/x/net does where nothing is left in
+// net/http's buffer. It stays the handler's.
+func TestStateAfterHijack(t *testing.T) {
+	s := newServer(t)
+	s.HTTP = new(http.Server)
+	s.HTTP.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		nc, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer nc.Close()
+		s.HTTP.ConnState(nc, http.StateActive)
+		_, _ = io.Copy(io.Discard, nc)
+	})
+	serveUntold(t, s)
+	c := dialHTTP1(t, s)
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: test\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	want := conntrack.Counts{Hijacked: 1}
+	if !patience.Until(10*time.Second, func() bool { work, waiting := s.Registry.Remains(); return work == want && waiting.None() }) {
+		t.Errorf("counts %+v, want %+v", s.Registry.Count(), want)
+	}
+	_ = c.Close()
+}
+
 func dialHTTP1(t *testing.T, s *conntrack.Server) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Listener.Addr().String())

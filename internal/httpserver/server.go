@@ -148,6 +148,7 @@ func (s *Server) prepareHTTP2() {
 	if s.http2 == nil && s.SpeaksH2C() { // where it is not told which connection is HTTP/2, any of them may be
 		s.Movable = false
 	}
+	s.SeeOthers()
 }
 
 // isPlain reports whether no client can speak HTTP/2. A listener that is not

@@ -259,3 +259,30 @@ func TestPlainHasNoHTTP2(t *testing.T) {
 		})
 	}
 }
+
+// TestOtherProtocol counts a connection that a function of TLSNextProto serves as
+// a request.
+func TestOtherProtocol(t *testing.T) {
+	begun, finish := make(chan struct{}), make(chan struct{})
+	given := &http.Server{
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{selfsigned.New()}, NextProtos: []string{"greeting"}},
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){"greeting": func(*http.Server, *tls.Conn, http.Handler) {
+			close(begun)
+			<-finish
+		}},
+	}
+	s, l := start(t, &httpserver.Shared{Requests: t.Context(), Log: hclog.NewNullLogger()}, given)
+	c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"greeting"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	<-begun
+	if got, want := s.Registry.Count(), (conntrack.Counts{Active: 1}); got != want {
+		t.Errorf("counts %+v, want %+v", got, want)
+	}
+	close(finish)
+	if _, err := io.ReadAll(c); err != nil {
+		t.Error(err)
+	}
+}
