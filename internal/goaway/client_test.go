@@ -32,6 +32,7 @@ type client struct {
 	ended  func() // called with each answer's end
 
 	greeted  bool            // the server's SETTINGS have been read
+	interim  int             // answers to come of status 1xx, before the others
 	next     uint32          // the next stream's id
 	answered map[uint32]bool // streams whose answer has ended, whole
 	data     map[uint32]int
@@ -113,10 +114,10 @@ func (c *client) get(path string) uint32 {
 }
 
 // open opens a stream.
-func (c *client) open(method, path string, flags byte) uint32 {
+func (c *client) open(method, path string, flags byte, more ...[2]string) uint32 {
 	c.t.Helper()
 	var block []byte
-	for _, h := range [][2]string{{":method", method}, {":scheme", "http"}, {":path", path}, {":authority", "x"}} {
+	for _, h := range append([][2]string{{":method", method}, {":scheme", "http"}, {":path", path}, {":authority", "x"}}, more...) {
 		block = append(block, 0, byte(len(h[0]))) // a literal, not indexed (RFC 7541, section 6.2.2)
 		block = append(block, h[0]...)
 		block = append(block, byte(len(h[1])))
@@ -166,6 +167,10 @@ func (c *client) step() (frame, error) {
 	case typeReset:
 		c.t.Errorf("stream %d reset", f.stream)
 	case typeHeaders:
+		if c.interim > 0 {
+			c.interim--
+			break
+		}
 		if c.headers[f.stream]++; c.headers[f.stream] == 1 && f.payload[0] != 0x88 { // :status 200
 			c.t.Errorf("stream %d: status is not 200", f.stream)
 		}

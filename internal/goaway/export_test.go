@@ -63,6 +63,10 @@ func Follow(read, wrote [][]byte) int {
 	return responses + requests + handlers
 }
 
+// IsInterim reports whether a block of header fields is that of an interim
+// response.
+var IsInterim = isInterim
+
 // MaxOpen is how many open streams are followed.
 const MaxOpen = maxOpen
 

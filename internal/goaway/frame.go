@@ -64,7 +64,7 @@ func isPingAck(head []byte) bool {
 // framing follows a stream of frames. The zero value stands at its start.
 type framing struct {
 	streams *Streams // told of each frame, unless nil
-	last    entries  // of a GOAWAY, whose first is the last stream id
+	last    entries  // of a GOAWAY, whose first is the last stream id, or how HEADERS begin: see isInterim
 	head    [headSize]byte
 	have    int  // bytes of head seen
 	left    int  // bytes of the payload not seen
@@ -99,15 +99,27 @@ func (f *framing) note() {
 	if f.streams != nil {
 		f.streams.wrote(f.head[:])
 		f.last.begin(f.head[:])
+		if f.last.kind == typeHeaders {
+			f.last.size = min(statusSize, payload(f.head[:]))
+		}
 	}
 }
 
-// notePayload tells of a GOAWAY which streams HTTP/2 ignores from then on.
+// notePayload tells of a GOAWAY which streams HTTP/2 ignores from then on, and of
+// HEADERS whether a response begins with them.
 func (f *framing) notePayload(p []byte) {
-	if f.last.kind == typeGoAway {
+	switch f.last.kind {
+	case typeGoAway:
 		f.last.add(p, func(last []byte) {
 			f.streams.endAfter(number(last))
 			f.last = entries{} // what follows is no stream id
+		})
+	case typeHeaders:
+		f.last.add(p, func(block []byte) {
+			if !isInterim(block) {
+				f.streams.begin(f.last.id)
+			}
+			f.last = entries{}
 		})
 	}
 }

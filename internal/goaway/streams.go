@@ -9,8 +9,11 @@ import (
 // Streams are the open streams of a connection. They tell for whom each waits:
 // net/http says only that there is one. Goroutines may share them.
 //
-// It is flow control that tells (RFC 9113, section 5.2): a response waits for
-// its client if the client has granted no room for more of it.
+// It is flow control that tells (RFC 9113, section 5.2): a response that has begun
+// waits for its client if the client has granted no room for more of it. HEADERS
+// need no room, so a handler whose response has not begun works, or waits for
+// something else. One that has begun its response, and works on, cannot be told
+// from one that waits for room.
 type Streams struct {
 	mu      sync.Mutex
 	open    map[uint32]stream // by stream id
@@ -24,6 +27,7 @@ type Streams struct {
 // A stream is open until the server has ended it, or the client has reset it.
 type stream struct {
 	unfinished bool      // the client has not sent all of the request
+	begun      time.Time // since when there is a response
 	more       int64     // the room that the client has granted it, less what was sent
 	full       time.Time // since when there is none left
 }
@@ -51,7 +55,7 @@ func (s *Streams) Waiting(silence time.Duration) (responses, requests, handlers 
 	isOver := func(full time.Time) bool { return !full.IsZero() && now.Sub(full) >= silence }
 	for _, one := range s.open {
 		switch {
-		case isOver(one.full), isOver(s.full):
+		case isOver(one.begun) && (isOver(one.full) || isOver(s.full)):
 			responses++
 		case one.unfinished:
 			requests++
@@ -103,11 +107,26 @@ func (s *Streams) wrote(head []byte) {
 		sent = int64(payload(head))
 		s.room -= sent
 		s.full = since(s.full, s.room)
+		s.beginLocked(id)
 	}
 	if head[3] == typeReset || head[4]&flagEndStream != 0 {
 		delete(s.open, id)
 	} else {
 		s.addRoom(id, -sent)
+	}
+}
+
+// begin notes that the response of a stream begins.
+func (s *Streams) begin(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beginLocked(id)
+}
+
+func (s *Streams) beginLocked(id uint32) {
+	if one, isOpen := s.open[id]; isOpen && one.begun.IsZero() {
+		one.begun = time.Now()
+		s.open[id] = one
 	}
 }
 

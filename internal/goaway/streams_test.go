@@ -30,6 +30,15 @@ func startWaiter(t *testing.T, secure bool) *waiter {
 	mux.HandleFunc("/body", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	mux.HandleFunc("/big", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, unsent)) })
 	mux.HandleFunc("/works", func(http.ResponseWriter, *http.Request) { <-w.finish })
+	mux.HandleFunc("/hints", func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Link", "</style.css>; rel=preload")
+		rw.WriteHeader(http.StatusEarlyHints)
+		<-w.finish
+	})
+	mux.HandleFunc("/continues", func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-w.finish
+	})
 	w.server = newServer(secure, mux)
 	w.Drainer = prepared(t, w.Server, func(_ net.Conn, s *goaway.Streams) { w.streams <- s })
 	w.listen(t)
@@ -62,7 +71,7 @@ func TestWaiting(t *testing.T) {
 		c.send(typeData, 0, body, []byte("123"))
 		c.until("the room to be used up", func() bool { return c.data[big] == 65535 })
 		works := c.get("/works")
-		awaitWaiting(t, streams, 0, 3, 0, 0) // there is no room for any response
+		awaitWaiting(t, streams, 0, 1, 1, 1) // there is no room for any response, but no other has begun
 		awaitWaiting(t, streams, time.Hour, 0, 1, 2)
 
 		c.send(typeWindow, 0, 0, binary.BigEndian.AppendUint32(nil, 2*unsent))
@@ -86,6 +95,39 @@ func TestWaiting(t *testing.T) {
 		awaitWaiting(t, streams, 0, 0, 1, 0)
 		c.send(typeReset, 0, gone, []byte{0, 0, 0, 8})
 		awaitWaiting(t, streams, 0, 0, 0, 0)
+	})
+}
+
+// TestWaitingWithoutRoom has a client leave no room for any response. Those that
+// have begun wait for it, whatever they have written so far. Handlers that work
+// do not, even if they have sent what comes before a response.
+func TestWaitingWithoutRoom(t *testing.T) {
+	each(t, func(t *testing.T, secure bool) {
+		s := startWaiter(t, secure)
+		c := dial(t, s.server)
+		c.closed = true
+		streams := <-s.streams
+
+		big := c.get("/big")
+		c.until("the room to be used up", func() bool { return c.data[big] == 65535 })
+		c.get("/works")
+		c.interim = 3
+		c.get("/hints")
+		for range 2 { // the second is encoded in another way
+			body := c.open("POST", "/continues", 0, [2]string{"expect", "100-continue"}, [2]string{"content-length", "1"})
+			c.send(typeData, flagEnd, body, []byte("x"))
+		}
+		c.until("what comes before the responses", func() bool { return c.interim == 0 })
+		awaitWaiting(t, streams, 0, 1, 0, 4)
+		c.send(typeSettings, 0, 0, []byte{0, 4, 0, 0, 0, 0}) // no stream has any room
+		awaitWaiting(t, streams, 0, 1, 0, 4)
+
+		second := c.get("/big")
+		c.until("another response to begin", func() bool { return c.headers[second] == 1 })
+		awaitWaiting(t, streams, 0, 2, 0, 4)
+		awaitWaiting(t, streams, time.Hour, 0, 0, 6)
+		close(s.finish)
+		awaitWaiting(t, streams, 0, 2, 0, 0)
 	})
 }
 
