@@ -50,7 +50,7 @@ type conn struct {
 	asked atomic.Int64 // PINGs whether the client has anything more to say
 	still atomic.Bool  // no stream has been opened since the last of them
 
-	asking atomic.Bool // a goroutine is about to ask, since no stream is open
+	asking atomic.Bool // a goroutine is about to ask: see askOnce
 
 	streams *Streams
 
@@ -117,7 +117,15 @@ func (c *conn) announce() {
 // tell begins the wait for the moment in which no stream is open.
 func (c *conn) tell() {
 	if c.stage.CompareAndSwap(announced, told) && c.idle.Load() {
-		c.ask()
+		c.askOnce()
+	}
+}
+
+// askOnce has a goroutine ask, unless one is about to. A client that reads nothing
+// lets none of them send, whatever it says that it has read.
+func (c *conn) askOnce() {
+	if !c.asking.Swap(true) {
+		go c.ask()
 	}
 }
 
@@ -141,7 +149,7 @@ func (c *conn) answered() {
 		return
 	}
 	if !still {
-		go c.ask()
+		c.askOnce()
 	} else if c.stage.CompareAndSwap(told, leaving) {
 		c.feed = append(slices.Clip(c.feed), frameLeave...)
 	}
@@ -150,8 +158,8 @@ func (c *conn) answered() {
 // setIdle notes whether streams are open. HTTP/2's serving goroutine calls it.
 func (c *conn) setIdle(idle bool) {
 	c.idle.Store(idle)
-	if idle && c.stage.Load() == told && !c.asking.Swap(true) { // a client that reads nothing lets none of them send
-		go c.ask()
+	if idle && c.stage.Load() == told {
+		c.askOnce()
 	}
 }
 
@@ -225,7 +233,9 @@ func (c *conn) readEntry(entry []byte) { c.streams.readEntry(&c.payload, entry) 
 func (c *conn) acknowledged(token string) error {
 	switch token {
 	case tokenAnnounce:
-		time.AfterFunc(moment, c.tell)
+		if c.stage.Load() == announced { // else each that is made up would cost a timer
+			time.AfterFunc(moment, c.tell)
+		}
 	case tokenIdle:
 		c.answered()
 	case tokenFarewell:

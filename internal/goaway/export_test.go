@@ -71,9 +71,9 @@ var IsInterim = isInterim
 const MaxOpen = maxOpen
 
 // AskOften has the streams of a connection that was told of its end open and end
-// so many times, while its client reads nothing. It returns how many PINGs that
-// makes.
-func AskOften(times int) int {
+// so many times, while its client reads nothing, and may yet send ACKs. It
+// returns how many PINGs that makes.
+func AskOften(times int, acknowledges bool) int {
 	ours, theirs := net.Pipe()
 	c := newConn(ours)
 	c.stage.Store(told)
@@ -83,6 +83,10 @@ func AskOften(times int) int {
 		c.setIdle(true)
 		for range 100 { // for who asks to come as far as it does
 			runtime.Gosched()
+		}
+		c.still.Store(false) // as when a stream opens
+		if acknowledges {
+			_ = c.acknowledged(tokenIdle)
 		}
 	}
 	_, _ = theirs.Close(), ours.Close()
