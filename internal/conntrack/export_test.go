@@ -146,6 +146,17 @@ func (t *Tracked) SetPhase(p Phase) { t.server.SetPhase(p) }
 // IsReading reports whether a server waits for the rest of a request.
 func (r *Registry) IsReading() bool { return r.AreReading() > 0 }
 
+// AreWaiting returns how many connections are in that, or in a function of the
+// program's that may read.
+func (r *Registry) AreWaiting() (n int) {
+	for _, member := range r.All() {
+		if c, ok := member.(*conn); ok && c.body.asking.Load() {
+			n++
+		}
+	}
+	return n + r.AreReading()
+}
+
 // AreReading returns how many connections are in a Read that may be for that.
 func (r *Registry) AreReading() (n int) {
 	for _, member := range r.All() {

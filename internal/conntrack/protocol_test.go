@@ -36,11 +36,16 @@ func serveUntold(t *testing.T, s *conntrack.Server) {
 
 func newServer(t *testing.T) *conntrack.Server {
 	t.Helper()
+	return newServerOf(t, conntrack.Config{Silence: time.Nanosecond})
+}
+
+func newServerOf(t *testing.T, config conntrack.Config) *conntrack.Server {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return conntrack.NewServer(newRegistry(t, conntrack.Config{Silence: time.Nanosecond}), listener, "test")
+	return conntrack.NewServer(newRegistry(t, config), listener, "test")
 }
 
 // TestUntoldHTTP2 has a handler of an HTTP/2 work of which nobody has told, and

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/around"
-	"github.com/heirloom-go/heirloom/internal/fdutil"
 )
 
 // bodySilences is how many times Config.Silence a client may leave a body half
@@ -46,18 +45,15 @@ func (r *Registry) Silent(since time.Time, othersWait bool) Waiting {
 		left := r.config.Silence // to look again
 		switch {
 		case c.isUnfinished():
-			left = r.config.Silence - c.quiet(since)
+			left = c.silenceLeft(r.config.Silence, since)
 		case !c.isAnswering():
 			continue
 		case othersWait && c.isOwedBody():
-			left = bodySilences*r.config.Silence - c.quiet(since)
+			left = c.silenceLeft(bodySilences*r.config.Silence, since)
 		case othersWait && hasClock(c.Raw) && c.isUnread(bodySilences*r.config.Silence):
 			silent.Responses++
 			silent.conns = append(silent.conns, c)
 			continue
-		}
-		if left <= 0 && fdutil.HasUnread(c.Raw) { // it is this process that is slow
-			left = r.config.Silence
 		}
 		if left <= 0 {
 			silent.Requests++

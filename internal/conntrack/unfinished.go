@@ -101,11 +101,24 @@ func (c *conn) noteHeard() {
 	}
 }
 
-// quiet returns for how long nothing has come, at most since the drain began.
-func (c *conn) quiet(drain time.Time) time.Duration {
+// silenceLeft returns how much longer nothing may come, of so long since the
+// drain began. It is negative when it is time to close the connection.
+func (c *conn) silenceLeft(silence time.Duration, drain time.Time) time.Duration {
 	last := c.heard.time()
 	if last.Before(drain) {
 		last = drain
 	}
-	return time.Since(last)
+	left := silence - time.Since(last)
+	if left > 0 {
+		return left
+	}
+	// A part of a record of TLS is not heard, nor is what the program reads
+	// itself. The kernel knows, unless the socket is a Unix socket.
+	if received, _, known := fdutil.LastData(c.Raw); known {
+		left = max(left, silence-received)
+	}
+	if left <= 0 && fdutil.HasUnread(c.Raw) { // it is this process that is slow
+		return silence
+	}
+	return left
 }
