@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -210,8 +211,10 @@ var ruleExecStartShell = Rule{
 }
 
 var (
-	shellExec  = regexp.MustCompile(`(^|[;&|\s])exec\s`)
-	oneCommand = regexp.MustCompile(`^[^=;&|\s]+([^\S\n][^;&|\n]*)?$`)
+	shellExec = regexp.MustCompile(`(^|[;&|\s])exec\s`)
+	// A word without a slash may be a builtin, a function or a keyword, which
+	// exec does not find, or with which it is no command at all.
+	oneProgram = regexp.MustCompile(`^((?:[A-Za-z0-9_.+@%][A-Za-z0-9_.+@%-]*)?/[^\s=;&|()<>]*)([^\S\n][^;&|\n]*)?$`)
 )
 
 func checkExecStartShell(i *inspection, s *subject) {
@@ -221,13 +224,18 @@ func checkExecStartShell(i *inspection, s *subject) {
 			continue
 		}
 		use := noAdvice
-		// One command can be given to exec; with more of them it has to be seen
-		// which is the last, and with a variable before it what exec runs.
-		if oneCommand.MatchString(script) {
+		// With more commands than one it has to be seen which is the last, and
+		// with a wrapper the daemon is not the main process with exec either.
+		if one := oneProgram.FindStringSubmatch(script); one != nil && !staysBefore(one[1]) {
 			use = c.withExec(script)
 		}
 		i.at(s, c.from, remark{why: "the main process is the shell, and systemd does not believe the daemon's messages", use: use})
 	}
+}
+
+// staysBefore reports whether a program starts others, and stays.
+func staysBefore(program string) bool {
+	return slices.Contains(shells, path.Base(program)) || slices.Contains(wrappers, path.Base(program))
 }
 
 // withExec puts exec before the script, and quotes around both if there are

@@ -1,10 +1,15 @@
 package lint_test
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/unitfile"
 	"github.com/heirloom-go/heirloom/units"
 	"github.com/heirloom-go/heirloom/units/lint"
 )
@@ -84,17 +89,81 @@ func TestUses(t *testing.T) {
 	}
 }
 
+// execUse is what the rule says to use for a script of a shell.
+func execUse(t *testing.T, script string) string {
+	t.Helper()
+	b := breach{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/bin/sh -c " + script}
+	findings := check(t, lint.Options{}, b.write(t)...)
+	i := slices.IndexFunc(findings, func(f lint.Finding) bool { return f.Rule == b.rule })
+	if i < 0 || findings[i].Remove {
+		t.Errorf("%s: want %s, got\n%s", script, b.rule, list(findings))
+		return ""
+	}
+	return findings[i].Use
+}
+
 // TestNoExec has no line to write where it is not one program, and one that can
 // be found as it is written, that exec is to be put before.
 func TestNoExec(t *testing.T) {
-	for _, script := range []string{"'cd /srv && /usr/bin/hello'", "'A=1 /usr/bin/hello'", `/usr/bin/hello\x20-v`} {
-		b := breach{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/bin/sh -c " + script}
-		findings := check(t, lint.Options{}, b.write(t)...)
-		i := slices.IndexFunc(findings, func(f lint.Finding) bool { return f.Rule == b.rule })
-		if i < 0 || findings[i].Use != "" || findings[i].Remove {
-			t.Errorf("%s: want %s without a line to use, got\n%s", script, b.rule, list(findings))
+	for _, script := range []string{
+		"'cd /srv && /usr/bin/hello'", "'A=1 /usr/bin/hello'", `/usr/bin/hello\x20-v`,
+		// Builtins, functions and keywords, of which the first word tells none.
+		`'eval "$HELLO_CMD"'`, "'. /usr/lib/hello/run.sh'", "'source /usr/lib/hello/run.sh'", "'command /usr/bin/hello'", "'hello -v'",
+		"'(/usr/bin/hello -v)'", "'((/usr/bin/hello))'", "'! /usr/bin/hello'", `'{ /usr/bin/hello\n}'`, "'hello() ( /usr/bin/hello )'",
+		"'if /usr/bin/hello'", "'while /usr/bin/hello'", "'until /usr/bin/hello'", "'for a in /usr/bin/hello'", "'case /usr/bin/hello in'",
+		"'time /usr/bin/hello'", "'>/dev/null /usr/bin/hello'", "'2>/dev/null /usr/bin/hello'", "'-x/hello'", "'/usr/bin/hello() (true)'",
+		// With exec these are the main process, and stay.
+		"'/usr/bin/sudo -u x /usr/bin/hello'", "'/usr/bin/timeout 5 /usr/bin/hello'", "'/bin/bash /usr/lib/hello/run.sh'",
+	} {
+		if use := execUse(t, script); use != "" {
+			t.Errorf("%s: use %s", script, use)
 		}
 	}
+}
+
+// TestExecRuns has a shell run each line that is to be used. It ends as the
+// script does without exec: what is no program on disk cannot be given to it.
+func TestExecRuns(t *testing.T) {
+	if _, err := exec.LookPath("/bin/sh"); err != nil {
+		t.Skip("there is no shell: ", err)
+	}
+	program := filepath.Join(t.TempDir(), "hello")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexit 7\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	advised := 0
+	for _, script := range []string{
+		"PROGRAM", "'PROGRAM -v'", "'PROGRAM -v </dev/null 2>/dev/null'", "'PROGRAM $(echo a) `echo b` \"c d\" $HOME {e,f}'", `"PROGRAM \"a b\""`,
+		"'eval PROGRAM'", "'. PROGRAM'", "'(PROGRAM -v)'", "'! PROGRAM'", "'command PROGRAM'", `'if PROGRAM\nthen true\nfi'`, "'</dev/null PROGRAM'",
+	} {
+		script = strings.ReplaceAll(script, "PROGRAM", program)
+		use := execUse(t, script)
+		if use == "" {
+			continue
+		}
+		advised++
+		want, got := exitStatus(t, "ExecStart=/bin/sh -c "+script), exitStatus(t, use)
+		if want != got {
+			t.Errorf("%s: status %d, and with %s %d", script, want, use, got)
+		}
+	}
+	if advised < 5 {
+		t.Errorf("there are lines to use for %d scripts", advised)
+	}
+}
+
+// exitStatus runs the command of a line without systemd.
+func exitStatus(t *testing.T, line string) int {
+	t.Helper()
+	words, err := unitfile.Split(strings.TrimPrefix(line, "ExecStart="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(words[0], words[1:]...)
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // TestNoUse has no line to write where it cannot be told which program the
