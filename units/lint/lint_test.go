@@ -118,6 +118,7 @@ func breaches() []breach {
 		{rule: "notify-access", service: "[Service]\nNotifyAccess=exec", severity: lint.Warning},
 		{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/bin/bash -ec 'cd /srv && /usr/bin/hello'", keeps: true},
 		{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/bin/sh -c /usr/bin/hello"},
+		{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/bin/sh -c 'exec 2>&1 >>/run/log; /usr/bin/hello'", keeps: true},
 		{rule: "exec-start-wrapper", service: "[Service]\nExecStart=\nExecStart=/usr/bin/timeout 5 /usr/bin/hello -v"},
 		{rule: "exec-start-several", service: "[Service]\nExecStart=/usr/bin/other"},
 		{rule: "standard-input", service: "[Service]\nStandardOutput=socket"},

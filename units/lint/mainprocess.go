@@ -211,7 +211,8 @@ var ruleExecStartShell = Rule{
 }
 
 var (
-	shellExec = regexp.MustCompile(`(^|[;&|\s])exec\s`)
+	// With redirections alone exec changes those of the shell, which stays.
+	shellExec = regexp.MustCompile(`(^|[;&|\s])exec([^\S\n]+\d*[<>]+&?[^\S\n]*[^\s<>;&|]+)*[^\S\n]+\d*[^\s\d<>;&|]`)
 	// A word without a slash may be a builtin, a function or a keyword, which
 	// exec does not find, or with which it is no command at all.
 	oneProgram = regexp.MustCompile(`^((?:[A-Za-z0-9_.+@%][A-Za-z0-9_.+@%-]*)?/[^\s=;&|()<>]*)([^\S\n][^;&|\n]*)?$`)

@@ -17,6 +17,7 @@ func silences() []breach {
 		{rule: "type", service: "[Service]\nType=notify-reload\nExecReload=", options: lint.Options{Systemd: 253}},
 		{rule: "type-ready", service: "[Service]\nType=exec\nNotifyAccess=none\nFileDescriptorStoreMax=0"},
 		{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/bin/sh -c 'cd /srv; exec /usr/bin/hello'"},
+		{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/bin/sh -c 'exec >>/run/log 2>&1 7z'"},
 		{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/bin/sh --norc /usr/libexec/hello.sh"},
 		{rule: "exec-start-shell", service: "[Service]\nExecStart=\nExecStart=/usr/bin/hello -c 'a b'"},
 		{rule: "exec-start-argv0", service: "[Service]\nExecStart=\nExecStart=@/usr/bin/hello /usr/bin/hello"},
