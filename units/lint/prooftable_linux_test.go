@@ -129,6 +129,18 @@ func reloadProofs() []proof {
 			act: stopSecond, breaks: "start 0, stop 0, reload 1", holds: "start 0, stop 0, reload 0",
 		},
 		{
+			rule: "runtime-directory-shared", bad: "[Service]\nRuntimeDirectory=\nRuntimeDirectory=NAME:NAME-link", instances: true,
+			act: stopSecond, breaks: "start 0, stop 0, reload 1", holds: "start 0, stop 0, reload 0",
+		},
+		{
+			rule: "runtime-directory-shared", bad: "[Service]\nRuntimeDirectory=\nRuntimeDirectory=NAME-%i:NAME-link", instances: true, on: sdtest.Versions(),
+			act: startSecond, breaks: "start 0, start 1", holds: "start 0, start 0",
+		},
+		{
+			rule: "runtime-directory-shared", bad: "[Service]\nRuntimeDirectory=\nRuntimeDirectory=NAME-%i:NAME", instances: true,
+			act: startSecond, breaks: "start 0, start 1", holds: "start 0, start 0",
+		},
+		{
 			rule: "working-directory", bad: "[Service]\nWorkingDirectory=/srv/NAME/current", good: "[Service]\nWorkingDirectory=/srv/NAME",
 			act: deploy, breaks: "1, reload 0, 1", holds: "1, reload 0, 2",
 		},

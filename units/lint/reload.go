@@ -269,32 +269,3 @@ func (s *subject) asksItself() bool {
 	asking, known := reload[0].behindEnv()
 	return known && daemon.program() == asking.program()
 }
-
-var ruleRuntimeDirectoryShared = Rule{
-	ID: "runtime-directory-shared", Severity: Error,
-	Title: "instances share a runtime directory",
-	Why: "systemd removes the directories of RuntimeDirectory= when a service stops. If all instances of a " +
-		"template have the same one, the stop or restart of one instance removes the control sockets of the " +
-		"others, which then cannot be reloaded. Of two running instances the second takes the first one's socket, " +
-		"and a reload reaches the wrong instance.",
-	Bad:       "[Service]\nRuntimeDirectory=hello",
-	Good:      "[Service]\nRuntimeDirectory=hello-%i",
-	Reference: "systemd.exec(5)",
-}
-
-func checkRuntimeDirectoryShared(i *inspection, s *subject) {
-	preserve, _ := s.text("Service", "RuntimeDirectoryPreserve")
-	kept, err := unitfile.ParseBool(preserve)
-	if !s.template() || err == nil && kept {
-		return
-	}
-	words, _ := s.Words("Service", "RuntimeDirectory")
-	for _, word := range words {
-		if name := word.Text; !instanced(name) {
-			i.at(s, word.From, remark{
-				why: "the stop of one instance removes the control socket of all",
-				use: "RuntimeDirectory=" + replaceWord(word.From.Value, name, name+"-%i"),
-			})
-		}
-	}
-}

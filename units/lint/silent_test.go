@@ -103,6 +103,8 @@ func silences() []breach {
 		{rule: "socket-in-runtime-directory", socket: "[Socket]\nListenStream=/run/hello/http.sock", service: "[Service]\nRuntimeDirectoryPreserve=yes"},
 		{rule: "instance-address", of: template, socket: "[Socket]\nListenStream=127.0.0.%i:80"},
 		{rule: "runtime-directory-shared", of: template, service: "[Service]\nRuntimeDirectory=hello\nRuntimeDirectoryPreserve=yes"},
+		{rule: "runtime-directory-shared", of: template, service: "[Service]\nRuntimeDirectory=hello:link-%i\nRuntimeDirectoryPreserve=yes"},
+		{rule: "runtime-directory-shared", of: template, service: "[Service]\nRuntimeDirectory=hello-%i:link-%I:ro a-%i::ro"},
 		{rule: "runtime-directory", drop: "RuntimeDirectory=", of: func(s *units.Service) { s.Scope = units.User }, options: lint.Options{Scope: units.User}},
 		{rule: "unknown-setting", service: "[Service]\nX-Anything=1\n[X-Mine]\nA=1"},
 		{rule: "invalid-value", service: "[Service]\nKillMode=\nTimeoutStopSec=1min 30s"},

@@ -169,19 +169,16 @@ var ruleSocketInRuntimeDirectory = Rule{
 }
 
 func checkSocketInRuntimeDirectory(i *inspection, s *subject) {
-	preserve, _ := s.text("Service", "RuntimeDirectoryPreserve")
-	if kept, err := unitfile.ParseBool(preserve); err == nil && kept {
+	if s.preserved() {
 		return
 	}
-	words, _ := s.Words("Service", "RuntimeDirectory")
-	for _, word := range words {
-		name, _, _ := strings.Cut(s.expand(word.Text), ":")
+	for _, d := range s.runtimeDirectories() {
 		for _, socket := range i.sockets {
 			for _, a := range socket.addresses() {
 				file := socket.expand(a.Value)
-				if strings.HasPrefix(file, "/") && within(file, "/run/"+name) {
+				if strings.HasPrefix(file, "/") && within(file, "/run/"+s.expand(d.name)) {
 					i.at(socket, a, remark{
-						why: s.Name + " has RuntimeDirectory=" + word.Text + ": with each stop and restart the path is gone",
+						why: s.Name + " has RuntimeDirectory=" + d.word.Text + ": with each stop and restart the path is gone",
 						use: a.Name + "=" + path.Dir(path.Dir(a.Value)) + "/" + path.Base(path.Dir(a.Value)) + "-" + path.Base(a.Value),
 					})
 				}
