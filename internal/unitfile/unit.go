@@ -34,13 +34,28 @@ func (u *Unit) All(section string, names ...string) []Assignment {
 // TimeoutStopSec and TimeoutSec, for instance, of which the later one counts.
 // That it is empty counts: to most settings it brings back the default. systemd
 // passes over a value that it cannot parse, which is not known here; where that
-// matters take [Unit.All].
+// matters take [Unit.LastValid].
 func (u *Unit) Last(section string, names ...string) (last Assignment, found bool) {
 	all := u.All(section, names...)
 	if len(all) == 0 {
 		return Assignment{}, false
 	}
 	return all[len(all)-1], true
+}
+
+// LastValid returns the last assignment that systemd does not pass over: one
+// whose value is valid, or any if valid is nil. An empty one takes back those
+// before: nothing is found then, and it is returned itself.
+func (u *Unit) LastValid(section string, valid func(string) bool, names ...string) (last Assignment, found bool) {
+	for _, a := range u.All(section, names...) {
+		switch {
+		case a.Value == "":
+			last, found = a, false
+		case valid == nil || valid(a.Value):
+			last, found = a, true
+		}
+	}
+	return last, found
 }
 
 // List returns the assignments that count of a setting that is a list, such as

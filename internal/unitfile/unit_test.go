@@ -36,6 +36,20 @@ func TestLast(t *testing.T) {
 	}
 }
 
+func TestLastValid(t *testing.T) {
+	u := parsed("[Socket]\nReusePort=yes\nReusePort=maybe\nBacklog=1\nBacklog=\nBacklog=many\n")
+	valid := func(value string) bool { return value == "yes" || value == "1" }
+	if a, found := u.LastValid("Socket", valid, "ReusePort"); !found || a.Line != 2 {
+		t.Errorf("%+v, %v, want line 2", a, found)
+	}
+	if a, found := u.LastValid("Socket", nil, "ReusePort"); !found || a.Line != 3 {
+		t.Errorf("%+v, %v, want line 3", a, found)
+	}
+	if a, found := u.LastValid("Socket", valid, "Backlog"); found || a.Line != 5 {
+		t.Errorf("%+v, %v, want none since line 5", a, found)
+	}
+}
+
 func TestList(t *testing.T) {
 	u := parsed("[Service]\nExecReload=a\nExecReload=\nExecReload=b\nExecReload=c\n[Unit]\nExecReload=\n")
 	if list := u.List("Service", "ExecReload"); len(list) != 2 || list[0].Line != 4 || list[1].Value != "c" {

@@ -50,7 +50,7 @@ var ruleLimitNPROC = Rule{
 }
 
 func checkTasks(i *inspection, s *subject, name string, valid func(string) bool) {
-	a, found := s.valid("Service", valid, name)
+	a, found := s.LastValid("Service", valid, name)
 	most, isNumber := parseNumber(a.Value)
 	if !found || !isNumber { // but a share of what the machine allows
 		return
@@ -93,7 +93,7 @@ var ruleMemoryHigh = Rule{
 }
 
 func checkMemory(i *inspection, s *subject, name, what string) {
-	a, found := s.valid("Service", isMemory, name)
+	a, found := s.LastValid("Service", isMemory, name)
 	if !found || i.Daemon.Memory == 0 {
 		return
 	}
@@ -156,7 +156,7 @@ var ruleLimitAS = Rule{
 
 func checkLimitAS(i *inspection, s *subject) {
 	const least = 4 << 30
-	a, found := s.valid("Service", isMemory, "LimitAS")
+	a, found := s.LastValid("Service", isMemory, "LimitAS")
 	if most, err := unitfile.ParseSize(a.Value); found && err == nil && most < least {
 		i.at(s, a, remark{why: "Go reserves more addresses than memory, and dies when it gets none"})
 	}

@@ -106,7 +106,7 @@ func twoSockets(s *units.Service) {
 func breaches() []breach {
 	daemon := func(d lint.Daemon) lint.Options { return lint.Options{Daemon: d} }
 	newer := lint.Options{Systemd: 262}
-	return []breach{
+	return append(addressBreaches(), []breach{
 		{rule: "type", service: "[Service]\nType=simple\nFileDescriptorStoreMax=\nNotifyAccess=", also: []string{"fd-store"}, severity: lint.Warning},
 		{rule: "type", service: "[Service]\nType=forking"},
 		{rule: "type", service: "[Service]\nType=oneshot"},
@@ -214,13 +214,6 @@ func breaches() []breach {
 		{rule: "fd-name", socket: "[Socket]\nFileDescriptorName=ht:tp"},
 		{rule: "fd-name", socket: "[Socket]\nFileDescriptorName=heirloom-3", severity: lint.Error},
 		{rule: "fd-name", of: twoSockets, second: "[Socket]\nFileDescriptorName=http"},
-		{rule: "same-address", of: twoSockets, second: "[Socket]\nListenStream=8080"},
-		{rule: "same-address", socket: "[Socket]\nListenStream=127.0.0.1:8080"},
-		{rule: "same-address", of: twoSockets, socket: "[Socket]\nListenStream=0.0.0.0:80\nBindIPv6Only=ipv6-only", second: "[Socket]\nListenStream=[::]:80"},
-		{rule: "same-address", of: twoSockets, socket: "[Socket]\nListenStream=[::]:80", second: "[Socket]\nListenStream=0.0.0.0:80\nBindIPv6Only=ipv6-only"},
-		{rule: "same-address", socket: "[Socket]\nListenDatagram=53\nListenDatagram=[::]:53", severity: lint.Warning},
-		{rule: "same-address", of: twoSockets, socket: "[Socket]\nListenStream=/run/x.sock", second: "[Socket]\nListenStream=/run/x.sock"},
-		{rule: "instance-address", of: template, socket: "[Socket]\nListenStream=127.0.0.1:80"},
 		{rule: "unknown-setting", service: "[Service]\nXyzzyPlugh=1"},
 		{rule: "unknown-setting", socket: "[Socket]\nBackLog=4096"},
 		{rule: "wrong-section", service: "[Socket]\nBacklog=4096"},
@@ -229,7 +222,7 @@ func breaches() []breach {
 		{rule: "invalid-value", service: "[Service]\nKillMode=mxed"},
 		{rule: "invalid-value", service: "[Service]\nX-Heirloom-Ignore=kill-mood"},
 		{rule: "syntax", service: "[Service]\nEnvironment='A=1"},
-	}
+	}...)
 }
 
 // examples are the breaches that the rules themselves have, where a bare good

@@ -149,7 +149,7 @@ var ruleSocketNames = Rule{
 
 // name is the one by which the daemon finds the socket.
 func (s *subject) fdName() string {
-	if a, found := s.valid("Socket", isFDName, "FileDescriptorName"); found {
+	if a, found := s.LastValid("Socket", isFDName, "FileDescriptorName"); found {
 		return s.expand(a.Value)
 	}
 	return s.Name

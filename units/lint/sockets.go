@@ -200,30 +200,3 @@ var ruleReusePort = Rule{
 	Good:      "[Socket]\nReusePort=no",
 	Reference: "systemd.socket(5)",
 }
-
-var ruleInstanceAddress = Rule{
-	ID: "instance-address", Severity: Error,
-	Title: "all instances have the same address",
-	Why: "A socket unit that is a template listens at this address for each of its instances. The second instance " +
-		"cannot bind it (EADDRINUSE), or takes a Unix socket's path from the first, whose socket no client then " +
-		"reaches. %i in the address is the instance's name.",
-	Bad:       "[Socket]\nListenStream=/run/hello.sock",
-	Good:      "[Socket]\nListenStream=/run/hello-%i.sock",
-	Reference: "systemd.unit(5)",
-}
-
-func checkInstanceAddress(i *inspection, s *subject) {
-	accept, _, _ := s.boolean("Socket", "Accept")
-	if !s.template() || accept {
-		return
-	}
-	for _, a := range s.addresses() {
-		if !instanced(a.Value) {
-			use := noAdvice
-			if ext := path.Ext(a.Value); strings.HasPrefix(a.Value, "/") {
-				use = a.Name + "=" + strings.TrimSuffix(a.Value, ext) + "-%i" + ext
-			}
-			i.at(s, a, remark{why: "the second instance cannot listen there, or takes the path from the first", use: use})
-		}
-	}
-}

@@ -74,7 +74,7 @@ func instanced(value string) bool {
 
 // serviceName returns the service that a socket starts.
 func (s *subject) serviceName() string {
-	if a, found := s.valid("Socket", nil, "Service"); found {
+	if a, found := s.LastValid("Socket", nil, "Service"); found {
 		return s.expand(a.Value)
 	}
 	stem := strings.TrimSuffix(s.Name, ".socket")
@@ -84,23 +84,9 @@ func (s *subject) serviceName() string {
 	return stem + ".service"
 }
 
-// valid returns the last assignment that systemd does not ignore: one whose
-// value is valid, if valid is not nil. An empty one takes back those before.
-func (s *subject) valid(section string, valid func(string) bool, names ...string) (last unitfile.Assignment, found bool) {
-	for _, a := range s.All(section, names...) {
-		switch {
-		case a.Value == "":
-			last, found = a, false
-		case valid == nil || valid(a.Value):
-			last, found = a, true
-		}
-	}
-	return last, found
-}
-
 // text returns the value of a setting that takes any.
 func (s *subject) text(section, name string) (value string, a unitfile.Assignment) {
-	a, found := s.valid(section, nil, name)
+	a, found := s.LastValid(section, nil, name)
 	if !found {
 		return "", a
 	}
@@ -108,7 +94,7 @@ func (s *subject) text(section, name string) (value string, a unitfile.Assignmen
 }
 
 func (s *subject) boolean(section, name string) (yes bool, a unitfile.Assignment, found bool) {
-	a, found = s.valid(section, isBool, name)
+	a, found = s.LastValid(section, isBool, name)
 	if found {
 		yes, _ = unitfile.ParseBool(a.Value)
 	}
@@ -117,7 +103,7 @@ func (s *subject) boolean(section, name string) (yes bool, a unitfile.Assignment
 
 // choice returns a value that must be one of a list.
 func (s *subject) choice(section, name string, values ...string) (value string, a unitfile.Assignment) {
-	a, found := s.valid(section, func(value string) bool { return slices.Contains(values, value) }, name)
+	a, found := s.LastValid(section, func(value string) bool { return slices.Contains(values, value) }, name)
 	if !found {
 		return "", a
 	}
@@ -125,7 +111,7 @@ func (s *subject) choice(section, name string, values ...string) (value string, 
 }
 
 func (s *subject) span(section string, names ...string) (usec uint64, a unitfile.Assignment, found bool) {
-	a, found = s.valid(section, isSpan, names...)
+	a, found = s.LastValid(section, isSpan, names...)
 	if found {
 		usec, _ = unitfile.ParseSpan(a.Value)
 	}
@@ -134,7 +120,7 @@ func (s *subject) span(section string, names ...string) (usec uint64, a unitfile
 
 // number returns a whole number, or unitfile.Infinity.
 func (s *subject) number(section, name string) (n uint64, a unitfile.Assignment, found bool) {
-	a, found = s.valid(section, isNumber, name)
+	a, found = s.LastValid(section, isNumber, name)
 	if found {
 		n, _ = parseNumber(a.Value)
 	}
