@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,8 +26,10 @@ type Socket struct {
 	// virtual machines.
 	//
 	// The daemon gets a listener for each. "0.0.0.0:8080" and "[::]:8080" have
-	// one family each: BindIPv6Only=ipv6-only says so, which is for all
-	// addresses of the socket.
+	// one family each, also in two Sockets: BindIPv6Only=ipv6-only says so,
+	// which is for all addresses of the socket. Two addresses of the service
+	// that cannot be had at a time are refused: "127.0.0.1:8080" is a part of
+	// ":8080", and of "0.0.0.0:8080".
 	Addresses []string
 
 	// Backlog is how many connections may wait to be accepted, as they do
@@ -76,7 +77,7 @@ func parseAddress(text string) (listen, error) {
 	case "tcp", "udp":
 		address, err = internetAddress(address)
 	case "vsock":
-		if _, err = strconv.ParseUint(address, 10, 32); err != nil {
+		if _, err = strconv.ParseUint(address, 10, 32); err != nil || address[0] == '0' && len(address) > 1 {
 			err = errors.New("it is not a port of vsock(7)")
 		}
 		address = "vsock::" + address
@@ -100,7 +101,8 @@ func internetAddress(address string) (string, error) {
 	}
 	host, port := address[:colon], address[colon+1:]
 	if !strings.Contains(port, "%") {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		// With a zero before it systemd reads an octal one.
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil || port[0] == '0' {
 			return "", fmt.Errorf("port %q is not a number from 1 to 65535", port)
 		}
 	}
@@ -119,55 +121,6 @@ func internetAddress(address string) (string, error) {
 		return "", fmt.Errorf("%q is not an IP address (an IPv6 address needs brackets): systemd does not look up names", host)
 	}
 	return address, nil
-}
-
-// everywhere returns the setting and the port of an address that is all of a
-// family, and whether that is IPv6, as it is with a port alone; "" for any
-// other address.
-func (l listen) everywhere() (place string, ipv6 bool) {
-	colon := strings.LastIndexByte(l.value, ':')
-	host, port := "[::]", l.value[colon+1:]
-	if colon >= 0 {
-		host = l.value[:colon]
-	} else if l.path() != "" || strings.HasPrefix(l.value, "@") {
-		return "", false
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if err != nil || !ip.IsUnspecified() {
-		return "", false
-	}
-	return l.setting + ":" + port, ip.Is6()
-}
-
-// families tells whether an address that is all of IPv6 stands beside one that
-// is all of IPv4, of the same port, and which ones do not.
-func (s Socket) families() (apart bool, alone []string) {
-	ipv4 := map[string]bool{}
-	for _, address := range s.Addresses {
-		l, _ := parseAddress(address) // one that is invalid is nowhere
-		if place, ipv6 := l.everywhere(); !ipv6 {
-			ipv4[place] = true
-		}
-	}
-	for _, address := range s.Addresses {
-		l, _ := parseAddress(address)
-		place, ipv6 := l.everywhere()
-		switch {
-		case !ipv6:
-		case ipv4[place]:
-			apart = true
-		default:
-			alone = append(alone, address)
-		}
-	}
-	return apart, alone
-}
-
-// isIPv6Only reports whether the socket's addresses of IPv6 must not be IPv4's
-// as well: the kernel then binds 0.0.0.0 beside [::]. What Settings say counts.
-func (s Socket) isIPv6Only() bool {
-	apart, _ := s.families()
-	return apart && !slices.ContainsFunc(s.Settings, func(extra Setting) bool { return extra.Name == "BindIPv6Only" })
 }
 
 // path is that of the Unix socket, or empty.

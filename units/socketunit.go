@@ -16,7 +16,7 @@ func (s *Service) socketUnit(i int) options {
 		l, _ := parseAddress(address) // validated
 		o.set("Socket", l.setting, l.value)
 	}
-	if socket.isIPv6Only() {
+	if s.isIPv6Only(i) {
 		o.set("Socket", "BindIPv6Only", "ipv6-only")
 	}
 	if i > 0 {

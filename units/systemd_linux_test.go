@@ -22,7 +22,7 @@ func TestSystemd(t *testing.T) {
 			t.Parallel()
 			m := &machine{Machine: sdtest.Boot(t, v), version: v}
 			for name, test := range map[string]func(*testing.T, *machine){
-				"verify": testVerify, "security": testSecurity, "probe": testProbe, "live": testLive,
+				"verify": testVerify, "security": testSecurity, "probe": testProbe, "live": testLive, "addresses": testAddresses,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, &machine{Machine: m.For(t), version: v}) })
 			}

@@ -303,11 +303,11 @@ func (s *Service) validateSockets(j *judge) {
 		for _, address := range socket.Addresses {
 			s.validateAddress(j, address)
 		}
-		j.families(socket)
 		j.account("User", socket.User)
 		j.account("Group", socket.Group)
 		j.settings(socket.Settings, "Unit", "Socket", "Install")
 	}
+	s.validateBindings(j)
 }
 
 func (s *Service) validateAddress(j *judge, address string) {
@@ -327,15 +327,6 @@ func (s *Service) validateAddress(j *judge, address string) {
 	// %j is a part of the name before the @, and the same for all of them.
 	if specifiers := strings.ReplaceAll(address, "%%", ""); s.template() && !strings.Contains(specifiers, "%i") && !strings.Contains(specifiers, "%I") {
 		j.refuse("Addresses", address, "each instance needs its own, with %i")
-	}
-}
-
-// families refuses an address of which the unit would make less than it says.
-func (j *judge) families(socket Socket) {
-	if _, alone := socket.families(); socket.isIPv6Only() {
-		for _, address := range alone {
-			j.refuse("Addresses", address, "beside 0.0.0.0 and [::] of another port it would be for IPv6 only: add 0.0.0.0, or make another socket of it")
-		}
 	}
 }
 

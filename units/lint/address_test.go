@@ -1,6 +1,12 @@
 package lint_test
 
-import "github.com/heirloom-go/heirloom/units/lint"
+import (
+	"errors"
+	"testing"
+
+	"github.com/heirloom-go/heirloom/units"
+	"github.com/heirloom-go/heirloom/units/lint"
+)
 
 // twoUnits listen at one address, with these lines in the one and in the other.
 func twoUnits(one, two string) breach {
@@ -86,5 +92,39 @@ func addressSilences() []breach {
 		instances("ListenStream=80\nPrivateNetwork=yes"),
 		instances("ListenStream=80\nReusePort=yes"),
 		instances("ListenNetlink=kobject-uevent 1"),
+	}
+}
+
+// TestRenderedAddresses has any two addresses in one socket, or in two, refused
+// by Render or found to be good.
+func TestRenderedAddresses(t *testing.T) {
+	addresses := []string{
+		":80", "[::]:80", "0.0.0.0:80", "127.0.0.1:80", "[::1]:80", "127.0.0.2:80", "[::]:81", "0.0.0.0:81",
+		"udp::80", "udp:[::]:80", "udp:0.0.0.0:80", "udp:127.0.0.1:80", "udp:[::1]:80",
+		"/run/x.sock", "%t/x.sock", "unixgram:/run/x.sock", "unixpacket:/run/x.sock", "@x", "unixgram:@x", "vsock:80",
+	}
+	rendered, refused := 0, 0
+	for _, one := range addresses {
+		for _, two := range addresses {
+			for _, sockets := range [][]units.Socket{
+				{{Name: "one", Addresses: []string{one, two}}},
+				{{Name: "one", Addresses: []string{one}}, {Name: "two", Addresses: []string{two}}},
+				{{Name: "one", Addresses: []string{one, "[::]:81"}}, {Name: "two", Addresses: []string{two, "udp:[::]:81"}}},
+			} {
+				s := hello()
+				s.Sockets = sockets
+				if _, err := s.Render(252); errors.Is(err, units.ErrInvalid) {
+					refused++
+					continue
+				}
+				rendered++
+				if found := check(t, lint.Options{}, render(t, s, 252)...); len(found) > 0 {
+					t.Errorf("%+v:\n%s", sockets, list(found))
+				}
+			}
+		}
+	}
+	if rendered < 500 || refused < 100 {
+		t.Errorf("%d are rendered, and %d are refused", rendered, refused)
 	}
 }
