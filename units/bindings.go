@@ -79,8 +79,8 @@ func (s *Service) isIPv6Only(i int) bool {
 	return apart && !slices.ContainsFunc(s.Sockets[i].Settings, func(extra Setting) bool { return extra.Name == "BindIPv6Only" })
 }
 
-// validateBindings refuses an address that cannot be had beside another, and one
-// of which the unit would make less than it says.
+// validateBindings refuses an address that cannot be had beside another, and
+// one of which the unit would make less than it says.
 func (s *Service) validateBindings(j *judge) {
 	var seen []binding
 	for i := range s.Sockets {

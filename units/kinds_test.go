@@ -80,8 +80,8 @@ func TestFamiliesOfTwo(t *testing.T) {
 	}
 }
 
-// TestClash refuses an address that cannot be had beside another, and says which
-// that is.
+// TestClash refuses an address that cannot be had beside another, and says
+// which that is.
 func TestClash(t *testing.T) {
 	set := func(name, value string) []units.Setting {
 		return []units.Setting{{Section: "Socket", Name: name, Value: value}}

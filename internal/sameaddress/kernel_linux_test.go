@@ -79,8 +79,8 @@ func variants(t *testing.T) []sameaddress.Place {
 	return all
 }
 
-// judge binds the second place beside the first. Both are bound anew: the kernel
-// remembers of a port's sockets whether there was one that shares it.
+// judge binds the second place beside the first. Both are bound anew: the
+// kernel remembers of a port's sockets whether there was one that shares it.
 func judge(t *testing.T, first, second sameaddress.Place) {
 	t.Helper()
 	bound, err := bind(first)

@@ -41,8 +41,8 @@ func ipv6Only(u *unitfile.Unit) bool {
 	return found && (a.Value == "ipv6-only" || err == nil && yes)
 }
 
-// device returns the network device that the unit is bound to, or "". Specifiers
-// are not replaced in it (config_parse_socket_bindtodevice).
+// device returns the network device that the unit is bound to, or "".
+// Specifiers are not replaced in it (config_parse_socket_bindtodevice).
 func device(u *unitfile.Unit, systemd int) string {
 	if a, found := u.LastValid("Socket", isDevice, "BindToDevice"); found && a.Value != "*" {
 		return a.Value
