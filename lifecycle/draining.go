@@ -16,7 +16,8 @@ import (
 )
 
 // startBudget sets the deadlines of the drain that begins now. The question for
-// the unit's takes a millisecond or two, in which nothing waits.
+// the unit's takes a millisecond or two, in which nothing waits but hooks: each
+// is told how long it has.
 func (m *mainLoop) startBudget() {
 	if !m.drain.Begin() {
 		return
@@ -189,8 +190,10 @@ func (m *mainLoop) advance() {
 	switch {
 	case m.state != Draining || !m.isEmpty():
 	case m.drain.Phase() != drain.Hooks && m.service.registered.hooks.Any():
-		m.drain.Enter(drain.Hooks)
-		m.runHooks()
+		if m.drain.Known() { // or drain.Find has yet to answer, which takes a second at most
+			m.drain.Enter(drain.Hooks)
+			m.runHooks()
+		}
 	case m.drain.Phase() != drain.Hooks || m.drain.HooksDone:
 		m.become(Gone)
 	}
@@ -354,7 +357,7 @@ func (m *mainLoop) releaseEarly() {
 	if m.state != Draining || m.successor == nil || m.drain.Released || m.drain.Phase() != drain.Finishing || !m.service.registered.hooks.AnyEarly() {
 		return
 	}
-	if m.tasks.serving > 0 || m.tasks.jobs.AreWorking() || m.stored.adopting > 0 || !m.conns.NeedsNothing() {
+	if !m.drain.Known() || m.tasks.serving > 0 || m.tasks.jobs.AreWorking() || m.stored.adopting > 0 || !m.conns.NeedsNothing() {
 		return
 	}
 	m.drain.Released = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -127,6 +128,41 @@ func TestHooks(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// lateManager returns the environment of a service whose manager has not told
+// how long a stop may take when everything else has ended: nobody answers at its
+// socket, and so in the end the environment tells.
+func lateManager(t *testing.T, timeout time.Duration) []string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "systemd"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", filepath.Join(dir, "systemd/io.systemd.Manager"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return []string{"MANAGERPID=1", "XDG_RUNTIME_DIR=" + dir, "INVOCATION_ID=1", "HEIRLOOM_STOP_TIMEOUT=" + timeout.String()}
+}
+
+// TestHooksOfLateManager stops a service that has nothing to wait for, before it
+// knows how long that may take: hooks share the time that there is.
+func TestHooksOfLateManager(t *testing.T) {
+	t.Parallel()
+	timeout := patience.Of(5 * time.Second)
+	env := append(lateManager(t, timeout), "HEIRLOOM_TEST_ROLE=hooks", "HEIRLOOM_TEST_HOOKS=a=ok b=hang")
+	d := startLocal(t, "tcp", env...)
+	d.signal(syscall.SIGTERM)
+	checkDrainTimeout(t, d)
+	ran, first := hooksRan(t, d, "1")
+	if !slices.Equal(ran, []string{"b", "a"}) {
+		t.Errorf("hooks %v were run, want both", ran)
+	}
+	if first > timeout/2 {
+		t.Errorf("the first was given %v, want half of less than %v", first, timeout)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/rig/patience"
 	"github.com/heirloom-go/heirloom/lifecycle"
 )
 
@@ -32,7 +33,9 @@ func releasing(options lifecycle.Options) error {
 		}
 		return f.Close()
 	}
-	service.Release("store", func(context.Context) error {
+	service.Release("store", func(ctx context.Context) error {
+		deadline, _ := ctx.Deadline()
+		fmt.Fprintf(os.Stderr, "hook store of %d: share %v\n", service.Generation(), time.Until(deadline))
 		for exists(inRuntimeDirectory(fmt.Sprintf("hang-%d", service.Generation()))) {
 			time.Sleep(time.Millisecond)
 		}
@@ -227,6 +230,19 @@ func TestReleaseHangs(t *testing.T) {
 		if !strings.Contains(d.logged(), want) {
 			t.Errorf("the log has no %q", want)
 		}
+	}
+}
+
+// TestReleaseOfLateManager has a process give up what it has for a successor: it
+// has the time for that which the service manager tells later.
+func TestReleaseOfLateManager(t *testing.T) {
+	t.Parallel()
+	timeout := patience.Of(10 * time.Second)
+	d := startLocal(t, "tcp", append(lateManager(t, timeout), "HEIRLOOM_TEST_ROLE=releasing")...)
+	d.reload()
+	d.awaitFile("has-2")
+	if ran, share := hooksRan(t, d, "1"); !slices.Equal(ran, []string{"store"}) || share > timeout {
+		t.Errorf("%v were given up, and the first had %v, want less than %v", ran, share, timeout)
 	}
 }
 

@@ -135,19 +135,19 @@ func (d *Drain) Left() time.Duration {
 // Ends returns when requests are cancelled, zero if that is not known.
 func (d *Drain) Ends() time.Time { return d.budget.Finish }
 
-// HooksEnd returns by when hooks must have returned.
-func (d *Drain) HooksEnd() time.Time { return d.orDefault(d.budget.Hooks) }
+// Known reports whether the deadlines are known.
+func (d *Drain) Known() bool { return d.budget.Known() }
 
-// ExitBy returns when the process ends, whatever it waits for.
-func (d *Drain) ExitBy() time.Time { return d.orDefault(d.budget.End) }
+// HooksEnd returns by when hooks must have returned, zero if that is not known.
+func (d *Drain) HooksEnd() time.Time { return d.budget.Hooks }
 
-// orDefault returns t, or what it would be by default where everything ended
-// before it was known how long that may take.
-func (d *Drain) orDefault(t time.Time) time.Time {
+// ExitBy returns when the process ends, whatever it waits for. Where everything
+// ended before that was known it is what it would be by default.
+func (d *Drain) ExitBy() time.Time {
 	if !d.budget.Known() {
 		return d.began.Add(defaultTimeout)
 	}
-	return t
+	return d.budget.End
 }
 
 // Within returns limit or, if the process is known to end before that, the time

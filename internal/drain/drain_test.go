@@ -94,8 +94,12 @@ func TestUnknown(t *testing.T) {
 	d := drain.New()
 	d.Begin()
 	d.Enter(drain.Finishing)
-	if want := d.Began().Add(90 * time.Second); !d.ExitBy().Equal(want) || !d.HooksEnd().Equal(want) {
-		t.Errorf("it ends at %v, hooks at %v", d.ExitBy(), d.HooksEnd())
+	if want := d.Began().Add(90 * time.Second); d.Known() || !d.ExitBy().Equal(want) || !d.HooksEnd().IsZero() {
+		t.Errorf("known: %v, it ends at %v, hooks at %v", d.Known(), d.ExitBy(), d.HooksEnd())
+	}
+	d.Limit(drainbudget.Own(d.Began(), time.Hour, "test"))
+	if !d.Known() || d.HooksEnd().Before(d.Ends()) || !d.ExitBy().After(d.HooksEnd()) {
+		t.Errorf("known: %v, it ends at %v, hooks at %v", d.Known(), d.ExitBy(), d.HooksEnd())
 	}
 }
 
