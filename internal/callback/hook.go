@@ -92,8 +92,9 @@ func (h *Hooks) RunEarly(end time.Time, log hclog.Logger) error { return run(h.l
 
 func run(hooks []*hook, end time.Time, log hclog.Logger) error {
 	var failed []error
+	hooks = slices.DeleteFunc(hooks, func(h *hook) bool { return h.begun.Load() }) // they take no share
 	for i, h := range slices.Backward(hooks) {
-		if h.begun.Swap(true) {
+		if h.begun.Swap(true) { // by the other of Run and RunEarly, just now
 			continue
 		}
 		if err := h.call(log, time.Until(end)/time.Duration(i+1)); err != nil {

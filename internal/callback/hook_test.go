@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"reflect"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -17,22 +17,29 @@ import (
 )
 
 // TestHooksOnce calls the early hooks first, and then each of the others: none
-// is called twice.
+// is called twice, and the others share all the time.
 func TestHooksOnce(t *testing.T) {
-	var hooks callback.Hooks
-	var called []string
-	note := func(name string) func(context.Context) error {
-		return func(context.Context) error { called = append(called, name); return nil }
-	}
-	hooks.Add("first", note("first"))
-	hooks.AddEarly("early", note("early"))
-	hooks.Add("last", note("last"))
-	end := time.Now().Add(time.Hour)
-	_ = hooks.RunEarly(end, hclog.NewNullLogger())
-	_ = hooks.Run(end, hclog.NewNullLogger())
-	if want := []string{"early", "last", "first"}; !reflect.DeepEqual(called, want) {
-		t.Errorf("called %q, want %q", called, want)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var hooks callback.Hooks
+		var called []string
+		note := func(name string) func(context.Context) error {
+			return func(ctx context.Context) error {
+				deadline, _ := ctx.Deadline()
+				called = append(called, fmt.Sprint(name, " ", time.Until(deadline)))
+				return nil
+			}
+		}
+		hooks.AddEarly("early", note("early"))
+		hooks.Add("first", note("first"))
+		hooks.AddEarly("next early", note("next early"))
+		hooks.Add("last", note("last"))
+		end := time.Now().Add(time.Hour)
+		_ = hooks.RunEarly(end, hclog.NewNullLogger())
+		_ = hooks.Run(end, hclog.NewNullLogger())
+		if want := []string{"next early 30m0s", "early 1h0m0s", "last 30m0s", "first 1h0m0s"}; !slices.Equal(called, want) {
+			t.Errorf("called %q, want %q", called, want)
+		}
+	})
 }
 
 // TestHookLeftBehind has a hook hang: the next is called when the time of that
