@@ -83,9 +83,10 @@ type Options struct {
 	//
 	// A check may take half of WatchdogSec=, one second, or half of
 	// ReloadTimeout, in that order, and counts as failed to whoever has waited
-	// for so long. ctx ends when the time of all who wait for the check is
-	// over, and has no Deadline, since others may come. The check is not called
-	// again until it has returned. A panic is an error.
+	// for so long. ctx ends when the check has taken as long as the most patient
+	// of those who wait for it would wait, and has no Deadline, since a more
+	// patient one may come. The check is not called again until it has returned.
+	// A panic is an error.
 	Health func(ctx context.Context) error
 
 	// ReloadMode says how a reload replaces the process.

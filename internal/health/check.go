@@ -32,10 +32,11 @@ type checkup struct {
 	done chan struct{} // closed when err is set
 	err  error
 
+	began time.Time
+
 	// These are guarded by the mu of the Check.
 	limit    time.Duration // of the one who waits longest
-	deadline time.Time     // of that one
-	overtime *time.Timer   // ends the context of the check then
+	overtime *time.Timer   // ends the context of the check when it has taken so long
 }
 
 // New makes a Check of a function of the program, which is called by call. The
@@ -79,7 +80,7 @@ func (c *Check) begin(limit time.Duration) *checkup {
 		c.run.extend(limit)
 		return c.run
 	}
-	run := &checkup{done: make(chan struct{}), limit: limit, deadline: time.Now().Add(limit)}
+	run := &checkup{done: make(chan struct{}), began: time.Now(), limit: limit}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	run.overtime = time.AfterFunc(limit, func() {
 		c.mu.Lock()
@@ -98,12 +99,13 @@ func (c *Check) begin(limit time.Duration) *checkup {
 	return run
 }
 
-// extend has the run go on as long as one more waits, unless its time is over.
+// extend gives the run the time of one more who waits, if that has more than
+// the others, and theirs is not over. It counts from the beginning of the run:
+// those who ask in turn would else never let one that hangs end.
 func (r *checkup) extend(limit time.Duration) {
-	deadline := time.Now().Add(limit)
-	if deadline.After(r.deadline) && r.overtime.Stop() {
-		r.limit, r.deadline = limit, deadline
-		r.overtime.Reset(limit)
+	if limit > r.limit && r.overtime.Stop() {
+		r.limit = limit
+		r.overtime.Reset(time.Until(r.began.Add(limit)))
 	}
 }
 

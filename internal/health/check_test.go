@@ -48,7 +48,7 @@ func TestCheckIsShared(t *testing.T) {
 }
 
 // TestCheckLasts has some ask who have less time than others, and come first or
-// later: the check ends when the last of them has no time left.
+// later: the check ends when the most patient has no time left.
 func TestCheckLasts(t *testing.T) {
 	for name, limits := range map[string][]time.Duration{
 		"the impatient first": {time.Second, 15 * time.Second},
@@ -84,6 +84,44 @@ func TestCheckLasts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCheckEnds has a check hang while others ask again and again: its context
+// ends all the same, when it has taken as long as the most patient of them waits.
+func TestCheckEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan time.Duration)
+		c := health.New(func(ctx context.Context) error {
+			began := time.Now()
+			<-ctx.Done()
+			select {
+			case ended <- time.Since(began):
+			default: // that of a later check
+			}
+			return ctx.Err()
+		}, call)
+		began, over := time.Now(), time.After(time.Minute)
+		var asking sync.WaitGroup
+		ask := func(first, limit time.Duration) {
+			time.Sleep(first)
+			for time.Since(began) < time.Minute {
+				_ = c.Ask(t.Context(), limit)
+			}
+		}
+		asking.Go(func() { ask(0, time.Second) })
+		asking.Go(func() { ask(500*time.Millisecond, time.Second) })
+		asking.Go(func() { ask(700*time.Millisecond, 5*time.Second) })
+		asking.Go(func() { ask(3*time.Second, 5*time.Second) })
+		select {
+		case took := <-ended:
+			if took != 5*time.Second {
+				t.Errorf("the context ended after %v, want the time of the patient", took)
+			}
+		case <-over:
+			t.Error("the context of a check that hangs does not end")
+		}
+		asking.Wait()
+	})
 }
 
 // TestCheckOutOfTime has who comes when the time of a check is over, and it has
