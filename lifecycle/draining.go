@@ -194,7 +194,7 @@ func (m *mainLoop) advance() {
 			m.drain.Enter(drain.Hooks)
 			m.runHooks()
 		}
-	case m.drain.Phase() != drain.Hooks || m.drain.HooksDone:
+	case m.drain.Phase() != drain.Hooks || m.drain.HooksDone && m.tasks.releasing == 0:
 		m.become(Gone)
 	}
 }
@@ -218,7 +218,8 @@ func (m *mainLoop) onDeadline() {
 	case drain.Cancelling:
 		m.closeRest(func() string { return m.remains().work })
 	default:
-		m.log.Error("drain deadline exceeded, exiting", "phase", m.drain.Phase(), "predecessors", m.predecessors.Len(), "stacks", profile.Stacks())
+		m.log.Error("drain deadline exceeded, exiting", "phase", m.drain.Phase(), "left", m.leftover(),
+			"predecessors", m.predecessors.Len(), "stacks", profile.Stacks())
 		m.timedOut()
 		m.become(Gone)
 	}
@@ -310,9 +311,10 @@ func (m *mainLoop) ownReport() handover.Report {
 // Remains are the requests, connections and jobs that are left at the deadline
 // of a drain, told apart by whom they wait for: the program or a client. Work
 // that is cut makes a stop fail. A client that kept its connection waiting does
-// not, or any client could fail every stop.
+// not, or any client could fail every stop. Functions of Release are no remains:
+// they have the time of hooks.
 type remains struct {
-	work    string // requests whose handlers work, streams, jobs, what is given up early
+	work    string // requests whose handlers work, streams, jobs
 	waiting conntrack.Waiting
 }
 
@@ -320,7 +322,7 @@ type remains struct {
 func (m *mainLoop) remains() remains {
 	n, waiting := m.conns.Remains()
 	var parts []string
-	if left := n.Leftover(m.jobNames()); left != "" {
+	if left := n.Leftover(m.tasks.jobs.Names()); left != "" {
 		parts = append(parts, left)
 	}
 	if others := m.tasks.serving - m.tasks.answering; others > 0 {

@@ -31,7 +31,8 @@ func (s *Service) PredecessorsGone() <-chan struct{} { return s.inherited.Older.
 // successor waits, as on a stop, a restart and in place, give is called with
 // the hooks of Defer, in their order, and otherwise behaves as they do. It is
 // called once. Until it returns this process drains, and its status has it among
-// the jobs.
+// the jobs. It may take as long as hooks may: these are called beside it if
+// their time has come.
 //
 // Release may be called at any time. A successor that was started before waits
 // until this process ends. Of several calls with one name the last give to

@@ -18,16 +18,19 @@ import (
 
 // releasing is a program that has something exclusive, and notes in files when
 // it has and when it has given it up, which hangs as long as there is a file
-// named hang-1 in the first generation. A request with relinquish needs it no
-// more when there is such a file.
+// named hang-1 in the first generation, and with one named late-1 lasts until
+// its hook has been called, and a little longer. A request with relinquish needs
+// it no more when there is such a file.
 func releasing(options lifecycle.Options) error {
 	service, err := lifecycle.New(options)
 	if err != nil {
 		return err
 	}
+	own := func(what string) string {
+		return inRuntimeDirectory(fmt.Sprintf("%s-%d", what, service.Generation()))
+	}
 	note := func(what string) error {
-		name := inRuntimeDirectory(fmt.Sprintf("%s-%d", what, service.Generation()))
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) // once
+		f, err := os.OpenFile(own(what), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) // once
 		if err != nil {
 			return err
 		}
@@ -36,11 +39,18 @@ func releasing(options lifecycle.Options) error {
 	service.Release("store", func(ctx context.Context) error {
 		deadline, _ := ctx.Deadline()
 		fmt.Fprintf(os.Stderr, "hook store of %d: share %v\n", service.Generation(), time.Until(deadline))
-		for exists(inRuntimeDirectory(fmt.Sprintf("hang-%d", service.Generation()))) {
+		for exists(own("hang")) {
 			time.Sleep(time.Millisecond)
+		}
+		if exists(own("late")) {
+			for !exists(own("hook")) {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(100 * time.Millisecond) // in which the process would end if it did not wait
 		}
 		return note("gave")
 	})
+	service.Defer("hook", func(context.Context) error { return note("hook") })
 	go func() {
 		<-service.Released("store")
 		_ = note("has")
@@ -215,7 +225,7 @@ func TestRelinquishWithBody(t *testing.T) {
 }
 
 // TestReleaseHangs has a process not give up what it has: the status says what
-// it waits for, and at the deadline it is work that was cut.
+// it waits for, and when the time of hooks is over it is work that was cut.
 func TestReleaseHangs(t *testing.T) {
 	t.Parallel()
 	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=releasing", "HEIRLOOM_TEST_DRAIN="+span(5*time.Second))
@@ -226,10 +236,26 @@ func TestReleaseHangs(t *testing.T) {
 		return len(p) == 1 && slices.Equal(p[0].Jobs, []string{"Release of store"})
 	})
 	checkDrainTimeout(t, d)
-	for _, want := range []string{`cancelling what is left: left="Release of store"`, `closing what is left: left="Release of store"`} {
-		if !strings.Contains(d.logged(), want) {
-			t.Errorf("the log has no %q", want)
-		}
+	if want := `exiting: phase=hooks left="Release of store"`; !strings.Contains(d.logged(), want) {
+		t.Errorf("the log has no %q", want)
+	}
+}
+
+// TestReleaseLate has a process take long to give up what it has, and end within
+// the time that its context shows: nothing is cut.
+func TestReleaseLate(t *testing.T) {
+	t.Parallel()
+	d := startLocal(t, "tcp", "HEIRLOOM_TEST_ROLE=releasing", "HEIRLOOM_TEST_DRAIN="+span(10*time.Second))
+	d.touch("late-1")
+	d.reload()
+	if err := d.awaitExit(); err != nil {
+		t.Errorf("the process ended with %v", err)
+	}
+	if !d.has("gave-1") {
+		t.Error("the process ended before its time")
+	}
+	if log := d.logged(); strings.Contains(log, "what is left") || strings.Contains(log, "cut work") {
+		t.Error("the log says that something was cut")
 	}
 }
 
