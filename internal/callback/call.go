@@ -43,8 +43,12 @@ func LogPanic(log hclog.Logger, what string, recovered any) {
 
 // Close closes a listener or connection and then calls closed. It does not wait
 // for one of the program's own making, or of crypto/tls, which says goodbye to
-// a client that may not listen, nor for one that the program has told to linger.
+// a client that may not listen. A connection that the program has told to linger
+// does not: nobody would be told whether its client has got everything.
 func Close(log hclog.Logger, c io.Closer, closed func()) {
+	if nc, ok := c.(net.Conn); ok && !isPassed(nc) {
+		fdutil.StopLingering(conntrack.SocketOf(nc))
+	}
 	if closesAtOnce(c) {
 		_ = c.Close()
 		closed()
@@ -54,11 +58,16 @@ func Close(log hclog.Logger, c io.Closer, closed func()) {
 }
 
 func closesAtOnce(c io.Closer) bool {
-	switch c := c.(type) {
-	case *net.TCPConn:
-		return !fdutil.Lingers(c)
-	case *net.UnixConn, *net.TCPListener, *net.UnixListener, *conntrack.MovedListener:
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn, *net.TCPListener, *net.UnixListener, *conntrack.MovedListener:
 		return true
 	}
 	return false
+}
+
+// isPassed reports whether a connection was passed on: it may go on in another
+// process, which has the same options of it.
+func isPassed(nc net.Conn) bool {
+	passed, ok := nc.(interface{ IsPassed() bool })
+	return ok && passed.IsPassed()
 }

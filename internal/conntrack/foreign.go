@@ -1,9 +1,7 @@
 package conntrack
 
 import (
-	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"github.com/heirloom-go/heirloom/internal/fdutil"
@@ -47,7 +45,7 @@ func (c *conn) recheckIn(d time.Duration) {
 // patience returns how long a client may still be silent.
 func (c *conn) patience(state http.ConnState) time.Duration {
 	silence := c.Endpoint.Registry.config.Silence
-	socket := socketOf(c.Raw)
+	socket := SocketOf(c.Raw)
 	if socket != nil && fdutil.HasUnread(socket) {
 		return silence // it is this process that is slow
 	}
@@ -61,20 +59,5 @@ func (c *conn) patience(state http.ConnState) time.Duration {
 		return silence - received
 	default:
 		return 0
-	}
-}
-
-// socketOf finds the socket under a connection that says what is under it, as a
-// *tls.Conn does. It returns nil if there is none.
-func socketOf(nc net.Conn) net.Conn {
-	for {
-		if _, ok := nc.(syscall.Conn); ok {
-			return nc
-		}
-		outer, ok := nc.(interface{ NetConn() net.Conn })
-		if !ok {
-			return nil
-		}
-		nc = outer.NetConn()
 	}
 }

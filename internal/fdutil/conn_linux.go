@@ -64,6 +64,16 @@ func Lingers(nc net.Conn) bool {
 	return lingers
 }
 
+// StopLingering has close(2) wait no more. What was written is sent all the
+// same, by the kernel alone, as when the time of a linger is over (__tcp_close
+// in tcp.c). A linger of no time, by which close(2) resets the connection, is
+// left as it is.
+func StopLingering(nc net.Conn) {
+	if Lingers(nc) {
+		Control(nc, func(fd int) { _ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{}) })
+	}
+}
+
 // LastData returns how long ago the last data of a TCP connection came, and
 // when the last went; known is false for other connections. One on which
 // nothing has come counts from when it was made.

@@ -47,6 +47,9 @@ func SendStalled(net.Conn, time.Duration) bool { return false }
 // Lingers reports false.
 func Lingers(net.Conn) bool { return false }
 
+// StopLingering does nothing.
+func StopLingering(net.Conn) {}
+
 // LastData knows nothing.
 func LastData(net.Conn) (received, sent time.Duration, known bool) { return 0, 0, false }
 
