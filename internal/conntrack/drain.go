@@ -139,9 +139,10 @@ func (r *Registry) restore(conns []Conn, p Phase) {
 		i := c.Base()
 		i.Endpoint.StopMoving(p)
 		switch {
-		case i.isSpent():
+		case i.isSpent(): // nobody has it, so its close(2) may be the last
 			r.sessions.lost.Add(1)
-			_ = Close(c)
+			r.config.Close(i.Raw)
+			r.Remove(c)
 		case i.spent && p == Lingering && r.passOn(c):
 		default:
 			c.Restore(p == Serving)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/heirloom-go/heirloom/internal/fdutil"
 	"github.com/heirloom-go/heirloom/internal/ledger"
 )
 
@@ -51,6 +52,20 @@ func Close(c Conn) error {
 		return nil
 	}
 	return i.Raw.Close()
+}
+
+// CloseShared is Close for a connection that another process has, or may have. It
+// does not wait: that process may have closed the connection already, and then
+// the last close(2), which lingers, is here. There it lingers as the program had
+// it, so that is left as it is.
+func CloseShared(c Conn) {
+	i := c.Base()
+	if !fdutil.Lingers(SocketOf(i.Raw)) {
+		_ = Close(c)
+		return
+	}
+	i.Endpoint.Registry.Remove(c)
+	go func() { _ = Close(c) }()
 }
 
 // Spend says that the session of c was exported, with the state that its next

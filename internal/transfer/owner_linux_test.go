@@ -31,6 +31,7 @@ type giving struct {
 	ours     *handover.Conn
 	there    *handover.Conn
 	clients  []net.Conn
+	wrap     func(*net.TCPConn) net.Conn // what is around each connection, nil for nothing
 	log      lockedBuffer
 	ran      chan struct{}
 }
@@ -105,6 +106,9 @@ func (g *giving) passEach(count int, state []byte) error {
 		nc, err := g.endpoint.Listener.Accept()
 		if err != nil {
 			return err
+		}
+		if g.wrap != nil {
+			nc = g.wrap(nc.(*net.TCPConn))
 		}
 		c := &passed{conntrack.Info{Raw: nc, Endpoint: g.endpoint, Left: bytes.Clone(state)}}
 		g.conns.Add(c)

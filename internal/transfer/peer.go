@@ -270,7 +270,7 @@ func (p *Peer) Accepted(count int, noRoom bool) {
 	}
 	p.mu.Unlock()
 	for _, c := range batch[:count] {
-		_ = conntrack.Close(c)
+		conntrack.CloseShared(c)
 	}
 	if noRoom {
 		p.owner.ServeMeanwhile(rest)
@@ -331,7 +331,7 @@ func (p *Peer) Lose() {
 func (p *Peer) Abandon() {
 	p.Stop()
 	for _, c := range p.takeUnacknowledged() {
-		_ = conntrack.Close(c)
+		conntrack.CloseShared(c)
 	}
 }
 

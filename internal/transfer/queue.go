@@ -201,7 +201,7 @@ func (q *Queue) Flush() {
 		switch {
 		case err == nil:
 			for _, c := range next {
-				_ = conntrack.Close(c)
+				conntrack.CloseShared(c)
 			}
 			q.size.grow()
 			if q.lack.ends() {
