@@ -1,7 +1,9 @@
 package sockets_test
 
 import (
+	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -83,6 +85,30 @@ func listenAny(set *sockets.Set, want handover.Bound) error {
 		_ = c.Close()
 	}
 	return err
+}
+
+// TestDryRunDirectory wants Unix sockets whose directory the unit has yet to make,
+// by RuntimeDirectory=. A directory that is there is no such reason.
+func TestDryRunDirectory(t *testing.T) {
+	dir := t.TempDir()
+	dangling := filepath.Join(dir, "dangling")
+	if err := os.Symlink("nowhere/socket", dangling); err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []string{"unix", "unixpacket", "unixgram"} {
+		dry, wet := newSets(t)
+		want := handover.Bound{Name: "new", Network: network, Address: filepath.Join(dir, "foo/socket")}
+		if err := listenAny(dry, want); err != nil {
+			t.Errorf("%s: %v", network, err)
+		}
+		if err := listenAny(wet, want); !errors.Is(err, unix.ENOENT) {
+			t.Errorf("%s: %v where it is to serve", network, err)
+		}
+		want.Address = dangling
+		if err := listenAny(dry, want); err == nil {
+			t.Errorf("%s: no error for a path that is taken", network)
+		}
+	}
 }
 
 // TestDryRunStandIn gives a dry run a packet socket of the type that it

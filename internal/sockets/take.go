@@ -3,8 +3,12 @@ package sockets
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/heirloom-go/heirloom/activation"
@@ -17,7 +21,7 @@ import (
 func (s *Set) Listen(want handover.Bound) (net.Listener, error) {
 	socket, bound, err := obtain(s, want, s.from.Table.Listen, activation.Bind)
 	switch {
-	case s.isExcused(err):
+	case s.isExcused(want, err):
 		return conntrack.NewMovedListener(askedAddr(want)), nil
 	case err != nil:
 		return nil, err
@@ -39,7 +43,7 @@ type Gated func(conn net.PacketConn, remove func()) (net.PacketConn, error)
 func (s *Set) ListenPacket(want handover.Bound, gated Gated) (net.PacketConn, error) {
 	socket, bound, err := obtain(s, want, s.from.Table.ListenPacket, activation.BindPacket)
 	switch {
-	case s.isExcused(err):
+	case s.isExcused(want, err):
 		return ungated(standIn(want), gated), nil
 	case err != nil:
 		return nil, err
@@ -63,11 +67,11 @@ func ungated(c net.PacketConn, gated Gated) net.PacketConn {
 
 // isExcused reports whether err is no reason for a dry run to fail, and logs it
 // then.
-func (s *Set) isExcused(err error) bool {
-	if err == nil || !s.from.DryRun || !isForbidden(err) {
+func (s *Set) isExcused(want handover.Bound, err error) bool {
+	if err == nil || !s.from.DryRun || !isForbidden(err) && !lacksDirectory(want, err) {
 		return false
 	}
-	s.log.Warn("this dry run cannot listen here, where a socket unit or a new sandbox may let it", "error", err)
+	s.log.Warn("this dry run cannot listen here, where a socket unit, a new sandbox or RuntimeDirectory= may let it", "error", err)
 	return true
 }
 
@@ -81,6 +85,16 @@ func isForbidden(err error) bool {
 		}
 	}
 	return false
+}
+
+// lacksDirectory reports whether a Unix path cannot be bound because its
+// directory is not there, which systemd may make for a changed unit.
+func lacksDirectory(want handover.Bound, err error) bool {
+	if !strings.HasPrefix(want.Network, "unix") || !errors.Is(err, syscall.ENOENT) {
+		return false
+	}
+	_, err = os.Stat(filepath.Dir(want.Address))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // askedAddr is the address of a listener that could not be bound.
