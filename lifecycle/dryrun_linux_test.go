@@ -106,6 +106,29 @@ func TestDryRunForbidden(t *testing.T) {
 	c.answer(1)
 }
 
+// TestDryRunForbiddenInPlace has the program that is to replace this one want
+// what it cannot have: it would have no other unit, so the reload fails in time.
+// A dry run that is asked for may stand for a restart.
+func TestDryRunForbiddenInPlace(t *testing.T) {
+	t.Parallel()
+	for network, address := range map[string]string{"tcp": "192.0.2.1:80", "unix": "/run/no-such-directory/http"} {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			d := startLocal(t, network, "HEIRLOOM_TEST_REPLACE=in-place", "HEIRLOOM_TEST_DRY_RUN=yes")
+			d.reconfigure("other!" + address)
+			if out, err := d.command("reload", "-dry-run"); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			if out, err := d.command("reload"); err == nil || !strings.Contains(out, address) {
+				t.Errorf("%v: %s", err, out)
+			}
+			c := d.dial()
+			c.ask("/")
+			c.answer(1)
+		})
+	}
+}
+
 // TestDryRunStopped stops a service that is at a dry run.
 func TestDryRunStopped(t *testing.T) {
 	t.Parallel()

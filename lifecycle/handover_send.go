@@ -59,7 +59,7 @@ func (m *mainLoop) reload() {
 		m.beginInPlace()
 	} else {
 		m.startup = successor.Begin(m.options.ReloadTimeout, func(ctx context.Context) (*successor.Successor, error) {
-			return m.service.startSuccessor(ctx, dryRun || inPlace)
+			return m.service.startSuccessor(ctx, dryRun || inPlace, inPlace && !dryRun)
 		})
 	}
 }

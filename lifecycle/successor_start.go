@@ -14,8 +14,8 @@ import (
 )
 
 // startSuccessor starts a successor and returns it once it serves: nil after a
-// dry run.
-func (s *Service) startSuccessor(ctx context.Context, dryRun bool) (*successor.Successor, error) {
+// dry run. With inPlace the program then replaces this one.
+func (s *Service) startSuccessor(ctx context.Context, dryRun, inPlace bool) (*successor.Successor, error) {
 	states, err := passedstate.Collect(ctx, s.registered.states, s.log)
 	if err != nil {
 		return nil, transfer.ExplainShortage(err)
@@ -34,7 +34,7 @@ func (s *Service) startSuccessor(ctx context.Context, dryRun bool) (*successor.S
 		AtStep:  s.atStep,
 		Log:     s.log,
 	}
-	c.Hello.DryRun = dryRun
+	c.Hello.DryRun, c.Hello.InPlace = dryRun, inPlace
 	for _, given := range append(states, liveness) {
 		c.States = append(c.States, given.Send)
 	}

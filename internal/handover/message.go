@@ -11,8 +11,8 @@ type Type string
 
 const (
 	// Hello opens the socket. The predecessor sends its Process, with the
-	// versions that it speaks; Bound; DryRun; and in Count how many of
-	// State follow.
+	// versions that it speaks; Bound; DryRun, and InPlace with it; and in
+	// Count how many of State follow.
 	Hello Type = "hello"
 	// State is one passed state, of the predecessor: Passed, one of States,
 	// and its files.
@@ -83,13 +83,14 @@ type Message struct {
 	Batch
 	Passed
 	Payload
-	Bound   []Bound       `json:"bound,omitempty"`   // of Hello
-	DryRun  bool          `json:"dry_run,omitempty"` // of Hello and Reload: the successor is ended as soon as it is ready
-	Count   int           `json:"count,omitempty"`   // of Hello, Accepted and, as a question, Connections
-	Left    time.Duration `json:"left,omitempty"`    // of Deadline and Stop: nanoseconds
-	Reason  string        `json:"reason,omitempty"`  // of Failed and Accepted
-	Report  *Report       `json:"report,omitempty"`  // of Draining
-	Outcome *Outcome      `json:"outcome,omitempty"` // of Main and Reloaded
+	Bound   []Bound       `json:"bound,omitempty"`    // of Hello
+	DryRun  bool          `json:"dry_run,omitempty"`  // of Hello and Reload: the successor is ended as soon as it is ready
+	InPlace bool          `json:"in_place,omitempty"` // of Hello, with DryRun: its program then replaces that of the sender
+	Count   int           `json:"count,omitempty"`    // of Hello, Accepted and, as a question, Connections
+	Left    time.Duration `json:"left,omitempty"`     // of Deadline and Stop: nanoseconds
+	Reason  string        `json:"reason,omitempty"`   // of Failed and Accepted
+	Report  *Report       `json:"report,omitempty"`   // of Draining
+	Outcome *Outcome      `json:"outcome,omitempty"`  // of Main and Reloaded
 }
 
 // A Process is who sends a Hello or Ready, takes over by a Retarget, or is

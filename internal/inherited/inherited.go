@@ -62,7 +62,7 @@ func (i *Inherited) meet(conn *handover.Conn, pid int) error {
 		return err
 	}
 	i.Generation = hello.Generation + 1
-	i.Bound, i.DryRun = hello.Bound, hello.DryRun
+	i.Bound, i.DryRun = hello.Bound, hello.DryRun && !hello.InPlace
 	i.Predecessor = p
 	return nil
 }

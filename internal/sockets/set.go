@@ -23,8 +23,9 @@ type Set struct {
 type Origin struct {
 	Table *activation.Table
 	Bound []handover.Bound // what an earlier generation had bound itself
-	// DryRun says that the process is not to serve. It has the sandbox of the
-	// process that started it, and need not be able to bind.
+	// DryRun says that the process is not to serve, and that the one that it
+	// stands for may have another unit. It has the sandbox of the process that
+	// started it, and need not be able to bind.
 	DryRun bool
 }
 

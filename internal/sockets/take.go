@@ -77,7 +77,7 @@ func (s *Set) isExcused(want handover.Bound, err error) bool {
 
 // isForbidden reports whether an address cannot be bound because of the
 // sandbox, or the user. A dry run has those of the process that runs, and the
-// process that it stands for may have others.
+// process that it stands for may have others: see Origin.
 func isForbidden(err error) bool {
 	for _, errno := range []syscall.Errno{syscall.EAFNOSUPPORT, syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.EADDRNOTAVAIL} {
 		if errors.Is(err, errno) {
