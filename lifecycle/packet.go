@@ -13,7 +13,9 @@ import (
 // ListenPacket is like [Service.Listen] for "udp", "unixgram" and their kin;
 // see [activation.Table.ListenPacket] for which socket is taken when a name
 // repeats, and for the errors. What it returns is a *[UDPConn], a *[UnixConn]
-// or, for the "ip" networks, an *[IPConn].
+// or, for the "ip" networks, an *[IPConn]. Only a dry run whose sandbox forbids
+// such sockets gets another type, on which nothing is ever received: a program
+// that asks for the type should go on without it, or the dry run fails.
 //
 // All generations share the one socket, and the one queue of the kernel in
 // which datagrams wait. No datagram in the queue is lost between generations.
