@@ -46,15 +46,16 @@ func LogPanic(log hclog.Logger, what string, recovered any) {
 // a client that may not listen. A connection that the program has told to linger
 // does not: nobody would be told whether its client has got everything.
 func Close(log hclog.Logger, c io.Closer, closed func()) {
-	if nc, ok := c.(net.Conn); ok && !isPassed(nc) {
-		fdutil.StopLingering(conntrack.SocketOf(nc))
-	}
 	if closesAtOnce(c) {
+		stopLingering(c)
 		_ = c.Close()
 		closed()
 		return
 	}
-	Call(log, fmt.Sprintf("Close of %T", c), c.Close, func(error) { closed() })
+	Call(log, fmt.Sprintf("Close of %T", c), func() error {
+		stopLingering(c)
+		return c.Close()
+	}, func(error) { closed() })
 }
 
 func closesAtOnce(c io.Closer) bool {
@@ -65,9 +66,11 @@ func closesAtOnce(c io.Closer) bool {
 	return false
 }
 
-// isPassed reports whether a connection was passed on: it may go on in another
+// stopLingering leaves one alone that was passed on: it may go on in another
 // process, which has the same options of it.
-func isPassed(nc net.Conn) bool {
-	passed, ok := nc.(interface{ IsPassed() bool })
-	return ok && passed.IsPassed()
+func stopLingering(c io.Closer) {
+	passed, ok := c.(interface{ IsPassed() bool })
+	if nc, isConn := c.(net.Conn); isConn && !(ok && passed.IsPassed()) {
+		fdutil.StopLingering(conntrack.SocketOf(nc))
+	}
 }
