@@ -138,7 +138,7 @@ type proxyConn struct {
 func (c *proxyConn) readLine() {
 	c.once.Do(func() {
 		for b := make([]byte, 1); b[0] != '\n'; {
-			if _, err := c.Conn.Read(b); err != nil {
+			if _, err := c.Read(b); err != nil {
 				return
 			}
 		}

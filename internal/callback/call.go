@@ -69,8 +69,10 @@ func closesAtOnce(c io.Closer) bool {
 // stopLingering leaves one alone that was passed on: it may go on in another
 // process, which has the same options of it.
 func stopLingering(c io.Closer) {
-	passed, ok := c.(interface{ IsPassed() bool })
-	if nc, isConn := c.(net.Conn); isConn && !(ok && passed.IsPassed()) {
+	if passed, ok := c.(interface{ IsPassed() bool }); ok && passed.IsPassed() {
+		return
+	}
+	if nc, ok := c.(net.Conn); ok {
 		fdutil.StopLingering(conntrack.SocketOf(nc))
 	}
 }

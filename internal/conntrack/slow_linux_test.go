@@ -41,7 +41,7 @@ type lineConn struct{ net.Conn }
 
 func (c *lineConn) RemoteAddr() net.Addr {
 	for b := make([]byte, 1); b[0] != '\n'; {
-		if _, err := c.Conn.Read(b); err != nil {
+		if _, err := c.Read(b); err != nil {
 			break
 		}
 	}
