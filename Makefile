@@ -67,7 +67,7 @@ again = { $(1) || { sleep 10; $(1); } || { sleep 30; $(1); }; }
 modules:
 	@$(each_module) do ( cd "$$(dirname "$$mod")" && $(call again,$(GO) list -deps -test ./... >/dev/null) ) </dev/null || exit 1; done
 
-INSIDE = ^(TestRehearsal|TestRehearsalFails|TestRest|TestValueConn|TestSeenAsItIs|TestSeenByHTTP2|TestRegisterOnShutdown|TestTLS|TestHijacked|TestTimeoutsOfMovedConnections|TestMoveTLS|TestMoveTLSHalf|TestMoveTLSHTTP2|TestHTTPBy|TestRelease)$$
+INSIDE = ^(TestRehearsal|TestRehearsalFails|TestRest|TestValueConn|TestUntoldHTTP2|TestOtherProtocolWorks|TestSeenAsItIs|TestSeenByHTTP2|TestRegisterOnShutdown|TestTLS|TestHijacked|TestTimeoutsOfMovedConnections|TestMoveTLS|TestMoveTLSHalf|TestMoveTLSHTTP2|TestHTTPBy|TestRelease)$$
 
 # Clients of HTTP/2 that nobody here wrote, and that take long: they run with the Go that is installed alone.
 CLIENTS = ^(TestH2load|TestCurl|TestNghttp)$$
