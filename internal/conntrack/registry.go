@@ -60,7 +60,7 @@ func Close(c Conn) error {
 // it, so that is left as it is.
 func CloseShared(c Conn) {
 	i := c.Base()
-	if !fdutil.Lingers(SocketOf(i.Raw)) {
+	if !fdutil.Lingers(i.Raw) { // what can be shared has a descriptor itself
 		_ = Close(c)
 		return
 	}
